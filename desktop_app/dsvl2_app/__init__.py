@@ -1,0 +1,1 @@
+"""A window around the runtime; the engine lives in a child process."""

@@ -1,0 +1,1 @@
+"""A small DeepSeek-VL2 trained here on documents that we draw."""

@@ -1,0 +1,1 @@
+"""Quantised weight formats and the recipes that choose among them."""

@@ -1,0 +1,1 @@
+"""Runs a bundle of ONNX graphs: pictures and a question in, text out."""

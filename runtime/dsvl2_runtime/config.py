@@ -1,0 +1,252 @@
+"""Sizes and switches of one model, with the spelling and the defaults of the official `config.json`.
+
+The official files hold only what differs from the class defaults, so the defaults stand here. Unknown keys are
+errors in our own manifests (`ModelConfig.from_json`) and merely returned for a checkpoint
+(`ModelConfig.from_checkpoint_json`), whose real files carry leftovers.
+
+Source: `configuration_deepseek.py` and `modeling_deepseek_vl_v2.py` of github.com/deepseek-ai/DeepSeek-VL2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from dsvl2_runtime.errors import UsageError
+
+STRICT = ConfigDict(extra="forbid", protected_namespaces=())
+
+CHECKPOINT_LEFTOVERS = frozenset(
+    {"architectures", "auto_map", "torch_dtype", "transformers_version", "lm_head", "rm_head", "_name_or_path"}
+)
+"""Keys of real config files that change nothing; anything else unknown is worth a warning."""
+
+CANDIDATE_TILES: tuple[tuple[int, int], ...] = (
+    (1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (1, 6), (6, 1),
+    (2, 3), (3, 2), (1, 7), (7, 1), (1, 8), (8, 1), (2, 4), (4, 2), (1, 9), (9, 1), (3, 3),
+)  # fmt: skip
+"""(width, height) in tiles of the 23 official resolutions, in the official order, which decides ties."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class VisionConfig:
+    """SigLIP tower; the defaults are SO400M/14 at 384 px, the same in all three releases."""
+
+    model_type: Literal["vision"] = "vision"
+    model_name: str = "siglip_so400m_patch14_384"
+    image_size: int = 384
+    patch_size: int = 14
+    width: int = 1152
+    layers: int = 27
+    heads: int = 16
+    mlp_ratio: float = 3.7362
+    global_pool: Literal["map"] = "map"
+    ignore_head: Literal[True] = True
+    class_token: Literal[False] = False
+    num_classes: int = 0
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side; the convolution has no padding, so the last pixels may go unseen."""
+        return self.image_size // self.patch_size
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden width of a block's MLP; truncated like the reference."""
+        return int(self.width * self.mlp_ratio)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProjectorConfig:
+    """Two-layer projector behind the 2×2 merging of patches."""
+
+    model_type: Literal["mlp_projector"] = "mlp_projector"
+    projector_type: Literal["downsample_mlp_gelu"] = "downsample_mlp_gelu"
+    input_dim: int = 1152
+    n_embed: int = 2048
+    depth: Literal[2] = 2
+    mlp_ratio: Literal[1] = 1
+    downsample_ratio: int = 2
+    token_pooling: Literal[False] = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class LanguageConfig:
+    """DeepSeek-V2 decoder: latent or plain attention, one or more dense layers, then experts."""
+
+    model_type: Literal["deepseek_v2"] = "deepseek_v2"
+    vocab_size: int = 102400
+    hidden_size: int = 4096
+    intermediate_size: int = 11008
+    moe_intermediate_size: int = 1407
+    num_hidden_layers: int = 30
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 32
+    n_shared_experts: int | None = None
+    n_routed_experts: int | None = None
+    num_experts_per_tok: int | None = None
+    first_k_dense_replace: int = 0
+    moe_layer_freq: int = 1
+    scoring_func: Literal["softmax", "sigmoid"] = "softmax"
+    topk_method: Literal["greedy", "noaux_tc"] = "greedy"
+    n_group: Literal[1] | None = None
+    topk_group: Literal[1] | None = None
+    norm_topk_prob: bool = False
+    routed_scaling_factor: float = 1.0
+    use_mla: bool = True
+    q_lora_rank: None = None
+    kv_lora_rank: int | None = 512
+    qk_nope_head_dim: int = 128
+    qk_rope_head_dim: int = 64
+    v_head_dim: int = 128
+    max_position_embeddings: int = 2048
+    bos_token_id: int = 100000
+    eos_token_id: int = 100001
+    rope_theta: float = 10000.0
+    rope_scaling: None = None
+    rms_norm_eps: float = 1e-6
+    hidden_act: Literal["silu"] = "silu"
+    attention_bias: Literal[False] = False
+    attention_dropout: float = 0.0
+    tie_word_embeddings: Literal[False] = False
+
+    def __post_init__(self) -> None:
+        if self.num_key_value_heads != self.num_attention_heads:
+            raise ValueError(
+                f"num_key_value_heads is {self.num_key_value_heads} but num_attention_heads is "
+                f"{self.num_attention_heads}; no DeepSeek-VL2 release shares key heads"
+            )
+        if self.use_mla and self.kv_lora_rank is None:
+            raise ValueError("use_mla is true but kv_lora_rank is null")
+        if not self.use_mla and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is no multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.n_routed_experts is not None and not (
+            self.num_experts_per_tok and self.num_experts_per_tok <= self.n_routed_experts
+        ):
+            raise ValueError(
+                f"num_experts_per_tok is {self.num_experts_per_tok} with {self.n_routed_experts} routed experts"
+            )
+        if (self.topk_method == "noaux_tc") != (self.scoring_func == "sigmoid"):
+            raise ValueError(
+                f"topk_method {self.topk_method!r} with scoring_func {self.scoring_func!r} is in no release"
+            )
+
+    def is_moe(self, layer: int) -> bool:
+        """Whether a layer has experts instead of one dense MLP (`DeepseekV2DecoderLayer.__init__`)."""
+        return (
+            self.n_routed_experts is not None
+            and layer >= self.first_k_dense_replace
+            and layer % self.moe_layer_freq == 0
+        )
+
+    @property
+    def latent_rank(self) -> int:
+        """kv_lora_rank of a latent-attention model."""
+        if self.kv_lora_rank is None:
+            raise ValueError("kv_lora_rank is null: this model has plain attention")
+        return self.kv_lora_rank
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one query head: nope + rope for latent attention, hidden / heads for plain attention."""
+        if self.use_mla:
+            return self.qk_nope_head_dim + self.qk_rope_head_dim
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def rope_dim(self) -> int:
+        """Rotated values per head: all of them in plain attention."""
+        return self.qk_rope_head_dim if self.use_mla else self.head_dim
+
+    @property
+    def shared_intermediate_size(self) -> int:
+        """Width of the always-on MLP beside the routed experts."""
+        return self.moe_intermediate_size * (self.n_shared_experts or 0)
+
+
+def official_resolutions(image_size: int = 384) -> tuple[tuple[int, int], ...]:
+    """The 23 candidate (width, height) in pixels for tiles of `image_size`."""
+    return tuple((w * image_size, h * image_size) for w, h in CANDIDATE_TILES)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """A whole DeepSeek-VL2."""
+
+    vision_config: VisionConfig
+    projector_config: ProjectorConfig
+    language_config: LanguageConfig
+    model_type: Literal["deepseek_vl_v2"] = "deepseek_vl_v2"
+    tile_tag: Literal["2D"] = "2D"
+    global_view_pos: Literal["head"] = "head"
+    candidate_resolutions: tuple[tuple[int, int], ...] = field(default_factory=official_resolutions)
+
+    def __post_init__(self) -> None:
+        vision, projector, language = self.vision_config, self.projector_config, self.language_config
+        if projector.input_dim != vision.width:
+            raise ValueError(f"projector input_dim {projector.input_dim} is not the vision width {vision.width}")
+        if projector.n_embed != language.hidden_size:
+            raise ValueError(f"projector n_embed {projector.n_embed} is not hidden_size {language.hidden_size}")
+        if not self.candidate_resolutions:
+            raise ValueError("candidate_resolutions is empty")
+        for width, height in self.candidate_resolutions:
+            if min(width, height) <= 0 or width % vision.image_size or height % vision.image_size:
+                raise ValueError(f"resolution {width}x{height} is no multiple of the tile {vision.image_size}")
+
+    @property
+    def cells(self) -> int:
+        """Image tokens along one side of a tile: patches merged 2×2, an odd grid padded with zeros."""
+        ratio = self.projector_config.downsample_ratio
+        return -(-self.vision_config.grid // ratio)
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Read our own form, in which every key must be known.
+
+        Raises:
+            UsageError: a key is unknown, a value is of the wrong type or out of range.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(document)
+        except ValidationError as error:
+            raise UsageError(f"model configuration: {describe(error)}") from error
+
+    @classmethod
+    def from_checkpoint_json(cls, document: Mapping[str, Any]) -> tuple[Self, list[str]]:
+        """Read an official `config.json`; returns the configuration and the keys that were not understood."""
+        unknown: list[str] = []
+        known = _known_keys(document, cls, "", unknown)
+        return cls.from_json(known), unknown
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that `from_json` reads, with every default written out."""
+        dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return dumped
+
+
+def describe(error: ValidationError) -> str:
+    """One line per fault: where it is and what is wrong."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}" for fault in error.errors()
+    )
+
+
+def _known_keys(document: Mapping[str, Any], cls: type, prefix: str, unknown: list[str]) -> dict[str, Any]:
+    parts = {"vision_config": VisionConfig, "projector_config": ProjectorConfig, "language_config": LanguageConfig}
+    names = {entry.name for entry in dataclasses.fields(cls)}
+    known: dict[str, Any] = {}
+    for key, value in document.items():
+        if key in names:
+            inner = parts.get(key)
+            nested = inner is not None and isinstance(value, Mapping)
+            known[key] = _known_keys(value, inner, f"{prefix}{key}.", unknown) if inner and nested else value
+        elif key not in CHECKPOINT_LEFTOVERS:
+            unknown.append(prefix + key)
+    return known

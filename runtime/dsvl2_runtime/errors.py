@@ -1,0 +1,109 @@
+"""Every error a user can meet, with its exit code and HTTP status.
+
+One base class; each child owns its message, which says what was asked, what was found and what to do.
+Exit codes: 1 internal, 2 usage, 3 model not found, 4 model corrupt, 5 unreadable picture, 6 context,
+7 memory or disk, 8 generation failed, 9 busy, 10 timeout, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Dsvl2Error(Exception):
+    """Base of all errors that are reported to a user without a traceback."""
+
+    exit_code = 1
+    http_status = 500
+
+
+class UsageError(Dsvl2Error, ValueError):
+    """An argument or option that cannot be used as given."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class MissingExtraError(Dsvl2Error, ImportError):
+    """A verb needs a package that only an extra installs."""
+
+    exit_code = 2
+    http_status = 501
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the package {module!r}, which is not installed; "
+            f"install it with: pip install 'dsvl2-onnx[{extra}]'"
+        )
+        self.module = module
+        self.extra = extra
+
+
+class ModelNotFoundError(Dsvl2Error, FileNotFoundError):
+    """A model folder, checkpoint folder or one of the files it must hold is missing."""
+
+    exit_code = 3
+    http_status = 404
+
+    def __init__(self, path: Path, found: str, advice: str) -> None:
+        super().__init__(f"{path}: {found}; {advice}")
+        self.path = path
+
+
+class ModelCorruptError(Dsvl2Error, ValueError):
+    """A model folder or checkpoint whose content is not what it declares."""
+
+    exit_code = 4
+    http_status = 500
+
+    def __init__(self, path: Path, found: str, advice: str) -> None:
+        super().__init__(f"{path}: {found}; {advice}")
+        self.path = path
+
+
+class ImageError(Dsvl2Error, ValueError):
+    """A picture that cannot be read or used."""
+
+    exit_code = 5
+    http_status = 400
+
+    def __init__(self, source: str, found: str, advice: str) -> None:
+        super().__init__(f"picture {source}: {found}; {advice}")
+        self.source = source
+
+
+class ContextOverflowError(Dsvl2Error, ValueError):
+    """Prompt, pictures and answer need more positions than the model has."""
+
+    exit_code = 6
+    http_status = 422
+
+    def __init__(self, prompt_tokens: int, image_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"the prompt needs {prompt_tokens} tokens ({image_tokens} of them for pictures) and at least one "
+            f"for the answer; this model takes {context_tokens}; use fewer or smaller pictures or a shorter text"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.image_tokens = image_tokens
+        self.context_tokens = context_tokens
+
+
+class ResourceError(Dsvl2Error, OSError):
+    """Not enough memory or disk, or a file that cannot be written."""
+
+    exit_code = 7
+    http_status = 507
+
+
+class GenerationError(Dsvl2Error, RuntimeError):
+    """The model produced something that cannot be used, such as non-finite logits."""
+
+    exit_code = 8
+    http_status = 500
+
+
+class BusyError(Dsvl2Error, RuntimeError):
+    """A model, folder or port that is in use."""
+
+    exit_code = 9
+    http_status = 503

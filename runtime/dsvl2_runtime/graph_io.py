@@ -1,14 +1,19 @@
 """Names, axes and types of every graph's inputs and outputs; the one glossary of the project.
 
-| graph            | input            | axes                                          | output           | axes |
-|------------------|------------------|-----------------------------------------------|------------------|------|
-| `vision_encoder` | `pixel_values`   | [num_tiles, 3, image_size, image_size]        | `patch_features` | [num_tiles, patches, width] |
-| `projector`      | `patch_features` | [num_tiles, patches, width]                   | `tile_features`  | [num_tiles, cells * cells, hidden] |
-|                  |                  |                                               | `image_newline`, `view_separator` | [hidden] |
-| `embed_tokens`   | `input_ids`      | [batch, seq] int64                            | `inputs_embeds`  | [batch, seq, hidden] |
-| `decoder`        | `inputs_embeds`  | [1, seq, hidden]                              | `logits`         | [1, vocab], of the last position |
-|                  | `position_ids`   | [1, seq] int64, the rows past .. past+seq-1   |                  |      |
-|                  | `past_*.{layer}` | [past, row]                                   | `new_*.{layer}`  | [seq, row] |
+| graph | in or out | name | axes |
+|---|---|---|---|
+| `vision_encoder` | in | `pixel_values` | [num_tiles, 3, image_size, image_size] |
+| | out | `patch_features` | [num_tiles, patches, width] |
+| `projector` | in | `patch_features` | [num_tiles, patches, width] |
+| | out | `tile_features` | [num_tiles, cells * cells, hidden], cells in row-major order |
+| | out | `image_newline`, `view_separator` | [hidden] |
+| `embed_tokens` | in | `input_ids` | [batch, seq] int64 |
+| | out | `inputs_embeds` | [batch, seq, hidden] |
+| `decoder` | in | `inputs_embeds` | [1, seq, hidden] |
+| | in | `position_ids` | [1, seq] int64, the rows past .. past + seq - 1 |
+| | in | `past_*.{layer}` | [past, row] |
+| | out | `logits` | [1, vocab], of the last position |
+| | out | `new_*.{layer}` | [seq, row] |
 
 Everything else is float32. Where the reference has another word: `view_seperator` (sic) is our `view_separator`;
 its projector output before the two-dimensional layout is our `tile_features`, after it `image_features`

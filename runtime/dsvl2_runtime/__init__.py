@@ -1,1 +1,44 @@
-"""Runs a bundle of ONNX graphs: pictures and a question in, text out."""
+"""Runs a bundle of ONNX graphs: pictures and a question in, text out.
+
+>>> from dsvl2_runtime import GenerationOptions, load_model
+>>> model = load_model("path/to/bundle", threads=2)  # doctest: +SKIP
+>>> for piece in model.generate("What is the total?", images=["bill.png"]):  # doctest: +SKIP
+...     print(piece.text, end="")
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from dsvl2_runtime.errors import Dsvl2Error
+
+if TYPE_CHECKING:
+    from dsvl2_runtime.generate import TextChunk
+    from dsvl2_runtime.model import VisionLanguageModel, load_model
+    from dsvl2_runtime.progress import Progress
+    from dsvl2_runtime.sampling import GenerationOptions
+
+__all__ = ["Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "VisionLanguageModel", "load_model"]
+
+try:
+    __version__ = version("dsvl2-onnx")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "GenerationOptions": "dsvl2_runtime.sampling",
+    "Progress": "dsvl2_runtime.progress",
+    "TextChunk": "dsvl2_runtime.generate",
+    "VisionLanguageModel": "dsvl2_runtime.model",
+    "load_model": "dsvl2_runtime.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that `dsvl2-onnx --help` does not wait for ONNX Runtime."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,70 @@
+"""The verbs `export` and `synth` of `dsvl2-onnx`; heavy imports stand inside them so that `--help` stays fast."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsvl2_runtime.console import progress_bars
+
+
+class Precision(StrEnum):
+    """How the weights are stored."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+    INT4 = "int4"
+
+
+class Variant(StrEnum):
+    """The three releases."""
+
+    TINY = "tiny"
+    SMALL = "small"
+    BASE = "base"
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Folder with config.json and *.safetensors.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new bundle.", show_default=False)],
+    precision: Annotated[Precision, typer.Option(help="int4 and int8 to use, fp32 to compare.")] = Precision.INT4,
+    name: Annotated[
+        str | None, typer.Option(help="What the bundle calls itself; by default its folder's name.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is already there.")] = False,
+) -> None:
+    """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
+    from dsvl2_export.exporter import export_bundle
+
+    with progress_bars() as bars:
+        export_bundle(checkpoint, out, precision.value, name=name, overwrite=force, on_progress=bars.update)
+    typer.echo(f"wrote {out}", err=True)
+
+
+def synth(
+    variant: Annotated[Variant, typer.Option(help="Which release to imitate.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    scale: Annotated[
+        float, typer.Option(help="Width of every layer relative to the release.", min=0.01, max=1.0)
+    ] = 1.0,
+    layers: Annotated[int | None, typer.Option(help="Decoder layers; by default the release's.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the random weights.", min=0)] = 0,
+) -> None:
+    """Write a checkpoint with random weights in the official layout, to try the tools without the official files."""
+    from dsvl2_export.synth import write_synthetic_checkpoint
+
+    with progress_bars() as bars:
+        write_synthetic_checkpoint(
+            out,
+            variant.value,
+            scale=scale,
+            layers=layers,
+            seed=seed,
+            on_progress=lambda d, t: bars.update("synth", d, t),
+        )
+    typer.echo(f"wrote {out} (random weights)", err=True)

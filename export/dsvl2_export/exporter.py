@@ -1,0 +1,105 @@
+"""Checkpoint to bundle: every graph written, quantised on the way, one tensor in memory at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+from dsvl2_quant.recipe import RECIPES, Recipe
+from dsvl2_quant.vision_int8 import quantize_linears
+from dsvl2_runtime.bundle import BundleWriter
+
+from dsvl2_export.checkpoint import Checkpoint, load_projector, load_vision_tower
+from dsvl2_export.decoder.graph import write_decoder
+from dsvl2_export.embed_tokens import write_embed_tokens
+from dsvl2_export.vision_graphs import trace_projector, trace_vision_encoder
+from dsvl2_runtime import graph_io
+from dsvl2_runtime.config import ModelConfig
+
+MINIMUM_ONNXRUNTIME = "1.31.0"
+"""The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
+
+ExportProgress = Callable[[str, int, int], None]
+"""Told (graph, steps done, steps in all)."""
+
+
+def export_bundle(
+    source: Path,
+    out: Path,
+    precision: str,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    on_progress: ExportProgress = lambda graph, done, total: None,
+) -> None:
+    """Convert a checkpoint in the official layout to a bundle.
+
+    Args:
+        source: the checkpoint's folder.
+        out: the bundle's folder; it appears only when it is complete.
+        precision: a preset of `dsvl2_quant.recipe.RECIPES`.
+        name: what the bundle calls itself; by default the name of its folder.
+        overwrite: replace a bundle that is there already.
+        on_progress: told which graph is being written and how far it is.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: the checkpoint is incomplete or not what it declares.
+        UsageError: `out` exists, or a size has no block that divides it.
+        ResourceError: the disk is full or not writable.
+    """
+    checkpoint = Checkpoint.open(source)
+    config = checkpoint.config
+    recipe = RECIPES[precision].fitted(config.language_config)
+    with BundleWriter(out, overwrite=overwrite) as writer:
+        folder = writer.folder
+        shutil.copyfile(checkpoint.tokenizer_path, folder / "tokenizer.json")
+        on_progress(graph_io.EMBED_TOKENS, 0, 1)
+        table = checkpoint.array("language.model.embed_tokens.weight")
+        write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
+        del table
+        on_progress(graph_io.EMBED_TOKENS, 1, 1)
+        write_vision(folder, checkpoint, config, recipe, on_progress)
+        write_decoder(
+            folder / f"{graph_io.DECODER}.onnx",
+            config.language_config,
+            checkpoint,
+            recipe,
+            lambda done, total: on_progress(graph_io.DECODER, done, total),
+        )
+        writer.finish(
+            name=name or out.name,
+            variant=variant_of(config),
+            precision=precision,
+            parts=recipe.parts(),
+            config=config,
+            minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
+            note=checkpoint.note,
+        )
+
+
+def write_vision(
+    folder: Path, checkpoint: Checkpoint, config: ModelConfig, recipe: Recipe, on_progress: ExportProgress
+) -> None:
+    """Trace the vision encoder and the projector, then quantise their linear layers where the recipe says so."""
+    encoder, projector = folder / f"{graph_io.VISION_ENCODER}.onnx", folder / f"{graph_io.PROJECTOR}.onnx"
+    on_progress(graph_io.VISION_ENCODER, 0, 1)
+    trace_vision_encoder(encoder, load_vision_tower(checkpoint), config)
+    on_progress(graph_io.VISION_ENCODER, 1, 1)
+    on_progress(graph_io.PROJECTOR, 0, 1)
+    newline, separator = checkpoint.tensor("image_newline").float(), checkpoint.tensor("view_seperator").float()
+    trace_projector(projector, load_projector(checkpoint), newline, separator, config)
+    on_progress(graph_io.PROJECTOR, 1, 1)
+    if recipe.vision == "int8":
+        for path in (encoder, projector):
+            model = onnx.load(str(path))
+            quantize_linears(model)
+            onnx.save(model, str(path))
+
+
+def variant_of(config: ModelConfig) -> str:
+    """Which release a model is built like: tiny, small or base."""
+    if not config.language_config.use_mla:
+        return "tiny"
+    return "base" if config.language_config.scoring_func == "sigmoid" else "small"

@@ -1,0 +1,149 @@
+"""The command `dsvl2-onnx`: the verbs of the runtime, and those of the other parts found by their entry points.
+
+Rules: the answer alone goes to standard output, everything else to standard error; progress only on a terminal; every
+error that a user can cause is one line with an exit code (errors.py), never a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dsvl2_runtime import __version__
+from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.errors import Dsvl2Error, MissingExtraError
+
+VERB_GROUP = "dsvl2_onnx.verbs"
+EXTRA_OF_MODULE = {
+    "onnxruntime": "cpu",
+    "torch": "export",
+    "onnx": "export",
+    "optimum": "export",
+    "safetensors": "export",
+    "transformers": "export",
+    "PySide6": "app",
+}
+
+
+class AnswerFormat(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+app = typer.Typer(
+    name="dsvl2-onnx",
+    help="Ask your screen and your documents, offline: DeepSeek-VL2 as quantised ONNX graphs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.command()
+def run(
+    prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", "-i", help="A picture; repeat for more.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Path, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle.", show_default=False)
+    ] = Path("models/synthetic/bundle"),
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of sampling.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    answer_format: Annotated[
+        AnswerFormat, typer.Option("--format", help="json has tokens and timings.")
+    ] = AnswerFormat.TEXT,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False,
+) -> None:
+    """Answer a question about pictures."""
+    from dsvl2_runtime.run import run_question
+    from dsvl2_runtime.sampling import GenerationOptions
+
+    options = GenerationOptions(
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+    )
+    run_question(prompt, image or [], model, options, threads, answer_format is AnswerFormat.JSON, quiet)
+
+
+@app.command()
+def verify(bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.", show_default=False)]) -> None:
+    """Check every file of a bundle against the sizes and SHA-256 sums in its manifest."""
+    from dsvl2_runtime.bundle import Bundle
+
+    with progress_bars() as bars:
+        opened = Bundle.open(bundle)
+        opened.verify(lambda done, total: bars.update("verify", done, total))
+    typer.echo(f"{bundle}: {len(opened.manifest.files)} files are as they were written", err=True)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def add_verbs(target: typer.Typer) -> None:
+    """Add the verbs of the other parts; one that cannot be imported says which extra it needs."""
+    for entry in sorted(entry_points(group=VERB_GROUP), key=lambda found: found.name):
+        target.command(entry.name)(_loaded(entry))
+
+
+def _loaded(entry: EntryPoint) -> Callable[..., None]:
+    try:
+        verb: Callable[..., None] = entry.load()
+    except ModuleNotFoundError as error:
+        missing = error
+
+        def unavailable() -> None:
+            raise missing
+
+        unavailable.__doc__ = "Not installed."
+        return unavailable
+    return verb
+
+
+def reported(call: Callable[[], Any]) -> int:
+    """Run a call and turn an error of ours into its exit code and one line on standard error.
+
+    Usage errors and Ctrl-C are handled by Typer, which leaves with 2 and 130.
+    """
+    try:
+        call()
+    except Dsvl2Error as error:
+        typer.echo(f"dsvl2-onnx: {error}", err=True)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        module = (error.name or "").split(".")[0]
+        if module not in EXTRA_OF_MODULE:
+            raise
+        missing = MissingExtraError(module, EXTRA_OF_MODULE[module])
+        typer.echo(f"dsvl2-onnx: {missing}", err=True)
+        return missing.exit_code
+    return 0
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")  # Windows consoles default to a code page
+    add_verbs(app)
+    sys.exit(reported(functools.partial(app, prog_name="dsvl2-onnx")))

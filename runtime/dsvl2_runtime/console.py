@@ -1,0 +1,46 @@
+"""What the command line shows while it works: progress on standard error, and only on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class ProgressBars:
+    """One bar per phase, made when the phase is first heard of."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, phase: str, done: int, total: int) -> None:
+        """Move the bar of a phase."""
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=total)
+        self._bars.update(self._tasks[phase], completed=done, total=total)
+
+    def close(self) -> None:
+        """Take the bars away, before text is written where they stand."""
+        self._bars.stop()
+
+
+@contextmanager
+def progress_bars(show: bool = True, keep: bool = True) -> Iterator[ProgressBars]:
+    """Bars on standard error while the block runs; nothing when that is not a terminal.
+
+    Args:
+        show: False for silence.
+        keep: leave the finished bars on the screen.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:<15}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=not keep, disable=not (show and console.is_terminal)) as bars:
+        yield ProgressBars(bars)

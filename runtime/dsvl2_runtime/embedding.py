@@ -1,0 +1,46 @@
+"""Token ids to embedding rows, with the image features in their places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime import graph_io
+from dsvl2_runtime.session import open_session
+
+
+class Embedding:
+    """Owns the session of `embed_tokens`."""
+
+    def __init__(self, path: Path) -> None:
+        self._session = open_session(path, {graph_io.INPUT_IDS}, {graph_io.INPUTS_EMBEDS}, threads=1)
+
+    def tokens(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Rows of the embedding table: [seq] int64 -> [1, seq, hidden] float32."""
+        rows: NDArray[np.float32] = self._session.run(
+            [graph_io.INPUTS_EMBEDS], {graph_io.INPUT_IDS: input_ids[None]}
+        )[0]
+        return rows
+
+    def prompt(
+        self,
+        input_ids: NDArray[np.int64],
+        images_seq_mask: NDArray[np.bool_],
+        image_features: NDArray[np.float32] | None,
+    ) -> NDArray[np.float32]:
+        """Rows of a prompt, those under the mask replaced by image features in order.
+
+        Args:
+            input_ids: [seq] int64.
+            images_seq_mask: [seq] bool.
+            image_features: [num_image_tokens, hidden] float32, or None without pictures.
+
+        Returns:
+            [1, seq, hidden] float32.
+        """
+        rows = self.tokens(input_ids)
+        if image_features is not None:
+            rows[0, images_seq_mask] = image_features
+        return rows

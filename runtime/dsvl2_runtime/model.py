@@ -1,0 +1,136 @@
+"""The public face: a bundle, loaded, that answers questions about pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime import graph_io
+from dsvl2_runtime.bundle import Bundle
+from dsvl2_runtime.decoder import Decoder
+from dsvl2_runtime.embedding import Embedding
+from dsvl2_runtime.errors import BusyError
+from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
+from dsvl2_runtime.pictures import ImageSource
+from dsvl2_runtime.processor import ModelInputs, prepare
+from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
+from dsvl2_runtime.prompt import Message, question_content
+from dsvl2_runtime.sampling import GenerationOptions
+from dsvl2_runtime.session import default_threads
+from dsvl2_runtime.tokenizer import Tokenizer
+from dsvl2_runtime.vision_encoder import VisionEncoder
+
+
+class VisionLanguageModel:
+    """A loaded bundle. It works on one question at a time; a second one at the same time is a `BusyError`."""
+
+    def __init__(self, bundle: Bundle, threads: int, on_progress: ProgressCallback = ignore_progress) -> None:
+        config = bundle.manifest.config
+        total = len(graph_io.GRAPHS)
+        on_progress(Progress("load", 0, total))
+        tokenizer = Tokenizer.from_file(bundle.tokenizer)
+        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS))
+        on_progress(Progress("load", 1, total))
+        vision = VisionEncoder(bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR), threads)
+        on_progress(Progress("load", 3, total))
+        decoder = Decoder(bundle.graph(graph_io.DECODER), config.language_config, threads)
+        on_progress(Progress("load", 4, total))
+        self.bundle = bundle
+        self.config = config
+        self.threads = threads
+        self.parts = Parts(tokenizer, vision, embedding, decoder)
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What the bundle calls itself."""
+        return self.bundle.manifest.name
+
+    @property
+    def weights_note(self) -> str:
+        """A sentence to show beside answers, such as that the weights are random; empty when there is none."""
+        return self.bundle.manifest.note
+
+    def prepare(self, question: str, images: Sequence[ImageSource] = ()) -> ModelInputs:
+        """Prompt and pictures as tensors, nothing run yet; its sizes tell what a question will cost.
+
+        Raises:
+            ImageError: a picture cannot be read.
+            ContextOverflowError: prompt and pictures do not fit.
+        """
+        messages = [Message("user", question_content(question, len(images)))]
+        return prepare(messages, images, self.config, self.parts.tokenizer)
+
+    def next_token_logits(
+        self, question: str, images: Sequence[ImageSource] = (), *, prefill_chunk: int | None = None
+    ) -> NDArray[np.float32]:
+        """Logits [vocab] float32 of the first token of the answer.
+
+        Args:
+            question: as typed by a user; nothing in it can become a special token.
+            images: file paths, bytes, PIL pictures or uint8 arrays.
+            prefill_chunk: positions per prefill run; the result does not depend on it.
+        """
+        with self._claimed():
+            logits = read_prompt(self.parts, self.prepare(question, images), chunk=prefill_chunk)
+        if logits is None:
+            raise AssertionError("a read that nobody can stop was stopped")
+        return logits.copy()
+
+    def generate(
+        self,
+        question: str,
+        images: Sequence[ImageSource] = (),
+        options: GenerationOptions | None = None,
+        on_progress: ProgressCallback = ignore_progress,
+        should_stop: Callable[[], bool] = never_stop,
+    ) -> Iterator[TextChunk]:
+        """Answer a question about pictures, piece by piece; see `generate.generate`.
+
+        Raises:
+            ImageError: a picture cannot be read.
+            ContextOverflowError: prompt and pictures do not fit.
+            GenerationError: the model gave something that is not finite.
+            BusyError: another answer of this model is not finished.
+        """
+        with self._claimed():
+            inputs = self.prepare(question, images)
+            yield from generate(self.parts, inputs, options or GenerationOptions(), on_progress, should_stop)
+
+    def _claimed(self) -> _Claim:
+        return _Claim(self._lock)
+
+
+class _Claim:
+    """Holds a lock or says that it is taken; a second caller must not wait behind an answer of minutes."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise BusyError("this model is answering another question; wait for it or load a second model")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def load_model(
+    path: str | Path, threads: int | None = None, on_progress: ProgressCallback = ignore_progress
+) -> VisionLanguageModel:
+    """Load a bundle from a folder.
+
+    Args:
+        path: the bundle's folder.
+        threads: per operator; by default the physical cores.
+        on_progress: told which graphs are loaded.
+
+    Raises:
+        ModelNotFoundError: there is no bundle.
+        ModelCorruptError: its files are not what its manifest says.
+    """
+    return VisionLanguageModel(Bundle.open(Path(path)), threads or default_threads(), on_progress)

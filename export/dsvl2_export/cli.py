@@ -28,9 +28,7 @@ class Variant(StrEnum):
 
 
 def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Folder with config.json and *.safetensors.", show_default=False)
-    ],
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with config.json and *.safetensors.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new bundle.", show_default=False)],
     precision: Annotated[Precision, typer.Option(help="int4 and int8 to use, fp32 to compare.")] = Precision.INT4,
     name: Annotated[

@@ -68,9 +68,7 @@ def route(builder: GraphBuilder, x: str, name: str, weights: Weights, config: La
     return Routing(choice, scores)
 
 
-def experts(
-    builder: GraphBuilder, x: str, name: str, weights: Weights, config: LanguageConfig, recipe: Recipe
-) -> str:
+def experts(builder: GraphBuilder, x: str, name: str, weights: Weights, config: LanguageConfig, recipe: Recipe) -> str:
     """Routed and shared experts of one layer: [1, seq, hidden] -> [1, seq, hidden]."""
     tokens = builder.node("Reshape", [x, builder.int64(-1, config.hidden_size)])
     routing = route(builder, tokens, name, weights, config)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from dsvl2_quant.blocks import quantize_blocks
-from dsvl2_quant.recipe import BlockFormat
 from numpy.typing import NDArray
 
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder, value
+from dsvl2_quant.blocks import quantize_blocks
+from dsvl2_quant.recipe import BlockFormat
 from dsvl2_runtime import graph_io
 
 

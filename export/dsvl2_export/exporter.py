@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
-from dsvl2_quant.recipe import RECIPES, Recipe
-from dsvl2_quant.vision_int8 import quantize_linears
-from dsvl2_runtime.bundle import BundleWriter
 
 from dsvl2_export.checkpoint import Checkpoint, load_projector, load_vision_tower
 from dsvl2_export.decoder.graph import write_decoder
 from dsvl2_export.embed_tokens import write_embed_tokens
 from dsvl2_export.vision_graphs import trace_projector, trace_vision_encoder
+from dsvl2_quant.recipe import RECIPES, Recipe
+from dsvl2_quant.vision_int8 import quantize_linears
 from dsvl2_runtime import graph_io
+from dsvl2_runtime.bundle import BundleWriter
 from dsvl2_runtime.config import ModelConfig
 
 MINIMUM_ONNXRUNTIME = "1.31.0"

@@ -121,7 +121,7 @@ class GraphBuilder:
         padding = -self._offset % ALIGNMENT
         self._data.write(b"\0" * padding)
         self._offset += padding
-        self._data.write(memoryview(array.reshape(-1)).cast("B"))
+        self._data.write(array.reshape(-1).view(np.uint8).data)
         tensor = onnx.TensorProto(
             name=name,
             data_type=helper.np_dtype_to_tensor_dtype(array.dtype),

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import onnx
 import torch
+from onnx import helper, numpy_helper
 from optimum.exporters.onnx import OnnxConfig, export
+from optimum.utils import NormalizedConfig
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
@@ -26,6 +29,7 @@ Axes = Mapping[int, str]
 class TracedOnnxConfig(OnnxConfig):  # type: ignore[misc]  # optimum ships no types
     """An `OnnxConfig` for one traced module: what goes in, what comes out, and an example."""
 
+    NORMALIZED_CONFIG_CLASS = NormalizedConfig
     NAMED_INPUT: ClassVar[str]
     NAMED_OUTPUTS: ClassVar[Mapping[str, Axes]]
 
@@ -64,14 +68,10 @@ class VisionEncoderOnnxConfig(TracedOnnxConfig):
 
 
 class ProjectorOnnxConfig(TracedOnnxConfig):
-    """patch_features [num_tiles, patches, width] -> tile_features, and the two format vectors beside them."""
+    """patch_features [num_tiles, patches, width] -> tile_features [num_tiles, cells * cells, hidden]."""
 
     NAMED_INPUT = graph_io.PATCH_FEATURES
-    NAMED_OUTPUTS: ClassVar[Mapping[str, Axes]] = {
-        graph_io.TILE_FEATURES: {0: "num_tiles"},
-        graph_io.IMAGE_NEWLINE: {},
-        graph_io.VIEW_SEPARATOR: {},
-    }
+    NAMED_OUTPUTS: ClassVar[Mapping[str, Axes]] = {graph_io.TILE_FEATURES: {0: "num_tiles"}}
 
 
 class TracedVisionEncoder(nn.Module):
@@ -89,18 +89,17 @@ class TracedVisionEncoder(nn.Module):
 
 
 class TracedProjector(nn.Module):
-    """The projector with the two vectors that the token layout needs, so that one graph holds all three."""
+    """The projector under the input name of its graph."""
 
-    def __init__(self, projector: Projector, image_newline: Tensor, view_separator: Tensor) -> None:
+    def __init__(self, projector: Projector) -> None:
         super().__init__()
         self.projector = projector
-        self.image_newline = nn.Parameter(image_newline, requires_grad=False)
-        self.view_separator = nn.Parameter(view_separator, requires_grad=False)
         self.config = PretrainedConfig()
 
-    def forward(self, patch_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[num_tiles, patches, width] -> ([num_tiles, cells * cells, hidden], [hidden], [hidden])."""
-        return self.projector(patch_features), self.image_newline * 1.0, self.view_separator * 1.0
+    def forward(self, patch_features: Tensor) -> Tensor:
+        """[num_tiles, patches, width] -> [num_tiles, cells * cells, hidden]."""
+        features: Tensor = self.projector(patch_features)
+        return features
 
 
 @contextlib.contextmanager
@@ -138,9 +137,16 @@ def trace_projector(
     example = torch.zeros(2, vision.grid**2, vision.width)
     with quiet():
         export(
-            TracedProjector(projector, image_newline, view_separator),
+            TracedProjector(projector),
             ProjectorOnnxConfig(example),
             path,
             opset=OPSET,
             disable_dynamic_axes_fix=True,
         )
+    # The tracer folds a parameter that goes straight to an output and loses its name, so these two are added here.
+    model = onnx.load(str(path))
+    for name, vector in ((graph_io.IMAGE_NEWLINE, image_newline), (graph_io.VIEW_SEPARATOR, view_separator)):
+        tensor = numpy_helper.from_array(vector.detach().float().numpy(), name)
+        model.graph.node.append(helper.make_node("Constant", [], [name], value=tensor))
+        model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(vector.shape)))
+    onnx.save(model, str(path))

@@ -50,9 +50,7 @@ class Decoder:
         positions = self._position_ids[self.cache.length : self.cache.length + seq]
         binding = self._binding
         self.cache.bind(binding, seq)
-        binding.bind_input(
-            graph_io.INPUTS_EMBEDS, "cpu", 0, np.float32, inputs_embeds.shape, inputs_embeds.ctypes.data
-        )
+        binding.bind_input(graph_io.INPUTS_EMBEDS, "cpu", 0, np.float32, inputs_embeds.shape, inputs_embeds.ctypes.data)
         binding.bind_input(graph_io.POSITION_IDS, "cpu", 0, np.int64, (1, seq), positions.ctypes.data)
         binding.bind_output(graph_io.LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
         run_bound(self._session, binding)

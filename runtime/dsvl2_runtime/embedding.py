@@ -19,9 +19,9 @@ class Embedding:
 
     def tokens(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of the embedding table: [seq] int64 -> [1, seq, hidden] float32."""
-        rows: NDArray[np.float32] = self._session.run(
-            [graph_io.INPUTS_EMBEDS], {graph_io.INPUT_IDS: input_ids[None]}
-        )[0]
+        rows: NDArray[np.float32] = self._session.run([graph_io.INPUTS_EMBEDS], {graph_io.INPUT_IDS: input_ids[None]})[
+            0
+        ]
         return rows
 
     def prompt(

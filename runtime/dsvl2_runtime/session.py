@@ -75,6 +75,4 @@ def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBind
     try:
         session.run_with_iobinding(binding)
     except LOAD_ERRORS as error:
-        raise GenerationError(
-            f"ONNX Runtime stopped inside the graph: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise GenerationError(f"ONNX Runtime stopped inside the graph: {str(error).strip().splitlines()[0]}") from error

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from dsvl2_quant.recipe import Recipe
 from numpy.typing import NDArray
 
 from dsvl2_export.decoder.linear import linear, linear_per_head
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder
+from dsvl2_quant.recipe import Recipe
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.graph_io import CacheTensor
 
@@ -127,7 +127,8 @@ def latent_attention(
     """Multi-head latent attention of one layer: [1, seq, hidden] -> [1, seq, hidden]; writes `cache.new`.
 
     `kv_b_proj` [heads * (nope + value), rank] holds for each head UK_h (nope rows) and UV_h (value rows). Decode
-    absorbs both: score_h = ((q_nope UK_h) . latent + q_rope . k_rope) * head_dim^-0.5 and out_h = UV_h (sum of p * latent).
+    absorbs both: score_h = ((q_nope UK_h) . latent + q_rope . k_rope) * head_dim^-0.5 and
+    out_h = UV_h (sum of p * latent).
     """
     heads, rank = config.num_attention_heads, config.latent_rank
     nope, rope, width = config.qk_nope_head_dim, config.qk_rope_head_dim, config.v_head_dim

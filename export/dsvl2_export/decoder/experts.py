@@ -9,15 +9,16 @@ values as they are; Base takes sigmoid, chooses by value + bias, renormalises th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from dsvl2_quant.blocks import interleave_gate_up, quantize_blocks
-from dsvl2_quant.recipe import BlockFormat, Recipe
 from numpy.typing import NDArray
 
 from dsvl2_export.decoder.attention import Weights
 from dsvl2_export.decoder.linear import gated_mlp
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder
+from dsvl2_quant.blocks import interleave_gate_up, quantize_blocks
+from dsvl2_quant.recipe import BlockFormat, Recipe
 from dsvl2_runtime.config import LanguageConfig
 
 ALWAYS = 1e4
@@ -98,12 +99,13 @@ def _experts_quantised(
         choice = builder.node("Pad", [choice, pad, builder.scalar(ALWAYS)])
         router_weights = builder.node("Pad", [router_weights, pad, builder.scalar(1.0)])
 
-    parts: list[list[NDArray[np.generic]]] = [[], [], [], []]
+    parts: list[list[NDArray[Any]]] = [[], [], [], []]
 
     def add(gate: NDArray[np.float32], up: NDArray[np.float32], down: NDArray[np.float32]) -> None:
         first = quantize_blocks(interleave_gate_up(gate, up), form.bits, form.block_size)
         second = quantize_blocks(down, form.bits, form.block_size)
-        for part, array in zip(parts, (first.packed, first.scales, second.packed, second.scales), strict=True):
+        arrays: tuple[NDArray[Any], ...] = (first.packed, first.scales, second.packed, second.scales)
+        for part, array in zip(parts, arrays, strict=True):
             part.append(array.reshape(len(array), -1))
 
     for expert in range(config.n_routed_experts or 0):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from dsvl2_quant.recipe import Recipe
-
 from dsvl2_export.decoder.attention import Weights, latent_attention, plain_attention, positions, rms_norm
 from dsvl2_export.decoder.experts import experts, mlp_weights
 from dsvl2_export.decoder.linear import gated_mlp, linear
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder, value
+from dsvl2_quant.recipe import Recipe
 from dsvl2_runtime import graph_io
 from dsvl2_runtime.config import LanguageConfig
 

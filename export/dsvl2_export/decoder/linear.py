@@ -8,11 +8,11 @@ int8 activations and for 8 bit with int8 activations only; without one it dequan
 from __future__ import annotations
 
 import numpy as np
-from dsvl2_quant.blocks import quantize_blocks
-from dsvl2_quant.recipe import BlockFormat
 from numpy.typing import NDArray
 
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder
+from dsvl2_quant.blocks import quantize_blocks
+from dsvl2_quant.recipe import BlockFormat
 
 
 def linear(builder: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], form: BlockFormat | None) -> str:

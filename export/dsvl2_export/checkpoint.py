@@ -1,0 +1,235 @@
+"""Reads a checkpoint in the official layout, one tensor at a time.
+
+The layout: `config.json`, `processor_config.json`, `tokenizer.json`, and safetensors shards with an index, or one
+`model.safetensors`. Everything is untrusted: names and shapes are checked against the configuration from the files'
+headers before any tensor is read, and nothing outside the folder is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from dsvl2_export.network import DeepseekVL2, Projector, VisionTower
+from dsvl2_export.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
+
+log = logging.getLogger(__name__)
+
+CONFIG = "config.json"
+PROCESSOR_CONFIG = "processor_config.json"
+TOKENIZER = "tokenizer.json"
+INDEX = "model.safetensors.index.json"
+SINGLE_FILE = "model.safetensors"
+JSON_LIMIT_BYTES = 32_000_000
+"""The largest official JSON file, a tokenizer, has 6.3 MB."""
+FLOAT_DTYPES = frozenset({"BF16", "F16", "F32"})
+NAMES_IN_MESSAGE = 8
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint whose tensors are known to be the expected ones."""
+
+    folder: Path
+    config: ModelConfig
+    unknown_config_keys: tuple[str, ...]
+    note: str
+    """What `config.json` says about its weights under our own key `dsvl2_note`, or nothing."""
+    _shards: Mapping[str, Path]
+    """Tensor name to file."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open a checkpoint and check every tensor's name, shape and type from the headers.
+
+        Raises:
+            ModelNotFoundError: the folder or one of its files is missing.
+            ModelCorruptError: a file cannot be read, or tensors are missing, unknown or of the wrong shape.
+        """
+        if not folder.is_dir():
+            raise ModelNotFoundError(folder, "no such folder", "give the folder that holds config.json")
+        document = read_json(folder / CONFIG)
+        note = document.pop("dsvl2_note", "")
+        try:
+            config, unknown = ModelConfig.from_checkpoint_json(document)
+        except UsageError as error:
+            raise ModelCorruptError(folder / CONFIG, str(error), "is this a DeepSeek-VL2 checkpoint?") from error
+        for key in unknown:
+            log.warning("%s: key %r is not understood and ignored", folder / CONFIG, key)
+        _check_processor(folder / PROCESSOR_CONFIG, config)
+        if not (folder / TOKENIZER).is_file():
+            raise ModelNotFoundError(folder / TOKENIZER, "missing", "copy it from the checkpoint's repository")
+        shards = _shards(folder)
+        _check_tensors(folder, shards, expected_tensors(config))
+        return cls(folder, config, tuple(unknown), str(note), shards)
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer's file."""
+        return self.folder / TOKENIZER
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All tensors that the model uses."""
+        return frozenset(expected_tensors(self.config))
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor as stored, read from its shard now."""
+        path = self._shards[name]
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensor: Tensor = file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise ModelCorruptError(path, f"tensor {name} cannot be read ({error})", "download it again") from error
+        return tensor
+
+    def array(self, name: str) -> NDArray[np.float32]:
+        """One tensor as float32."""
+        array: NDArray[np.float32] = self.tensor(name).to(torch.float32).numpy()
+        return array
+
+    def load_into(self, module: torch.nn.Module, prefix: str = "") -> None:
+        """Copy tensors into a module's parameters and buffers, one at a time, in place."""
+        with torch.no_grad():
+            for name, parameter in module.state_dict(keep_vars=True).items():
+                parameter.copy_(self.tensor(prefix + name))
+
+
+def load_network(checkpoint: Checkpoint) -> DeepseekVL2:
+    """The whole reference network in fp32; only for models that fit in memory."""
+    network = DeepseekVL2(checkpoint.config)
+    checkpoint.load_into(network)
+    return network.eval()
+
+
+def load_vision_tower(checkpoint: Checkpoint) -> VisionTower:
+    """The vision tower in fp32."""
+    tower = VisionTower(checkpoint.config.vision_config)
+    checkpoint.load_into(tower, "vision.")
+    return tower.eval()
+
+
+def load_projector(checkpoint: Checkpoint) -> Projector:
+    """The projector in fp32."""
+    projector = Projector(checkpoint.config)
+    checkpoint.load_into(projector, "projector.")
+    return projector.eval()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a checkpoint.
+
+    Raises:
+        ModelNotFoundError: the file is missing.
+        ModelCorruptError: it is too large, not JSON, or not an object.
+    """
+    if not path.is_file():
+        raise ModelNotFoundError(path, "missing", "copy it from the checkpoint's repository")
+    size = path.stat().st_size
+    if size > JSON_LIMIT_BYTES:
+        raise ModelCorruptError(path, f"{size} bytes of JSON", f"at most {JSON_LIMIT_BYTES} are read")
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelCorruptError(path, f"not JSON ({error})", "download it again") from error
+    if not isinstance(document, dict):
+        raise ModelCorruptError(path, f"a JSON {type(document).__name__}, not an object", "download it again")
+    return document
+
+
+def _check_processor(path: Path, config: ModelConfig) -> None:
+    """The processor's file must describe the preprocessing that the runtime does."""
+    found = read_json(path)
+    expected = {
+        "patch_size": config.vision_config.patch_size,
+        "downsample_ratio": config.projector_config.downsample_ratio,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "normalize": True,
+        "candidate_resolutions": [list(pair) for pair in config.candidate_resolutions],
+    }
+    for key, value in expected.items():
+        if found.get(key, value) != value:
+            raise ModelCorruptError(path, f"{key} is {found[key]}, not {value}", "this preprocessing is not supported")
+
+
+def _shards(folder: Path) -> dict[str, Path]:
+    """Tensor name to file, from the index or from the one file there is."""
+    if not (folder / INDEX).is_file():
+        single = folder / SINGLE_FILE
+        if not single.is_file():
+            found = "neither an index nor a single file of weights"
+            raise ModelNotFoundError(folder / INDEX, found, "copy *.safetensors and the index into the folder")
+        return dict.fromkeys(_header(single), single)
+    weight_map = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+        raise ModelCorruptError(folder / INDEX, "no weight_map of names to files", "download it again")
+    shards: dict[str, Path] = {}
+    for file in sorted(set(weight_map.values())):
+        if Path(file).name != file:
+            raise ModelCorruptError(folder / INDEX, f"it names {file!r}, outside the folder", "do not trust this file")
+        if not (folder / file).is_file():
+            raise ModelNotFoundError(folder / file, "missing, but named in the index", "download it")
+        held = _header(folder / file).keys()
+        shards.update(dict.fromkeys(held, folder / file))
+        wrong = [name for name, where in weight_map.items() if where == file and name not in held]
+        if wrong:
+            raise ModelCorruptError(folder / file, f"it lacks {_some(wrong)} that the index names", "download it again")
+    return shards
+
+
+def _header(path: Path) -> dict[str, tuple[str, Shape]]:
+    """Name to (dtype, shape) of one safetensors file; its offsets are checked by the library against its size."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            return {name: (entry.get_dtype(), tuple(entry.get_shape())) for name, entry in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise ModelCorruptError(path, f"not a whole safetensors file ({error})", "download it again") from error
+
+
+def _check_tensors(folder: Path, shards: Mapping[str, Path], expected: Mapping[str, Shape]) -> None:
+    found: dict[str, tuple[str, Shape]] = {}
+    for path in sorted(set(shards.values())):
+        found.update(_header(path))
+    faults = []
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected and not name.startswith(UNUSED_PREFIX)]
+    wrong = [
+        f"{name} is {list(found[name][1])}, not {list(shape)}"
+        for name, shape in expected.items()
+        if name in found and found[name][1] != shape
+    ]
+    not_float = [
+        f"{name} is {found[name][0]}" for name in expected if name in found and found[name][0] not in FLOAT_DTYPES
+    ]
+    for what, names in (
+        ("missing", missing),
+        ("unknown", unknown),
+        ("of the wrong shape", wrong),
+        ("not BF16, F16 or F32", not_float),
+    ):
+        if names:
+            faults.append(f"{len(names)} tensors {what}: {_some(names)}")
+    if faults:
+        raise ModelCorruptError(folder, "; ".join(faults), "is config.json the one of these weights?")
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few, and how many more."""
+    names = list(names)
+    more = len(names) - NAMES_IN_MESSAGE
+    return ", ".join(names[:NAMES_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")

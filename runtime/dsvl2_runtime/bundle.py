@@ -1,0 +1,271 @@
+"""A bundle: a folder with ONNX graphs, a tokenizer and `manifest.json`, which names every file with size and SHA-256.
+
+A bundle is untrusted until checked: sizes are compared when it is opened, sums when it is verified, and no listed path
+can lead out of the folder. It is written into a hidden sibling folder and renamed when complete, so a bundle that can
+be seen is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dsvl2_runtime.config import ModelConfig, describe
+from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
+
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+SCHEMA_VERSION = 1
+MANIFEST_LIMIT_BYTES = 4_000_000
+HASH_CHUNK_BYTES = 1 << 22
+
+VerifyProgress = Callable[[int, int], None]
+"""Told (bytes checked, bytes in all)."""
+
+
+class FileEntry(BaseModel):
+    """One file of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    path: str
+    """Relative to the bundle, with forward slashes."""
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """What a bundle says about itself; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    variant: Literal["tiny", "small", "base"]
+    precision: Literal["fp32", "int8", "int4"]
+    parts: dict[str, str]
+    """Format of each part."""
+    config: ModelConfig
+    files: tuple[FileEntry, ...]
+    minimum_onnxruntime: str
+    note: str = ""
+    """A sentence to show beside answers."""
+    created_with: str = ""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read the manifest and compare every file's size with it.
+
+        Raises:
+            ModelNotFoundError: the folder, its manifest or a listed file is missing.
+            ModelCorruptError: the manifest is not one of ours, or a file has another size.
+        """
+        path = folder / MANIFEST
+        advice = "make a bundle with `dsvl2-onnx export`"
+        if not folder.is_dir():
+            raise ModelNotFoundError(folder, "no such folder", advice)
+        if not path.is_file():
+            raise ModelNotFoundError(path, "missing, so this folder is no bundle", advice)
+        manifest = read_manifest(path)
+        for entry in manifest.files:
+            found = contained(folder, entry.path)
+            if not found.is_file():
+                raise ModelNotFoundError(found, "missing, but listed in the manifest", "copy the bundle again")
+            size = found.stat().st_size
+            if size != entry.size:
+                wrong = f"{size} bytes, but the manifest says {entry.size}"
+                raise ModelCorruptError(found, wrong, "copy or export the bundle again")
+        return cls(folder, manifest)
+
+    def graph(self, name: str) -> Path:
+        """The file of a graph of `graph_io.GRAPHS`."""
+        return self._listed(f"{name}.onnx")
+
+    @property
+    def tokenizer(self) -> Path:
+        """The file of the tokenizer."""
+        return self._listed(TOKENIZER)
+
+    def _listed(self, path: str) -> Path:
+        if path not in {entry.path for entry in self.manifest.files}:
+            raise ModelCorruptError(self.folder / MANIFEST, f"it does not list {path}", "export the bundle again")
+        return self.folder / path
+
+    def verify(self, on_progress: VerifyProgress = lambda done, total: None) -> None:
+        """Compare every file's SHA-256 with the manifest, and look for files that it does not list.
+
+        Raises:
+            ModelCorruptError: a file differs, or there is one too many.
+        """
+        total = sum(entry.size for entry in self.manifest.files)
+        before = 0
+        for entry in self.manifest.files:
+            path = contained(self.folder, entry.path)
+            found = sha256(path, lambda done, start=before: on_progress(start + done, total))  # type: ignore[misc]
+            if found != entry.sha256:
+                wrong = f"its SHA-256 is {found}, but the manifest says {entry.sha256}"
+                raise ModelCorruptError(path, wrong, "copy or export the bundle again")
+            before += entry.size
+        listed = {MANIFEST, *(entry.path for entry in self.manifest.files)}
+        present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if not path.is_dir()}
+        if extra := sorted(present - listed):
+            raise ModelCorruptError(self.folder / extra[0], "not listed in the manifest", "remove it")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Parse a manifest.
+
+    Raises:
+        ModelCorruptError: it is too large, not JSON, has a key twice or an unknown one, or a value of the wrong type.
+    """
+    advice = "copy or export the bundle again"
+    if path.stat().st_size > MANIFEST_LIMIT_BYTES:
+        raise ModelCorruptError(path, f"over {MANIFEST_LIMIT_BYTES} bytes", "a manifest is never that large")
+    try:
+        document = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError, OSError) as error:
+        raise ModelCorruptError(path, f"not a manifest ({error})", advice) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        newer = f"schema version {version}, newer than {SCHEMA_VERSION}"
+        raise ModelCorruptError(path, newer, "update this program: pip install -U dsvl2-onnx")
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        raise ModelCorruptError(path, describe(error), advice) from error
+
+
+def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return document
+
+
+def contained(folder: Path, relative: str) -> Path:
+    """A file inside a folder.
+
+    Raises:
+        ModelCorruptError: the path is absolute, climbs out, or is a link.
+    """
+    parts = PurePosixPath(relative).parts
+    plain = parts and not relative.startswith("/") and all(part not in ("..", ".") for part in parts)
+    path = folder.joinpath(*parts)
+    if not plain or "\\" in relative or ":" in relative or path.is_symlink():
+        raise ModelCorruptError(folder / MANIFEST, f"it lists {relative!r}, outside the bundle", "do not trust it")
+    return path
+
+
+def sha256(path: Path, on_bytes: Callable[[int], None] = lambda done: None) -> str:
+    """SHA-256 of a file, read in pieces, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    done = 0
+    with path.open("rb") as file:
+        while piece := file.read(HASH_CHUNK_BYTES):
+            digest.update(piece)
+            done += len(piece)
+            on_bytes(done)
+    return digest.hexdigest()
+
+
+class BundleWriter:
+    """Writes a bundle that appears when it is complete, or not at all; a context manager.
+
+    Files go into `folder`; `finish` sums them up, writes the manifest and puts the bundle in its place.
+    """
+
+    def __init__(self, out: Path, overwrite: bool = False) -> None:
+        if out.exists() and not overwrite:
+            raise UsageError(f"{out} is there already; give another folder or --force to replace it")
+        if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir() if out.is_dir() else [out]):
+            raise UsageError(f"{out} is no bundle and will not be replaced; give another folder")
+        self.out = out
+        self.folder = out
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        with disk_errors(self.out):
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(
+                tempfile.mkdtemp(prefix=f".{self.out.name[:80]}.", suffix=".partial", dir=self.out.parent)
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._finished:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise ResourceError(f"cannot write {self.out}: {error.strerror}; free some space or choose another folder")
+
+    def finish(self, **fields: Any) -> Manifest:
+        """Write the manifest and rename the folder.
+
+        Args:
+            **fields: of `Manifest`, except `files`.
+        """
+        from dsvl2_runtime import __version__
+
+        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        files = tuple(
+            FileEntry(path=path.relative_to(self.folder).as_posix(), size=path.stat().st_size, sha256=sha256(path))
+            for path in paths
+        )
+        manifest = Manifest(files=files, created_with=f"dsvl2-onnx {__version__}", **fields)
+        with disk_errors(self.out):
+            for path in paths:
+                _flush(path)
+            document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+            (self.folder / MANIFEST).write_text(document + "\n", "utf-8")
+            _flush(self.folder / MANIFEST)
+            self.folder.chmod(0o755)
+            if self.out.exists():
+                shutil.rmtree(self.out)
+            self.folder.rename(self.out)
+        self._finished = True
+        return manifest
+
+
+DISK_ERRNOS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EIO)
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Say what could not be written where, instead of a bare `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ResourceError):
+            raise
+        raise ResourceError(
+            f"cannot write {out}: {error.strerror}; free some space or choose another folder"
+        ) from error
+
+
+def _flush(path: Path) -> None:
+    """Ask the system to put a file's bytes on the disk before the rename that makes them count."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

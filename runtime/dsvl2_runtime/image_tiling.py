@@ -1,0 +1,90 @@
+"""Cuts a picture into tiles: one global view, and the picture again at the best of 23 resolutions.
+
+Source: `processing_deepseek_vl_v2.py` `select_best_resolution`, `DeepseekVLV2Processor.tokenize_with_images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dsvl2_runtime.config import ModelConfig
+
+MOST_TILED_IMAGES = 2
+"""With three pictures or more in a conversation, each is seen as one tile."""
+BACKGROUND = (127, 127, 127)
+MEAN = STD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How many tiles one picture is cut into beside its global view."""
+
+    tiles_wide: int
+    tiles_high: int
+
+    @property
+    def num_tiles(self) -> int:
+        """Tiles to encode; a single tile has the same pixels as the global view, so one serves as both."""
+        count = self.tiles_wide * self.tiles_high
+        return 1 if count == 1 else 1 + count
+
+    def token_count(self, cells: int) -> int:
+        """Image tokens: two grids whose rows end with a newline, and a separator between them."""
+        rows, columns = self.tiles_high * cells, self.tiles_wide * cells
+        return cells * (cells + 1) + 1 + rows * (columns + 1)
+
+
+def choose_resolution(width: int, height: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The candidate (width, height) that keeps most of a picture's pixels, then wastes least, then comes first."""
+    best, most, least = candidates[0], -1, 0
+    for candidate in candidates:
+        scale = min(candidate[0] / width, candidate[1] / height)
+        scaled = int(width * scale) * int(height * scale)
+        kept = min(scaled, width * height)
+        wasted = candidate[0] * candidate[1] - kept
+        if kept > most or (kept == most and wasted < least):
+            best, most, least = candidate, kept, wasted
+    return best
+
+
+def plan_tiling(image_sizes: Sequence[tuple[int, int]], config: ModelConfig) -> list[Tiling]:
+    """Tilings of all pictures of a conversation, from their (width, height) alone."""
+    if len(image_sizes) > MOST_TILED_IMAGES:
+        return [Tiling(1, 1)] * len(image_sizes)
+    size = config.vision_config.image_size
+    chosen = (choose_resolution(width, height, config.candidate_resolutions) for width, height in image_sizes)
+    return [Tiling(width // size, height // size) for width, height in chosen]
+
+
+def pad_to(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture scaled into a box, bicubic, on grey; `ImageOps.pad` is what the reference calls."""
+    return ImageOps.pad(image, (width, height), method=Image.Resampling.BICUBIC, color=BACKGROUND)
+
+
+def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.float32]:
+    """Pixels of one picture as the vision encoder takes them.
+
+    Args:
+        image: RGB.
+        tiling: of this picture.
+        image_size: pixels along a tile.
+
+    Returns:
+        [num_tiles, 3, image_size, image_size] float32 in -1..1: the global view, then the tiles row by row.
+    """
+    views = [np.asarray(pad_to(image, image_size, image_size))]
+    if tiling.num_tiles > 1:
+        wide, high = tiling.tiles_wide, tiling.tiles_high
+        whole = np.asarray(pad_to(image, wide * image_size, high * image_size))
+        grid = whole.reshape(high, image_size, wide, image_size, 3).swapaxes(1, 2)
+        views.extend(grid.reshape(-1, image_size, image_size, 3))
+    pixels = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
+    pixels /= 255
+    pixels -= MEAN
+    pixels /= STD  # in the reference's order, for the same bits
+    return pixels

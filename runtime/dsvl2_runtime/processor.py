@@ -1,0 +1,67 @@
+"""Messages and pictures to tensors; the only place where text and pictures meet before the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ContextOverflowError, UsageError
+from dsvl2_runtime.image_tiling import Tiling, pixel_tiles, plan_tiling
+from dsvl2_runtime.pictures import ImageSource, open_image
+from dsvl2_runtime.prompt import Message, build_prompt, count_pictures
+from dsvl2_runtime.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """One prompt, ready for the model."""
+
+    input_ids: NDArray[np.int64]
+    """[seq] int64."""
+    images_seq_mask: NDArray[np.bool_]
+    """[seq] bool, true where an image token stands."""
+    pixel_values: NDArray[np.float32]
+    """[num_tiles, 3, image_size, image_size] float32, the tiles of all pictures in order."""
+    tilings: tuple[Tiling, ...]
+    """Of each picture."""
+    image_sizes: tuple[tuple[int, int], ...]
+    """(width, height) of each picture in pixels, upright."""
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Tokens that pictures take."""
+        return int(self.images_seq_mask.sum())
+
+
+def prepare(
+    messages: Sequence[Message],
+    images: Sequence[ImageSource],
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+) -> ModelInputs:
+    """Plan the pictures, build the prompt, and only when it fits, cut the tiles.
+
+    Raises:
+        ImageError: a picture cannot be read.
+        UsageError: places and pictures differ in number, or the roles are out of order.
+        ContextOverflowError: prompt and pictures leave no position for an answer.
+    """
+    if count_pictures(messages) != len(images):
+        raise UsageError(
+            f"the messages have places for {count_pictures(messages)} pictures, but {len(images)} were given"
+        )
+    opened = [open_image(image) for image in images]
+    sizes = tuple(image.size for image in opened)
+    tilings = plan_tiling(sizes, config)
+    prompt = build_prompt(messages, tokenizer, [tiling.token_count(config.cells) for tiling in tilings])
+    context = config.language_config.max_position_embeddings
+    if len(prompt.input_ids) >= context:
+        raise ContextOverflowError(len(prompt.input_ids), int(prompt.images_seq_mask.sum()), context)
+    size = config.vision_config.image_size
+    tiles = [pixel_tiles(image, tiling, size) for image, tiling in zip(opened, tilings, strict=True)]
+    pixel_values = np.concatenate(tiles) if tiles else np.zeros((0, 3, size, size), np.float32)
+    return ModelInputs(prompt.input_ids, prompt.images_seq_mask, pixel_values, tuple(tilings), sizes)

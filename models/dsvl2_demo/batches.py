@@ -1,0 +1,239 @@
+"""Batches of pages with conversations about them, padded and indexed so that one gather builds the input vectors."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from dsvl2_demo.conversation import IGNORED, Conversation, conversation, text_tokens
+from dsvl2_demo.documents import PageRange, draw_page
+from dsvl2_demo.layout import layout_of, views_of
+from dsvl2_demo.page import Page
+from dsvl2_demo.tasks import Task, Turn, ask
+from dsvl2_demo.vocabulary import IMAGE_ID, PAD_ID
+from dsvl2_demo.words import Split
+from dsvl2_runtime.config import ModelConfig
+
+NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
+"""Rows of the table that image positions are gathered from: the two format vectors, then the cells of all tiles."""
+
+SORTED_TOGETHER = 4
+"""Batches that are drawn together and sorted by length."""
+
+PADDING = (127, 127, 127)
+"""Grey of the official canvas around a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRange:
+    """What batches are drawn from.
+
+    `tasks` are weights of the tasks, `turns` the most questions about one page, `pairs` the share of batches whose
+    examples have two pictures, `blank` leaves the text undrawn (for training on the ground truth alone).
+    """
+
+    pages: PageRange = field(default_factory=PageRange)
+    tasks: tuple[tuple[Task, float], ...] = (("value", 1.0),)
+    turns: int = 4
+    pairs: float = 0.0
+    blank: bool = False
+    global_only: bool = False
+    """Leave the separator and the local views out: not the official format, but a faster beginning."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """`num_tiles` counts distinct tiles: a global view equal to its only local tile is looked at once."""
+
+    input_ids: Tensor
+    """`[batch, seq] int64`, padded at the right."""
+    targets: Tensor
+    """`[batch, seq] int64`, what follows each position, `IGNORED` outside the answers."""
+    table_rows: Tensor
+    """`[batch, seq] int64`: row of the image table, -1 at text."""
+    pixels: Tensor
+    """`[num_tiles, 3, tile, tile] uint8`."""
+    layout: Tensor
+    """`[num_tiles, patches, features] uint8`."""
+    tasks: list[tuple[int, str, int, int]]
+    """(row of the batch, task, first, last) of each answer, end exclusive."""
+
+    @property
+    def examples(self) -> int:
+        """Conversations in the batch."""
+        return int(self.input_ids.shape[0])
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch with its tensors on a device."""
+        return Batch(
+            self.input_ids.to(device),
+            self.targets.to(device),
+            self.table_rows.to(device),
+            self.pixels.to(device),
+            self.layout.to(device),
+            self.tasks,
+        )
+
+
+def picture_tiles(image: Image.Image, tiling: tuple[int, int], tile: int) -> list[Image.Image]:
+    """Global view and local tiles as pictures, in the official order."""
+    across, down = tiling
+    if image.size == (tile, tile) and tiling == (1, 1):
+        return [image, image]
+    whole = ImageOps.pad(image, (tile, tile), color=PADDING)
+    local = ImageOps.pad(image, (across * tile, down * tile), color=PADDING)
+    corners = [(column * tile, row * tile) for row in range(down) for column in range(across)]
+    return [whole] + [local.crop((x, y, x + tile, y + tile)) for x, y in corners]
+
+
+def table_rows_of(tiling: tuple[int, int], cells: int, tiles: Sequence[int]) -> NDArray[np.int64]:
+    """Rows of the image table for the positions of one picture, `[num_image_tokens] int64`.
+
+    Args:
+        tiling: (tiles across, tiles down).
+        cells: image tokens along one side of a tile.
+        tiles: index of the global view, then of each local tile, in the batch's tiles.
+    """
+    across, down = tiling
+    starts = FIRST_CELL_ROW + np.array(tiles, np.int64) * cells * cells
+    square = np.arange(cells * cells).reshape(cells, cells)
+    local = starts[1:].reshape(down, 1, across, 1) + square.reshape(1, cells, 1, cells)
+    parts = [starts[0] + square, local.reshape(down * cells, across * cells)]
+    whole, placed = (np.pad(part, ((0, 0), (0, 1)), constant_values=NEWLINE_ROW).ravel() for part in parts)
+    return np.concatenate([whole, [SEPARATOR_ROW], placed])
+
+
+def tiling_of(size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
+    """(tiles across, tiles down) for a picture of `size` pixels."""
+    width, height = size
+    best, best_key = (1, 1), (-1, 0)
+    for box_width, box_height in config.candidate_resolutions:
+        scale = min(box_width / width, box_height / height)
+        effective = min(int(width * scale) * int(height * scale), width * height)
+        key = (effective, effective - box_width * box_height)
+        if key > best_key:
+            best, best_key = (box_width, box_height), key
+    tile = config.vision_config.image_size
+    return best[0] // tile, best[1] // tile
+
+
+class BatchBuilder:
+    """Collects examples and makes one batch of them."""
+
+    def __init__(self, config: ModelConfig, *, global_only: bool = False) -> None:
+        self.config = config
+        self._global_only = global_only
+        self._tile = config.vision_config.image_size
+        self._conversations: list[Conversation] = []
+        self._rows: list[NDArray[np.int64]] = []
+        self._pixels: list[NDArray[np.uint8]] = []
+        self._layouts: list[NDArray[np.uint8]] = []
+
+    def add(self, pages: Sequence[Page], turns: Sequence[Turn]) -> None:
+        """Append one conversation about these pages."""
+        image_rows = []
+        for page in pages:
+            tiling = tiling_of(page.image.size, self.config)
+            rows = table_rows_of(tiling, self.config.cells, self._add_tiles(page, tiling))
+            image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
+        talk = conversation(turns, [len(rows) for rows in image_rows])
+        rows = np.full(len(talk.input_ids), -1, np.int64)
+        rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
+        self._conversations.append(talk)
+        self._rows.append(rows)
+
+    def _add_tiles(self, page: Page, tiling: tuple[int, int]) -> list[int]:
+        views = views_of(page.image.size, tiling, self._tile)
+        layout = layout_of(page, views, self._tile, self.config.vision_config.patch_size)
+        pictures = picture_tiles(page.image, tiling, self._tile)
+        if tiling == (1, 1) and views[0] == views[1]:
+            pictures, layout = pictures[:1], layout[:1]
+        first = len(self._pixels)
+        self._pixels += [np.asarray(picture, np.uint8).transpose(2, 0, 1) for picture in pictures]
+        self._layouts += list(layout)
+        return [first, first] if len(pictures) == 1 else list(range(first, first + len(pictures)))
+
+    def batch(self) -> Batch:
+        """Everything added so far, padded to the longest conversation."""
+        length = max(len(talk.input_ids) for talk in self._conversations)
+        shape = (len(self._conversations), length)
+        input_ids, targets = np.full(shape, PAD_ID, np.int64), np.full(shape, IGNORED, np.int64)
+        rows = np.full(shape, -1, np.int64)
+        tasks = []
+        for index, (talk, talk_rows) in enumerate(zip(self._conversations, self._rows, strict=True)):
+            size = len(talk.input_ids)
+            input_ids[index, :size], targets[index, :size], rows[index, :size] = talk.input_ids, talk.targets, talk_rows
+            tasks += [(index, task, first, last) for task, first, last in talk.tasks]
+        return Batch(
+            torch.from_numpy(input_ids),
+            torch.from_numpy(targets),
+            torch.from_numpy(rows),
+            torch.from_numpy(np.stack(self._pixels)),
+            torch.from_numpy(np.stack(self._layouts)),
+            tasks,
+        )
+
+
+def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: random.Random) -> list[Turn]:
+    """One to `range_.turns` different questions; a transcription comes last, as it gives the other answers away."""
+    names = [task for task, _ in range_.tasks]
+    weights = [weight for _, weight in range_.tasks]
+    wanted = rng.randint(1, range_.turns)
+    turns: dict[str, Turn] = {}
+    for _ in range(4 * wanted):
+        task: Task = rng.choice(("compare", "compare", "value")) if len(pages) > 1 else rng.choices(names, weights)[0]
+        turn = ask(task, pages, rng, split)
+        if turn is not None and not any(turn.task == "transcribe" == other.task for other in turns.values()):
+            turns.setdefault(turn.question, turn)
+        if len(turns) == wanted:
+            break
+    return sorted(turns.values(), key=lambda turn: turn.task == "transcribe")
+
+
+def draw_batches(
+    range_: BatchRange, config: ModelConfig, size: int, split: Split, rng: random.Random, count: int = 1
+) -> list[Batch]:
+    """`count` random batches of `size` conversations, all with the same number of pictures.
+
+    Conversations of about the same length come into one batch, as padding costs as much as text.
+    """
+    pictures = 2 if rng.random() < range_.pairs else 1
+    size = max(1, size // pictures)
+    examples: list[tuple[list[Page], list[Turn]]] = []
+    while len(examples) < size * count:
+        pages = [draw_page(range_.pages, split, rng, blank=range_.blank) for _ in range(pictures)]
+        turns = draw_turns(range_, pages, split, rng)
+        if turns:
+            examples.append((pages, turns))
+    examples.sort(key=lambda example: text_tokens(example[1]))
+    batches = []
+    for first in range(0, len(examples), size):
+        builder = BatchBuilder(config, global_only=range_.global_only)
+        for pages, turns in examples[first : first + size]:
+            builder.add(pages, turns)
+        batches.append(builder.batch())
+    rng.shuffle(batches)
+    return batches
+
+
+class BatchStream(IterableDataset[Batch]):
+    """Endless batches from a seed; the seed names the sitting, so a resumed run does not see the same pages again."""
+
+    def __init__(self, range_: BatchRange, config: ModelConfig, size: int, seed: int) -> None:
+        super().__init__()
+        self._range, self._config, self._size, self._seed = range_, config, size, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches without end."""
+        worker = torch.utils.data.get_worker_info()
+        rng = random.Random(f"{self._seed}/{worker.id if worker else 0}")  # noqa: S311 - drawing pages, not keys
+        while True:
+            yield from draw_batches(self._range, self._config, self._size, "train", rng, SORTED_TOGETHER)

@@ -1,0 +1,60 @@
+"""The stages of a training run, in order: what is drawn, what learns, how fast, and when to go on.
+
+Depth before breadth: the language model learns to read from true layouts, the eyes learn to give such layouts, then
+both learn together, first plain pages, later everything. A stage ends after its minutes of training or as soon as
+held-out answers are good enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dsvl2_demo.batches import BatchRange
+from dsvl2_demo.documents import PageRange
+from dsvl2_demo.reader import Phase
+from dsvl2_demo.style import StyleRange
+from dsvl2_demo.tasks import Task
+
+TaskWeights = tuple[tuple[Task, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage; `minutes` is an upper bound on training time, `enough` an exact-answer rate that ends it sooner."""
+
+    name: str
+    phase: Phase
+    minutes: float
+    batches: BatchRange
+    batch_size: int
+    learning_rate: float
+    final_learning_rate: float | None = None
+    """Where a cosine leads over the stage's minutes; None keeps the rate."""
+    warm_up_steps: int = 100
+    enough: float = 1.1
+    fresh_optimizer: bool = True
+
+
+READING: TaskWeights = (("transcribe", 3.0), ("value", 3.0), ("line", 2.0), ("label", 1.0), ("title", 0.5))
+ANSWERING: TaskWeights = (
+    ("value", 5.0), ("transcribe", 2.0), ("locate", 2.0), ("absent", 1.0), ("label", 0.5), ("line", 0.7),
+    ("button", 0.5), ("title", 0.5),
+)  # fmt: skip
+
+PLAIN = PageRange(fewest_entries=1, most_entries=4, style=StyleRange(faces=4, smallest_em=16, largest_em=20, plain=0.6))
+FORMS = PageRange(style=StyleRange(faces=24, smallest_em=14, largest_em=21))
+FORMS_ALL_FACES = replace(FORMS, style=StyleRange(smallest_em=13, largest_em=22))
+
+LANGUAGE_FORMS = BatchRange(FORMS_ALL_FACES, READING, turns=4, blank=True)
+LANGUAGE_ALL = replace(LANGUAGE_FORMS, tasks=ANSWERING, pairs=0.1)
+
+
+def shipped_stages() -> tuple[Stage, ...]:
+    """The run that the shipped model comes from."""
+    return (
+        Stage("language-reading", "language", 12, LANGUAGE_FORMS, 48, 2e-3),
+        Stage("language-answering", "language", 25, LANGUAGE_ALL, 48, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
+        Stage("eyes-plain", "vision", 10, BatchRange(PLAIN), 48, 2e-3),
+        Stage("eyes-faces", "vision", 40, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
+        Stage("joint-forms", "joint", 120, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1e-3),
+    )

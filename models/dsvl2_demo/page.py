@@ -1,0 +1,134 @@
+"""A page being drawn, and what stands on it: every run of text with its box and the centre of each character."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
+"""(left, top, right, bottom) in pixels of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRun:
+    """Text on one baseline, in one face.
+
+    `centres` are the horizontal centres of its characters (spaces included) and `middle` the height of the middle of
+    its small letters, all in pixels; `em` is the size of the face.
+    """
+
+    text: str
+    box: Box
+    centres: tuple[float, ...]
+    middle: float
+    em: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A labelled value, what questions about values are made from."""
+
+    label: str
+    value: str
+    value_run: TextRun
+    label_run: TextRun
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button with its frame; `highlighted` if it is drawn as the default one."""
+
+    text: str
+    box: Box
+    highlighted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a chart, its name and the value printed at it."""
+
+    name: str
+    value: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: column headings, and rows of the same length; the first column names the row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(slots=True)
+class Page:
+    """A picture and its ground truth; the drawing methods change it in place."""
+
+    kind: str
+    image: Image.Image
+    lines: list[list[TextRun]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    buttons: list[Button] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+    table: Table | None = None
+    title: str | None = None
+    blank: bool = False
+    """Leave the text undrawn: for training on the ground truth alone, which needs no pixels."""
+
+    @property
+    def runs(self) -> list[TextRun]:
+        """All text in reading order."""
+        return [run for line in self.lines for run in line]
+
+    @property
+    def transcript(self) -> str:
+        """The text of the page, one line of it per line of text."""
+        return "\n".join(" ".join(run.text for run in line) for line in self.lines)
+
+    def write(
+        self, draw: ImageDraw.ImageDraw, x: float, y: float, text: str, font: ImageFont.FreeTypeFont, fill: Colour
+    ) -> TextRun:
+        """Draw text with its left end at `x` and its ascender line at `y`; returns the run without recording it."""
+        left, top, right, bottom = font.getbbox(text)
+        x, y = round(x), round(y)
+        if not self.blank:
+            draw.text((x, y), text, font=font, fill=fill)
+        return TextRun(
+            text,
+            (x + left, y + top, x + right, y + bottom),
+            tuple(x + centre for centre in character_centres(text, font)),
+            y + middle_of_small_letters(font),
+            font.size,
+        )
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _advance(character: str, font: ImageFont.FreeTypeFont) -> float:
+    return font.getlength(character)
+
+
+@functools.lru_cache(maxsize=4096)
+def middle_of_small_letters(font: ImageFont.FreeTypeFont) -> float:
+    """Distance of the middle of an x from the ascender line, in pixels."""
+    _, top, _, bottom = font.getbbox("x")
+    return (top + bottom) / 2
+
+
+def text_width(text: str, font: ImageFont.FreeTypeFont) -> float:
+    """Advance of the text in pixels, from cached advances (kerning left out)."""
+    return sum(_advance(character, font) for character in text)
+
+
+def character_centres(text: str, font: ImageFont.FreeTypeFont) -> list[float]:
+    """Centre of each character from the left end, in pixels; kerning is spread evenly over the run."""
+    advances = [_advance(character, font) for character in text]
+    total = sum(advances)
+    scale = font.getlength(text) / total if total else 1.0
+    centres, position = [], 0.0
+    for advance in advances:
+        centres.append((position + advance / 2) * scale)
+        position += advance
+    return centres

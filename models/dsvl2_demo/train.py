@@ -1,0 +1,267 @@
+"""Training the demo model: `python -m dsvl2_demo.train --out models/dsvl2_demo/runs/main`.
+
+A run goes through the stages of `curriculum.py` and goes on from its last save when started again. It writes one JSON
+line per measurement to `log.jsonl` in its folder. The same code runs on CPU and CUDA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from dsvl2_demo.batches import Batch, BatchStream
+from dsvl2_demo.curriculum import Stage, shipped_stages
+from dsvl2_demo.geometry import demo_config
+from dsvl2_demo.measure import measure
+from dsvl2_demo.optimizers import optimizers_for
+from dsvl2_demo.reader import Losses, Phase, Reader
+from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
+from dsvl2_runtime.config import ModelConfig
+
+LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
+IMITATION_WEIGHT = 2.0
+BALANCE_WEIGHT = 0.01
+GRADIENT_CLIP = 1.0
+AVERAGE_DECAY = 0.998
+"""Decay per step of the averaged weights, which are what is measured and published."""
+
+ANSWER_TASKS = ("value", "transcribe")
+MEASURE_SEED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is driven; none of it changes what is learned from the same number of steps."""
+
+    out: Path
+    minutes: float = math.inf
+    seed: int = 1
+    threads: int = 2
+    workers: int = 1
+    save_minutes: float = 4.0
+    measure_minutes: float = 4.0
+    measure_examples: int = 64
+    phase: Phase | None = None
+    device: str = "cpu"
+
+
+class Trainer:
+    """One sitting of a run."""
+
+    def __init__(self, settings: Settings, config: ModelConfig, stages: Sequence[Stage]) -> None:
+        seed_everything(settings.seed)
+        self.settings = settings
+        self.stages = stages
+        self.folder = RunFolder(settings.out)
+        self.device = torch.device(settings.device)
+        self.reader = Reader(config).to(self.device)
+        self.average = copy.deepcopy(self.reader).requires_grad_(False)
+        self.progress = Progress()
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self._restore()
+
+    def _restore(self) -> None:
+        state = self.folder.load()
+        if state is None:
+            self._enter_stage()
+            return
+        self.progress = Progress(**state["progress"])
+        self.progress.sitting += 1
+        self.reader.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        torch.set_rng_state(state["random"])
+        if self.progress.stage < len(self.stages):
+            self._freeze()
+            self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+
+    @property
+    def stage(self) -> Stage:
+        """The present stage."""
+        return self.stages[self.progress.stage]
+
+    def _freeze(self) -> None:
+        phase = self.stage.phase
+        eyes = {"vision", "projector"}
+        for name, parameter in self.reader.named_parameters():
+            of_eyes = name.startswith("layout_head") or (name.startswith("network.") and name.split(".")[1] in eyes)
+            of_layout = name.startswith("layout_embedding")
+            parameter.requires_grad_({"language": not of_eyes, "vision": of_eyes, "joint": not of_layout}[phase])
+
+    def _enter_stage(self) -> None:
+        self._freeze()
+        if self.stage.fresh_optimizer or not self.optimizers:
+            self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
+        self.average.load_state_dict(self.reader.state_dict())
+        self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
+
+    def _batches(self) -> Iterator[Batch]:
+        seed = hash((self.settings.seed, self.progress.stage, self.progress.sitting, self.progress.step))
+        stream = BatchStream(self.stage.batches, self.reader.config, self.stage.batch_size, seed)
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=self.settings.workers,
+            prefetch_factor=4 if self.settings.workers else None,
+        )
+        return iter(loader)
+
+    def _learning_rate(self) -> float:
+        stage, progress = self.stage, self.progress
+        warm = min(1.0, (progress.stage_step + 1) / stage.warm_up_steps)
+        if stage.final_learning_rate is None:
+            return stage.learning_rate * warm
+        share = min(1.0, progress.stage_seconds / (stage.minutes * 60))
+        falling = 0.5 * (1 + math.cos(math.pi * share))
+        return warm * (stage.final_learning_rate + (stage.learning_rate - stage.final_learning_rate) * falling)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def step(self, batch: Batch) -> Losses:
+        """One update from one batch."""
+        phase = self.stage.phase
+        rate = self._learning_rate()
+        with self._autocast():
+            losses: Losses = self.reader(batch.to(self.device), phase)
+        total = (
+            losses.answer
+            + LAYOUT_WEIGHT[phase] * losses.layout
+            + IMITATION_WEIGHT * losses.imitation
+            + BALANCE_WEIGHT * losses.balance
+        )
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_([p for p in self.reader.parameters() if p.requires_grad], GRADIENT_CLIP)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self._update_average()
+        return losses
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(AVERAGE_DECAY, (1 + self.progress.stage_step) / (10 + self.progress.stage_step))
+        pairs = zip(self.average.parameters(), self.reader.parameters(), strict=True)
+        moving = [(mean, live) for mean, live in pairs if live.requires_grad]
+        torch._foreach_lerp_([mean for mean, _ in moving], [live for _, live in moving], 1 - decay)
+
+    def run(self) -> None:
+        """Train until the stages are over or this sitting's minutes are spent."""
+        sitting_end = time.monotonic() + self.settings.minutes * 60
+        while self.progress.stage < len(self.stages) and time.monotonic() < sitting_end:
+            if self.settings.phase and self.stage.phase != self.settings.phase:
+                break
+            finished = self._run_stage(sitting_end)
+            if finished:
+                self.progress.stage += 1
+                if self.progress.stage < len(self.stages):
+                    self._enter_stage()
+            self.save()
+
+    def _run_stage(self, sitting_end: float) -> bool:
+        settings, progress, stage = self.settings, self.progress, self.stage
+        last = time.monotonic()
+        next_save, next_measure = last + settings.save_minutes * 60, last + settings.measure_minutes * 60
+        since: list[tuple[float, float, float, float, int]] = []
+        for batch in self._batches():
+            losses = self.step(batch)
+            now = time.monotonic()
+            spent, last = now - last, now
+            progress.step += 1
+            progress.stage_step += 1
+            progress.stage_seconds += spent
+            progress.total_seconds += spent
+            progress.examples += batch.examples
+            since.append(
+                (
+                    float(losses.answer),
+                    float(losses.layout),
+                    float(losses.imitation),
+                    float(losses.named),
+                    batch.examples,
+                )
+            )
+            over = progress.stage_seconds >= stage.minutes * 60 or now >= sitting_end
+            if over or now >= next_measure:
+                good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
+                since.clear()
+                over = over or good >= stage.enough
+                last = time.monotonic()
+                next_measure = last + settings.measure_minutes * 60
+            if over:
+                return progress.stage_seconds >= stage.minutes * 60 or good >= stage.enough
+            if now >= next_save:
+                self.save()
+                last = time.monotonic()
+                next_save = last + settings.save_minutes * 60
+        return True
+
+    def _measure(self, since: list[tuple[float, float, float, float, int]], seconds: float) -> float:
+        stage, progress = self.stage, self.progress
+        count = self.settings.measure_examples
+        reports = {}
+        good = 0.0
+        for split in ("train", "held_out"):
+            tally = measure(self.average, stage.phase, stage.batches, split, count, MEASURE_SEED)
+            reports[split] = tally.report()
+            good = tally.exact_rate(ANSWER_TASKS)
+        names = ("answer", "layout", "imitation", "named")
+        means = {name: round(sum(entry[index] for entry in since) / len(since), 4) for index, name in enumerate(names)}
+        self.folder.log(
+            {
+                "stage": stage.name,
+                "minutes": round(progress.total_seconds / 60, 1),
+                "step": progress.step,
+                "examples": progress.examples,
+                "per_second": round(sum(entry[-1] for entry in since) / max(seconds, 1e-9), 1),
+                "learning_rate": round(self._learning_rate(), 6),
+                "training": {name: value for name, value in means.items() if value},
+                **reports,
+            }
+        )
+        return good
+
+    def save(self) -> None:
+        """Save everything needed to go on."""
+        average: dict[str, Tensor] = self.average.state_dict()
+        self.folder.save(self.progress, self.reader, average, list(self.optimizers))
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> Settings:
+    """Settings from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_demo.train", description="Train the demo model.")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an existing one is gone on with")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes (default: never)")
+    parser.add_argument("--phase", choices=("language", "vision", "joint"), help="only stages of this phase")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the shipped curriculum."""
+    settings = parse_args(arguments)
+    torch.set_num_threads(settings.threads)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out.parent / "pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
+    Trainer(settings, demo_config(), shipped_stages()).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -45,15 +45,17 @@ PLAIN = PageRange(fewest_entries=1, most_entries=4, style=StyleRange(faces=4, sm
 FORMS = PageRange(style=StyleRange(faces=24, smallest_em=14, largest_em=21))
 FORMS_ALL_FACES = replace(FORMS, style=StyleRange(smallest_em=13, largest_em=22))
 
-LANGUAGE_FORMS = BatchRange(FORMS_ALL_FACES, READING, turns=4, blank=True)
+LANGUAGE_FIRST = BatchRange(FORMS_ALL_FACES, READING, turns=3, blank=True, global_only=True)
+LANGUAGE_FORMS = replace(LANGUAGE_FIRST, turns=4, global_only=False)
 LANGUAGE_ALL = replace(LANGUAGE_FORMS, tasks=ANSWERING, pairs=0.1)
 
 
 def shipped_stages() -> tuple[Stage, ...]:
     """The run that the shipped model comes from."""
     return (
-        Stage("language-reading", "language", 12, LANGUAGE_FORMS, 48, 2e-3),
-        Stage("language-answering", "language", 25, LANGUAGE_ALL, 48, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
+        Stage("language-reading", "language", 15, LANGUAGE_FIRST, 32, 2e-3, enough=0.85),
+        Stage("language-views", "language", 8, LANGUAGE_FORMS, 32, 2e-3, fresh_optimizer=False, enough=0.9),
+        Stage("language-answering", "language", 25, LANGUAGE_ALL, 32, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
         Stage("eyes-plain", "vision", 10, BatchRange(PLAIN), 48, 2e-3),
         Stage("eyes-faces", "vision", 40, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
         Stage("joint-forms", "joint", 120, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1e-3),

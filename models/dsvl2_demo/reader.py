@@ -40,6 +40,12 @@ class Losses:
     named: Tensor
     """Share of characters that the layout head names rightly."""
 
+    def numbers(self) -> tuple[float, float, float, float]:
+        """(answer, layout, imitation, named) as plain numbers for the log."""
+        parts = (self.answer, self.layout, self.imitation, self.named)
+        answer, layout, imitation, named = (float(part.detach()) for part in parts)
+        return answer, layout, imitation, named
+
 
 class LayoutEmbedding(nn.Module):
     """Stand-in for the eyes: each cell is the sum of vectors for what its 2×2 patches hold and for where it is."""

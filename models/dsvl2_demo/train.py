@@ -50,7 +50,7 @@ class Settings:
     threads: int = 2
     workers: int = 1
     save_minutes: float = 4.0
-    measure_minutes: float = 4.0
+    measure_minutes: float = 3.0
     measure_examples: int = 64
     phase: Phase | None = None
     device: str = "cpu"
@@ -187,15 +187,7 @@ class Trainer:
             progress.stage_seconds += spent
             progress.total_seconds += spent
             progress.examples += batch.examples
-            since.append(
-                (
-                    float(losses.answer),
-                    float(losses.layout),
-                    float(losses.imitation),
-                    float(losses.named),
-                    batch.examples,
-                )
-            )
+            since.append((*losses.numbers(), batch.examples))
             over = progress.stage_seconds >= stage.minutes * 60 or now >= sitting_end
             if over or now >= next_measure:
                 good = self._measure(since, now - next_measure + settings.measure_minutes * 60)

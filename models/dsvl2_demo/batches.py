@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -21,15 +21,13 @@ from dsvl2_demo.tasks import Task, Turn, ask
 from dsvl2_demo.vocabulary import IMAGE_ID, PAD_ID
 from dsvl2_demo.words import Split
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.image_tiling import Tiling, pad_to, plan_tiling
 
 NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 """Rows of the table that image positions are gathered from: the two format vectors, then the cells of all tiles."""
 
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
-
-PADDING = (127, 127, 127)
-"""Grey of the official canvas around a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,46 +81,31 @@ class Batch:
         )
 
 
-def picture_tiles(image: Image.Image, tiling: tuple[int, int], tile: int) -> list[Image.Image]:
-    """Global view and local tiles as pictures, in the official order."""
-    across, down = tiling
-    if image.size == (tile, tile) and tiling == (1, 1):
-        return [image, image]
-    whole = ImageOps.pad(image, (tile, tile), color=PADDING)
-    local = ImageOps.pad(image, (across * tile, down * tile), color=PADDING)
-    corners = [(column * tile, row * tile) for row in range(down) for column in range(across)]
-    return [whole] + [local.crop((x, y, x + tile, y + tile)) for x, y in corners]
+def picture_tiles(image: Image.Image, tiling: Tiling, tile: int) -> list[Image.Image]:
+    """Global view and local tiles as pictures, in the official order; one picture where both are the same."""
+    if tiling.num_tiles == 1:
+        return [image if image.size == (tile, tile) else pad_to(image, tile, tile)]
+    wide, high = tiling.tiles_wide, tiling.tiles_high
+    local = pad_to(image, wide * tile, high * tile)
+    corners = [(column * tile, row * tile) for row in range(high) for column in range(wide)]
+    return [pad_to(image, tile, tile)] + [local.crop((x, y, x + tile, y + tile)) for x, y in corners]
 
 
-def table_rows_of(tiling: tuple[int, int], cells: int, tiles: Sequence[int]) -> NDArray[np.int64]:
+def table_rows_of(tiling: Tiling, cells: int, tiles: Sequence[int]) -> NDArray[np.int64]:
     """Rows of the image table for the positions of one picture, `[num_image_tokens] int64`.
 
     Args:
-        tiling: (tiles across, tiles down).
+        tiling: of the picture.
         cells: image tokens along one side of a tile.
         tiles: index of the global view, then of each local tile, in the batch's tiles.
     """
-    across, down = tiling
+    across, down = tiling.tiles_wide, tiling.tiles_high
     starts = FIRST_CELL_ROW + np.array(tiles, np.int64) * cells * cells
     square = np.arange(cells * cells).reshape(cells, cells)
     local = starts[1:].reshape(down, 1, across, 1) + square.reshape(1, cells, 1, cells)
     parts = [starts[0] + square, local.reshape(down * cells, across * cells)]
     whole, placed = (np.pad(part, ((0, 0), (0, 1)), constant_values=NEWLINE_ROW).ravel() for part in parts)
     return np.concatenate([whole, [SEPARATOR_ROW], placed])
-
-
-def tiling_of(size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
-    """(tiles across, tiles down) for a picture of `size` pixels."""
-    width, height = size
-    best, best_key = (1, 1), (-1, 0)
-    for box_width, box_height in config.candidate_resolutions:
-        scale = min(box_width / width, box_height / height)
-        effective = min(int(width * scale) * int(height * scale), width * height)
-        key = (effective, effective - box_width * box_height)
-        if key > best_key:
-            best, best_key = (box_width, box_height), key
-    tile = config.vision_config.image_size
-    return best[0] // tile, best[1] // tile
 
 
 class BatchBuilder:
@@ -140,8 +123,7 @@ class BatchBuilder:
     def add(self, pages: Sequence[Page], turns: Sequence[Turn]) -> None:
         """Append one conversation about these pages."""
         image_rows = []
-        for page in pages:
-            tiling = tiling_of(page.image.size, self.config)
+        for page, tiling in zip(pages, plan_tiling([page.image.size for page in pages], self.config), strict=True):
             rows = table_rows_of(tiling, self.config.cells, self._add_tiles(page, tiling))
             image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
         talk = conversation(turns, [len(rows) for rows in image_rows])
@@ -150,12 +132,10 @@ class BatchBuilder:
         self._conversations.append(talk)
         self._rows.append(rows)
 
-    def _add_tiles(self, page: Page, tiling: tuple[int, int]) -> list[int]:
-        views = views_of(page.image.size, tiling, self._tile)
+    def _add_tiles(self, page: Page, tiling: Tiling) -> list[int]:
+        views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)[: tiling.num_tiles]
         layout = layout_of(page, views, self._tile, self.config.vision_config.patch_size)
         pictures = picture_tiles(page.image, tiling, self._tile)
-        if tiling == (1, 1) and views[0] == views[1]:
-            pictures, layout = pictures[:1], layout[:1]
         first = len(self._pixels)
         self._pixels += [np.asarray(picture, np.uint8).transpose(2, 0, 1) for picture in pictures]
         self._layouts += list(layout)

@@ -1,0 +1,164 @@
+"""Block and column formats: what is stored, what the kernels make of it, and how far it is from the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dsvl2_export.decoder.linear import linear
+from dsvl2_export.graph_builder import GraphBuilder, value
+from dsvl2_quant.blocks import (
+    dequantize_blocks,
+    fitting_block_size,
+    interleave_gate_up,
+    pack_int4,
+    quantize_blocks,
+    unpack_int4,
+)
+from dsvl2_quant.columns import dequantize_columns, quantize_columns
+from dsvl2_quant.recipe import RECIPES, BlockFormat
+from dsvl2_runtime.errors import UsageError
+from fixtures import small_config
+
+ACTIVATION_NOISE = 0.02
+"""Relative: the kernels quantise activations to 8 bit on the way (accuracy_level 4), about 0.4 % per value of noise."""
+
+
+def normal(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+@given(st.binary(min_size=2, max_size=64).filter(lambda data: len(data) % 2 == 0))
+def test_packing_is_undone_by_unpacking(data: bytes) -> None:
+    """Two values a byte, the first one low."""
+    values = np.frombuffer(data, np.uint8) & 15
+    packed = pack_int4(values)
+    assert packed[0] & 15 == values[0]
+    assert np.array_equal(unpack_int4(packed), values)
+
+
+@pytest.mark.parametrize(
+    ("bits", "block_size", "largest"),
+    # Measured on normal weights: 0.0906, 0.0970 and 0.0059; a broken scale search or a lost sign is far above.
+    [(4, 64, 0.093), (4, 128, 0.100), (8, 64, 0.0062)],
+)
+def test_error_on_normal_weights(bits: int, block_size: int, largest: float) -> None:
+    """The distance from the weights is what the format allows."""
+    weight = normal(64, 256)
+    blocks = quantize_blocks(weight, bits, block_size)
+    assert blocks.packed.nbytes == weight.size * bits // 8
+    assert distance(dequantize_blocks(blocks), weight) <= largest
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.integers(1, 70), st.sampled_from([16, 32]))
+def test_every_value_is_within_one_step(seed: int, bits: int, in_features: int, block_size: int) -> None:
+    """No value is further from its stored one than a step of its block, partial blocks included."""
+    weight = normal(3, in_features, seed=seed) * np.float32(10.0) ** np.random.default_rng(seed).integers(-6, 6)
+    blocks = quantize_blocks(weight, bits, block_size)
+    step = np.repeat(np.abs(blocks.scales), block_size, axis=1)[:, :in_features]
+    limit = step * (1.6 if bits == 4 else 0.51)  # smaller 4-bit scales clip the extremes: that is their trade
+    extreme = np.abs(weight) >= np.abs(weight).max(axis=1, keepdims=True)
+    found = dequantize_blocks(blocks)
+    assert found.shape == weight.shape
+    assert (np.abs(found - weight) <= limit * np.where(extreme, 2.0, 1.0) + 1e-30).all()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_constant_block_is_exact(sign: float) -> None:
+    """The extreme value has an integer of its own, whatever its sign."""
+    weight = np.full((2, 32), sign * 0.7, np.float32)
+    np.testing.assert_allclose(dequantize_blocks(quantize_blocks(weight, 4, 32)), weight, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-44])
+def test_vanishing_blocks_stay_finite(scale: float) -> None:
+    """Zeros and subnormal numbers have no inverse scale; they come back as about zero, not as NaN."""
+    weight = np.full((1, 16), scale, np.float32)
+    found = dequantize_blocks(quantize_blocks(weight, 4, 16))
+    assert np.abs(found).max() <= 1e-43
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    """One NaN would turn its whole block into NaN without anybody noticing."""
+    weight = normal(2, 16)
+    weight[1, 3] = bad
+    with pytest.raises(UsageError, match="not finite"):
+        quantize_blocks(weight, 4, 16)
+
+
+@pytest.mark.parametrize(("bits", "block_size"), [(3, 32), (4, 8), (4, 48)])
+def test_formats_without_kernels_are_refused(bits: int, block_size: int) -> None:
+    """Better said here than by a session that cannot be made."""
+    with pytest.raises(UsageError):
+        quantize_blocks(normal(2, 48), bits, block_size)
+
+
+def test_block_size_fits_all_sizes() -> None:
+    """The largest common power of two, and an error that says what to do where there is none."""
+    assert fitting_block_size([2048, 1408], 128) == 128
+    assert fitting_block_size([2560, 1536], 64) == 64
+    assert fitting_block_size([80, 48], 64) == 16
+    with pytest.raises(UsageError, match="fp32"):
+        fitting_block_size([81], 64)
+
+
+def test_gate_and_up_rows_alternate() -> None:
+    """g0, u0, g1, u1: the order of the expert kernel."""
+    gate, up = normal(3, 4, seed=1), normal(3, 4, seed=2)
+    rows = interleave_gate_up(gate, up)
+    assert np.array_equal(rows[0::2], gate)
+    assert np.array_equal(rows[1::2], up)
+
+
+@pytest.mark.parametrize(("bits", "block_size", "in_features"), [(4, 64, 192), (4, 32, 80), (8, 64, 192), (8, 16, 40)])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_kernel_computes_with_the_dequantised_weight(
+    tmp_path: Path, bits: int, block_size: int, in_features: int, rows: int
+) -> None:
+    """`MatMulNBits` reads the layout that is written here: its product is that of `dequantize_blocks`."""
+    weight, x = normal(24, in_features), normal(1, rows, in_features, seed=9)
+    form = BlockFormat(bits, block_size)  # type: ignore[arg-type]
+    path = tmp_path / "linear.onnx"
+    with GraphBuilder(path) as builder:
+        y = linear(builder, "x", "weight", weight, form)
+        builder.save([value("x", [1, "rows", in_features])], [value(y, [1, "rows", 24])])
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": x})
+    expected = x @ dequantize_blocks(quantize_blocks(weight, bits, block_size)).T
+    assert distance(found, expected) <= ACTIVATION_NOISE
+
+
+def test_columns_are_within_half_a_step() -> None:
+    """One scale per output column; a column of zeros stays zero."""
+    weight = normal(40, 12) * np.logspace(-3, 3, 12, dtype=np.float32)
+    weight[:, 5] = 0
+    columns = quantize_columns(weight)
+    assert columns.values.dtype == np.int8
+    assert (np.abs(dequantize_columns(columns) - weight) <= columns.scales * 0.501).all()
+    assert not columns.values[:, 5].any()
+
+
+@pytest.mark.parametrize("precision", list(RECIPES))
+def test_recipes_fit_odd_sizes(precision: str) -> None:
+    """Block sizes shrink to what divides the sizes of a model; every part says its format."""
+    config = small_config("small").language_config
+    recipe = RECIPES[precision].fitted(config)
+    parts = recipe.parts()
+    assert set(parts) == {"experts", "dense", "kv_up", "lm_head", "embed_tokens", "vision"}
+    if precision == "fp32":
+        assert set(parts.values()) == {"fp32"}
+    else:
+        assert parts["experts"] == f"{precision} block 16"
+        assert parts["vision"] == "int8"

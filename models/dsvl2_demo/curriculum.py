@@ -53,10 +53,10 @@ LANGUAGE_ALL = replace(LANGUAGE_FORMS, tasks=ANSWERING, pairs=0.1)
 def shipped_stages() -> tuple[Stage, ...]:
     """The run that the shipped model comes from."""
     return (
-        Stage("language-reading", "language", 15, LANGUAGE_FIRST, 32, 2e-3, enough=0.85),
-        Stage("language-views", "language", 8, LANGUAGE_FORMS, 32, 2e-3, fresh_optimizer=False, enough=0.9),
-        Stage("language-answering", "language", 25, LANGUAGE_ALL, 32, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
-        Stage("eyes-plain", "vision", 10, BatchRange(PLAIN), 48, 2e-3),
-        Stage("eyes-faces", "vision", 40, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
+        Stage("language-reading", "language", 13, LANGUAGE_FIRST, 32, 2e-3, enough=0.85),
+        Stage("language-views", "language", 6, LANGUAGE_FORMS, 32, 2e-3, fresh_optimizer=False, enough=0.9),
+        Stage("language-answering", "language", 18, LANGUAGE_ALL, 32, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
+        Stage("eyes-plain", "vision", 8, BatchRange(PLAIN), 48, 2e-3),
+        Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
         Stage("joint-forms", "joint", 120, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1e-3),
     )

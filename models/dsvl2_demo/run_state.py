@@ -29,6 +29,8 @@ class Progress:
     total_seconds: float = 0.0
     examples: int = 0
     sitting: int = 0
+    entered: int = -1
+    """The stage that the optimisers belong to; behind `stage` when a finished run is given more stages."""
 
 
 @dataclass(slots=True)

@@ -81,7 +81,9 @@ class Trainer:
         self.reader.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
-        if self.progress.stage < len(self.stages):
+        if self.progress.stage < len(self.stages) and self.progress.entered != self.progress.stage:
+            self._enter_stage()
+        elif self.progress.stage < len(self.stages):
             self._freeze()
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -105,6 +107,7 @@ class Trainer:
         if self.stage.fresh_optimizer or not self.optimizers:
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
         self.average.load_state_dict(self.reader.state_dict())
+        self.progress.entered = self.progress.stage
         self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
 
     def _batches(self) -> Iterator[Batch]:

@@ -19,6 +19,7 @@ import typer
 from dsvl2_runtime import __version__
 from dsvl2_runtime.console import progress_bars
 from dsvl2_runtime.errors import Dsvl2Error, MissingExtraError
+from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
 
 VERB_GROUP = "dsvl2_onnx.verbs"
 EXTRA_OF_MODULE = {
@@ -55,8 +56,8 @@ def run(
         list[Path] | None, typer.Option("--image", "-i", help="A picture; repeat for more.", show_default=False)
     ] = None,
     model: Annotated[
-        Path, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle.", show_default=False)
-    ] = Path("models/synthetic/bundle"),
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL,
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
     top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0,
@@ -83,12 +84,12 @@ def run(
 
 
 @app.command()
-def verify(bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.", show_default=False)]) -> None:
+def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)]) -> None:
     """Check every file of a bundle against the sizes and SHA-256 sums in its manifest."""
     from dsvl2_runtime.bundle import Bundle
 
     with progress_bars() as bars:
-        opened = Bundle.open(bundle)
+        opened = Bundle.open(find_model(bundle))
         opened.verify(lambda done, total: bars.update("verify", done, total))
     typer.echo(f"{bundle}: {len(opened.manifest.files)} files are as they were written", err=True)
 

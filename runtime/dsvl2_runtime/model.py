@@ -15,10 +15,11 @@ from dsvl2_runtime.decoder import Decoder
 from dsvl2_runtime.embedding import Embedding
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
+from dsvl2_runtime.model_names import find_model
 from dsvl2_runtime.pictures import ImageSource
 from dsvl2_runtime.processor import ModelInputs, prepare
 from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
-from dsvl2_runtime.prompt import Message, question_content
+from dsvl2_runtime.prompt import Content, Message, question_content
 from dsvl2_runtime.sampling import GenerationOptions
 from dsvl2_runtime.session import default_threads
 from dsvl2_runtime.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ class VisionLanguageModel:
         """A sentence to show beside answers, such as that the weights are random; empty when there is none."""
         return self.bundle.manifest.note
 
-    def prepare(self, question: str, images: Sequence[ImageSource] = ()) -> ModelInputs:
+    def prepare(self, question: Content, images: Sequence[ImageSource] = ()) -> ModelInputs:
         """Prompt and pictures as tensors, nothing run yet; its sizes tell what a question will cost.
 
         Raises:
@@ -66,12 +67,12 @@ class VisionLanguageModel:
         return prepare(messages, images, self.config, self.parts.tokenizer)
 
     def next_token_logits(
-        self, question: str, images: Sequence[ImageSource] = (), *, prefill_chunk: int | None = None
+        self, question: Content, images: Sequence[ImageSource] = (), *, prefill_chunk: int | None = None
     ) -> NDArray[np.float32]:
         """Logits [vocab] float32 of the first token of the answer.
 
         Args:
-            question: as typed by a user; nothing in it can become a special token.
+            question: as typed by a user, never becoming a special token; or parts (`prompt.locate`).
             images: file paths, bytes, PIL pictures or uint8 arrays.
             prefill_chunk: positions per prefill run; the result does not depend on it.
         """
@@ -83,7 +84,7 @@ class VisionLanguageModel:
 
     def generate(
         self,
-        question: str,
+        question: Content,
         images: Sequence[ImageSource] = (),
         options: GenerationOptions | None = None,
         on_progress: ProgressCallback = ignore_progress,
@@ -122,10 +123,10 @@ class _Claim:
 def load_model(
     path: str | Path, threads: int | None = None, on_progress: ProgressCallback = ignore_progress
 ) -> VisionLanguageModel:
-    """Load a bundle from a folder.
+    """Load a bundle.
 
     Args:
-        path: the bundle's folder.
+        path: the bundle's folder, or the name of a shipped model: "demo".
         threads: per operator; by default the physical cores.
         on_progress: told which graphs are loaded.
 
@@ -133,4 +134,4 @@ def load_model(
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
     """
-    return VisionLanguageModel(Bundle.open(Path(path)), threads or default_threads(), on_progress)
+    return VisionLanguageModel(Bundle.open(find_model(path)), threads or default_threads(), on_progress)

@@ -52,18 +52,18 @@ class Prompt:
     """[seq] bool, true where an image token stands."""
 
 
-def question_content(question: str, num_images: int) -> list[Part]:
-    """A question behind its pictures, each on a line of its own.
+def question_content(question: Content, num_images: int) -> list[Part]:
+    """A question, typed text or parts such as those of `locate`, behind its pictures, each on a line of its own.
 
     Raises:
         UsageError: there is neither a question nor a picture.
     """
-    if not question.strip() and not num_images:
+    if isinstance(question, str) and not question.strip() and not num_images:
         raise UsageError("the question is empty; ask something or add a picture")
     parts: list[Part] = []
     for _ in range(num_images):
         parts += [Picture(), "\n"]
-    return [*parts, question]
+    return [*parts, *_parts(question)]
 
 
 def locate(expression: str) -> list[Part]:

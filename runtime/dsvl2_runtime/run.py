@@ -53,7 +53,7 @@ class Stopwatch:
 def run_question(
     question: str,
     image_paths: Sequence[Path],
-    bundle: Path,
+    model_name: str,
     options: GenerationOptions,
     threads: int | None,
     as_json: bool,
@@ -73,7 +73,7 @@ def run_question(
             if progress.phase != "decode":
                 bars.update(progress.phase, progress.done, progress.total)
 
-        model = load_model(bundle, threads, on_progress)
+        model = load_model(model_name, threads, on_progress)
         if model.weights_note and not quiet:
             print(f"note: {model.weights_note}", file=sys.stderr)
         chunks = model.generate(question, images, options, on_progress)

@@ -1,0 +1,30 @@
+"""Names of models that packages bring with them, such as `demo`, beside plain folders."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from dsvl2_runtime.errors import ModelNotFoundError
+
+MODEL_GROUP = "dsvl2_onnx.models"
+"""Entry points whose value is the folder of a bundle."""
+
+DEFAULT_MODEL = "demo"
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a model that is given by name or by path; write `./demo` for a folder that is called like a name.
+
+    Raises:
+        ModelNotFoundError: a name whose package has lost its bundle.
+    """
+    if isinstance(name, str):
+        for entry in entry_points(group=MODEL_GROUP, name=name):
+            folder: Path = entry.load()
+            if not folder.is_dir():
+                raise ModelNotFoundError(
+                    folder, f"the bundle of the model {name!r} is missing", "install dsvl2-onnx again"
+                )
+            return folder
+    return Path(name)

@@ -1,0 +1,126 @@
+"""A short run of the trainer, its save, and the checkpoint and bundle made from it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dsvl2_demo.batches import BatchRange
+from dsvl2_demo.curriculum import Stage
+from dsvl2_demo.documents import PageRange
+from dsvl2_demo.evaluate import bundle_answerer
+from dsvl2_demo.geometry import demo_config, tiny_config
+from dsvl2_demo.held_out import held_out_cases
+from dsvl2_demo.network_answerer import network_answerer
+from dsvl2_demo.publish import publish
+from dsvl2_demo.reader import Reader
+from dsvl2_demo.style import StyleRange
+from dsvl2_demo.train import Settings, Trainer
+from dsvl2_export.exporter import export_bundle
+from dsvl2_runtime import load_model
+from dsvl2_runtime.errors import ModelCorruptError, UsageError
+
+PAGES = PageRange(sizes=((112, 112),), most_entries=2, style=StyleRange(faces=1, smallest_em=14, largest_em=16))
+BATCHES = BatchRange(PAGES, (("value", 1.0), ("transcribe", 1.0)), turns=2)
+SECONDS = 6
+
+
+def stages() -> tuple[Stage, ...]:
+    minutes = SECONDS / 60
+    return (
+        Stage("language", "language", minutes, BATCHES, 8, 4e-3, warm_up_steps=5),
+        Stage("vision", "vision", minutes, BATCHES, 8, 4e-3, warm_up_steps=5),
+        Stage("joint", "joint", minutes, BATCHES, 8, 4e-3, warm_up_steps=5),
+    )
+
+
+def settings(out: Path) -> Settings:
+    return Settings(out, workers=0, save_minutes=0.02, measure_minutes=SECONDS / 120, measure_examples=8)
+
+
+def log_of(folder: Path) -> list[dict[str, dict[str, float]]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run at tiny sizes."""
+    folder = tmp_path_factory.mktemp("run")
+    Trainer(settings(folder), tiny_config(), stages()).run()
+    return folder
+
+
+def test_every_phase_learns(run_folder: Path) -> None:
+    """In each phase the loss that it trains is lower at its end than at its beginning."""
+    log = log_of(run_folder)
+    for phase, loss in (("language", "answer"), ("vision", "layout"), ("joint", "answer")):
+        losses = [entry["training"][loss] for entry in log if entry["stage"] == phase]  # type: ignore[comparison-overlap]
+        assert len(losses) >= 2, phase
+        assert losses[-1] < losses[0], (phase, losses)
+
+
+def test_a_run_goes_on_where_it_was_saved(tmp_path: Path) -> None:
+    """Weights, averages, optimisers and the count of steps come back; the log is continued, not begun anew."""
+    first = Trainer(replace(settings(tmp_path), minutes=SECONDS / 120), tiny_config(), stages()[:1])
+    first.run()
+    second = Trainer(settings(tmp_path), tiny_config(), stages()[:1])
+    assert second.progress.step == first.progress.step > 3
+    assert 0 < second.progress.stage_seconds < SECONDS
+    assert second.progress.sitting == 1
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(second.average.state_dict()[name], value), name
+    for old, new in zip(first.optimizers, second.optimizers, strict=True):
+        assert str(old.state_dict()) == str(new.state_dict())
+    lines = len(log_of(tmp_path))
+    second.run()
+    assert second.progress.step > first.progress.step
+    assert len(log_of(tmp_path)) > lines
+
+
+def test_a_finished_run_can_be_given_more_stages(run_folder: Path, tmp_path: Path) -> None:
+    """The run of another phase's parameters is gone on with: its optimisers are made anew, its weights are kept."""
+    shutil.copytree(run_folder, tmp_path, dirs_exist_ok=True)
+    before = torch.load(run_folder / "state.pt", weights_only=True)["model"]
+    more = Trainer(settings(tmp_path), tiny_config(), (*stages(), stages()[1]))
+    assert more.stage.phase == "vision"
+    for name, value in more.reader.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_published_run_is_a_checkpoint_that_exports_and_answers(run_folder: Path, tmp_path: Path) -> None:
+    """Network in PyTorch and fp32 bundle give the same greedy answers; the report has the promised form."""
+    state = torch.load(run_folder / "state.pt", weights_only=True)
+    checkpoint, bundle = tmp_path / "checkpoint", tmp_path / "bundle"
+    publish(state["average"], tiny_config(), checkpoint)
+    export_bundle(checkpoint, bundle, "fp32")
+    model = load_model(bundle, threads=1)
+    assert "demonstration" in model.weights_note
+    cases = list(held_out_cases(3, 1))
+    assert [network_answerer(checkpoint)(case)[:40] for case in cases] == [
+        bundle_answerer(model)(case)[:40] for case in cases
+    ]
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()"]
+    options = ["eval", "--model", str(bundle), "--limit", "4", "--seed", "1", "--format", "json"]
+    found = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    report = json.loads(found.stdout)
+    assert set(report) == {"model", "precision", "tasks"}
+    assert {task: set(entry) for task, entry in report["tasks"].items()} == {
+        "value": {"exact", "n"}, "transcribe": {"cer", "n"}, "locate": {"iou50", "n"}, "compare": {"exact", "n"},
+    }  # fmt: skip
+
+
+def test_a_run_of_another_geometry_is_not_published(tmp_path: Path) -> None:
+    """The tensors must be those of the configuration, and a folder is never overwritten."""
+    weights = Reader(tiny_config()).state_dict()
+    with pytest.raises(ModelCorruptError, match="tensors differ"):
+        publish(weights, demo_config(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="is there already"):
+        publish(weights, tiny_config(), tmp_path)

@@ -1,0 +1,25 @@
+"""The verb `app` of `dsvl2-onnx`; Qt is imported inside it so that `--help` stays fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsvl2_runtime.model_names import DEFAULT_MODEL
+
+
+def app(
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures to open at once.", show_default=False)] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+) -> None:
+    """Open a window: drop a picture, ask, watch the answer come."""
+    from dsvl2_app.app import run_app
+    from dsvl2_runtime.model_names import find_model
+
+    # A folder is given to the engine as an absolute path: the window's process need not stay in this one.
+    raise typer.Exit(run_app(str(find_model(model).absolute()), threads, pictures or []))

@@ -1,0 +1,122 @@
+"""The pictures beside the conversation: thumbnails, a place to drop more, a button to take one away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from PySide6.QtCore import QObject, QRunnable, QSize, Qt, QThreadPool, Signal
+from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from dsvl2_app import strings
+from dsvl2_app.chat_session import Picture
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.pictures import open_image
+
+THUMBNAIL = 176
+"""Longest side in pixels."""
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a picture and make its thumbnail.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    image = open_image(path)
+    size = image.size
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return Picture(path, size, image)
+
+
+def to_pixmap(image: Image.Image) -> QPixmap:
+    """A Pillow picture in RGB for the screen."""
+    data = image.tobytes()
+    return QPixmap.fromImage(
+        QImage(data, image.width, image.height, 3 * image.width, QImage.Format.Format_RGB888).copy()
+    )
+
+
+class PictureReader(QObject):
+    """Reads pictures on another thread: decoding a large one takes seconds, which the window must not stand still."""
+
+    was_read = Signal(object)
+    """A `Picture`."""
+    failed = Signal(str)
+
+    def read(self, path: Path) -> None:
+        """Start reading."""
+        QThreadPool.globalInstance().start(_Reading(self, path))
+
+
+class _Reading(QRunnable):
+    def __init__(self, reader: PictureReader, path: Path) -> None:
+        super().__init__()
+        self._reader, self._path = reader, path
+
+    def run(self) -> None:
+        try:
+            picture = read_picture(self._path)
+        except ImageError as error:
+            self._reader.failed.emit(str(error))
+        else:
+            self._reader.was_read.emit(picture)
+
+
+class PicturePanel(QWidget):
+    """Shows pictures; what shall happen to them is said by signals."""
+
+    open_asked = Signal()
+    remove_asked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.list = QListWidget()
+        self.list.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+        self.list.setViewMode(QListWidget.ViewMode.IconMode)
+        self.list.setFlow(QListWidget.Flow.TopToBottom)
+        self.list.setWrapping(False)
+        self.list.setMovement(QListWidget.Movement.Static)
+        self.list.setSpacing(6)
+        self.list.setAccessibleName(strings.PICTURES)
+        self.list.setAcceptDrops(False)  # drops go to the window, wherever they fall
+        self.hint = QLabel(strings.DROP_HERE)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setEnabled(False)
+        self.open_button = QPushButton(strings.OPEN)
+        self.open_button.clicked.connect(self.open_asked)
+        self.remove_button = QPushButton(strings.REMOVE)
+        self.remove_button.clicked.connect(self._ask_to_remove)
+        self.list.itemSelectionChanged.connect(self._update_buttons)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.hint, 1)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.open_button)
+        layout.addWidget(self.remove_button)
+        self.setFixedWidth(THUMBNAIL + 48)
+        self.show_pictures([])
+
+    def show_pictures(self, pictures: Sequence[Picture]) -> None:
+        """Show these and no others."""
+        self.list.clear()
+        for picture in pictures:
+            item = QListWidgetItem(
+                QIcon(to_pixmap(picture.thumbnail)), strings.picture_label(picture.path.name, picture.size)
+            )
+            item.setToolTip(str(picture.path))
+            self.list.addItem(item)
+        self.list.setVisible(bool(pictures))
+        self.hint.setVisible(not pictures)
+        self._update_buttons()
+
+    def _update_buttons(self) -> None:
+        self.remove_button.setVisible(self.list.count() > 0)
+        self.remove_button.setEnabled(self.list.count() == 1 or bool(self.list.selectedItems()))
+
+    def _ask_to_remove(self) -> None:
+        row = self.list.currentRow()
+        self.remove_asked.emit(row if row >= 0 else 0)

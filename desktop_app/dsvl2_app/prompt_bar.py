@@ -1,0 +1,95 @@
+"""Where a question is typed: Enter asks, Shift+Enter breaks the line, Escape stops the answer."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QWidget
+
+from dsvl2_app import strings
+
+LINES = 3
+
+
+class QuestionEdit(QPlainTextEdit):
+    """Plain text in which Enter means asking and a pasted picture goes to the window."""
+
+    entered = Signal()
+    escaped = Signal()
+    picture_pasted = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Enter and Escape are ours, everything else is Qt's."""
+        plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+            self.entered.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.escaped.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:  # noqa: N802 - Qt's name
+        """Text as ever, and pictures."""
+        return source.hasImage() or source.hasUrls() or super().canInsertFromMimeData(source)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:  # noqa: N802 - Qt's name
+        """A pasted picture is for the window."""
+        if source.hasImage() or source.hasUrls():
+            self.picture_pasted.emit()
+        else:
+            super().insertFromMimeData(source)
+
+
+class PromptBar(QWidget):
+    """The question and its button, which stops while an answer is coming."""
+
+    asked = Signal(str)
+    stop_asked = Signal()
+    picture_pasted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.edit = QuestionEdit()
+        self.edit.setPlaceholderText(strings.QUESTION_HINT)
+        self.edit.setAccessibleName(strings.QUESTION_HINT)
+        self.edit.setTabChangesFocus(True)
+        self.edit.setAcceptDrops(False)
+        self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * LINES + 16)
+        self.button = QPushButton(strings.ASK)
+        self.button.setMinimumWidth(96)
+        self.button.setSizePolicy(self.button.sizePolicy().horizontalPolicy(), self.edit.sizePolicy().verticalPolicy())
+        self.button.setFixedHeight(self.edit.height())
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.edit, 1)
+        layout.addWidget(self.button)
+        self._answering = False
+        self.edit.entered.connect(self._ask)
+        self.edit.escaped.connect(self.stop_asked)
+        self.edit.picture_pasted.connect(self.picture_pasted)
+        self.edit.textChanged.connect(self._update_button)
+        self.button.clicked.connect(self._press)
+        self._update_button()
+
+    def set_answering(self, answering: bool) -> None:
+        """Ask or stop."""
+        self._answering = answering
+        self._update_button()
+
+    def clear(self) -> None:
+        """The question was taken."""
+        self.edit.clear()
+
+    def _update_button(self) -> None:
+        self.button.setText(strings.STOP if self._answering else strings.ASK)
+        self.button.setEnabled(self._answering or bool(self.edit.toPlainText().strip()))
+
+    def _press(self) -> None:
+        if self._answering:
+            self.stop_asked.emit()
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self._answering and self.edit.toPlainText().strip():
+            self.asked.emit(self.edit.toPlainText())

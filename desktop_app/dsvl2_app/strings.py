@@ -1,0 +1,58 @@
+"""Every text of the window."""
+
+from __future__ import annotations
+
+APP_NAME = "dsvl2-onnx"
+ASK, STOP = "Ask", "Stop"
+OPEN = "Open picture…"
+PASTE = "Paste picture"
+REMOVE = "Remove"
+QUIT = "Quit"
+MENU = "&File"
+PICTURES = "Pictures"
+DROP_HERE = "Drop a picture here,\npaste one,\nor open a file."
+QUESTION_HINT = "Ask about the picture, for example: What is the total?"
+EMPTY_CHAT = "Add a picture, then ask.\nEverything stays on this computer."
+PICTURE_FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
+ANSWER_LOST = "The engine ended before the answer was complete. Ask again to start it anew."
+WAITING = "…"
+NO_PICTURE_TO_PASTE = "There is no picture in the clipboard."
+
+PHASES = {
+    "load": "Loading the model",
+    "vision": "Looking at the picture",
+    "prefill": "Reading",
+    "decode": "Answering",
+}
+
+
+def loading() -> str:
+    """While the model is not there yet."""
+    return PHASES["load"] + "…"
+
+
+def ready(model: str) -> str:
+    """The model is there and idle."""
+    return f"Ready: {model}"
+
+
+def engine_died(reason: str) -> str:
+    """The engine process is gone."""
+    return f"The engine ended: {reason}"
+
+
+def finished(reason: str, tokens: int, seconds: float) -> str:
+    """Under a complete answer."""
+    took = f"{tokens} tokens in {seconds:.1f} s"
+    endings = {"cancelled": f"stopped, {took}", "length": f"cut off at the longest answer, {took}"}
+    return endings.get(reason, took)
+
+
+def asked_about(count: int) -> str:
+    """Beside a question."""
+    return {0: "no picture", 1: "1 picture"}.get(count, f"{count} pictures")
+
+
+def picture_label(name: str, size: tuple[int, int]) -> str:
+    """Under a thumbnail."""
+    return f"{name}\n{size[0]} × {size[1]}"

@@ -1,0 +1,216 @@
+"""The window with its real engine process and a real, small bundle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
+from pytestqt.qtbot import QtBot
+
+from conftest import MakeBundle
+from dsvl2_app import strings
+from dsvl2_app.engine import Engine
+from dsvl2_app.main_window import MainWindow
+from dsvl2_app.protocol import Load
+from fixtures import picture
+
+pytestmark = pytest.mark.gui
+
+PATIENCE = 60_000
+"""Milliseconds: nothing here takes more than a few seconds on an idle machine."""
+
+OpenWindow = Callable[[Path], MainWindow]
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[OpenWindow]:
+    """Opens windows and closes them at the end."""
+    windows: list[MainWindow] = []
+
+    def make(model: Path) -> MainWindow:
+        window = MainWindow(Engine(Load(str(model), 1)))
+        windows.append(window)
+        qtbot.addWidget(window)
+        window.show()
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+
+
+@pytest.fixture
+def window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
+    return open_window(bundle("small", "int4"))
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Path:
+    path = tmp_path / "bill.png"
+    picture(170, 90, 1).save(path)
+    return path
+
+
+def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:
+    """As a user: type, then press Enter."""
+    window.prompt.edit.setFocus()
+    qtbot.keyClicks(window.prompt.edit, question)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
+
+
+def wait_for(qtbot: QtBot, condition: Callable[[], bool]) -> None:
+    qtbot.waitUntil(condition, timeout=PATIENCE)
+
+
+def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
+    """Drop, type, Enter: the answer streams into the view, and the figures stand below it."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(picture_file))])
+    no_keys, no_buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.NoButton
+    window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
+    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    assert window.panel.list.item(0).text() == strings.picture_label("bill.png", (170, 90))
+
+    ask(window, qtbot, "What is the total?")
+    assert window.prompt.edit.toPlainText() == ""
+    assert window.prompt.button.text() == strings.STOP
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    turn = window.session.turns[0]
+    assert turn.state == "done", turn.remark
+    view = window.chat.turn_views[0]
+    wait_for(qtbot, lambda: view.answer.text() == turn.answer)
+    assert view.question.text() == "What is the total?"
+    assert "1 picture" in view.remark.text()
+    assert "tokens in" in view.remark.text()
+    assert window.prompt.button.text() == strings.ASK
+    assert "random" in window.note.text()  # these weights are, and the window says so
+
+
+def test_stop_ends_an_answer_and_keeps_its_text(window: MainWindow, qtbot: QtBot) -> None:
+    """Escape while text is coming; the window is ready for the next question."""
+    ask(window, qtbot, "Tell me everything.")
+    turn = window.session.turns[0]
+    wait_for(qtbot, lambda: turn.state != "waiting")
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Escape)
+    wait_for(qtbot, lambda: not turn.is_open)
+    # A small model may have ended by itself in the meantime; it must not have failed, and its text must be there.
+    assert turn.state in ("stopped", "done")
+    assert turn.answer
+    ask(window, qtbot, "And now?")
+    wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
+    assert window.session.turns[1].state == "done"
+
+
+def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: MainWindow, qtbot: QtBot) -> None:
+    """Answers are drawn a moment late; the next question must not take that moment away."""
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    window.session.ask("First")
+
+    def ask_at_once(part: str) -> None:
+        if part == "answer" and window.session.open_turn is None and len(window.session.turns) == 1:
+            window.session.on_change = show
+            window.session.ask("Second")
+
+    show = window.session.on_change
+    window.session.on_change = lambda part: (show(part), ask_at_once(part))[0]
+    wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
+    assert window.chat.turn_views[0].answer.text() == window.session.turns[0].answer
+    assert "tokens in" in window.chat.turn_views[0].remark.text()
+
+
+def test_a_killed_engine_is_replaced(window: MainWindow, qtbot: QtBot) -> None:
+    """The process dies in the middle: the turn says so, nothing is lost, and the next question is answered."""
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    first = window.engine.process_id
+    assert first
+    ask(window, qtbot, "First")
+    os.kill(first, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    turn = window.session.turns[0]
+    if turn.state == "failed":  # unless the answer was quicker than the signal
+        assert turn.remark == strings.ANSWER_LOST
+    wait_for(qtbot, lambda: window.session.engine_state == "failed")
+    ask(window, qtbot, "Second")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[1].state == "done", window.session.turns[1].remark
+    assert window.session.turns[0].question == "First"
+    assert window.engine.process_id not in (None, first)
+
+
+def test_a_model_that_cannot_be_loaded_is_explained(open_window: OpenWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """The status names the folder and what to do; a question then fails with a reason instead of waiting."""
+    window = open_window(tmp_path / "nowhere")
+    wait_for(qtbot, lambda: window.session.engine_state == "failed")
+    assert "nowhere" in window.phase.text()
+    assert "no such folder" in window.phase.text()
+    ask(window, qtbot, "Anybody there?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[0].state == "failed"
+    assert "no model is loaded" in window.session.turns[0].remark
+
+
+def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """The message names the file, and the pictures stay as they were."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    window.open_pictures([broken])
+    wait_for(qtbot, lambda: "broken.png" in window.statusBar().currentMessage())
+    assert window.session.pictures == []
+
+
+def test_a_picture_that_vanishes_fails_its_own_question(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
+    """The engine says why, stays alive, and the next question works."""
+    window.open_pictures([picture_file])
+    wait_for(qtbot, lambda: len(window.session.pictures) == 1)
+    picture_file.unlink()
+    ask(window, qtbot, "What is it?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[0].state == "failed"
+    assert "bill.png" in window.session.turns[0].remark
+    window.session.remove_picture(0)
+    ask(window, qtbot, "Hello?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[1].state == "done"
+
+
+def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot) -> None:
+    """A picture without a file is kept until the window is closed, and removed then."""
+    image = QImage(40, 30, QImage.Format.Format_RGB32)
+    image.fill(Qt.GlobalColor.blue)
+    QGuiApplication.clipboard().setImage(image)
+    window.paste_picture()
+    wait_for(qtbot, lambda: len(window.session.pictures) == 1)
+    kept = window.session.pictures[0]
+    assert kept.size == (40, 30)
+    assert kept.path.is_file()
+    window.close()
+    assert not kept.path.exists()
+
+
+def test_the_engine_ends_with_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    """No process is left behind."""
+    import psutil
+
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    process_id = window.engine.process_id
+    assert process_id is not None
+    assert psutil.pid_exists(process_id)
+    window.close()
+    qtbot.waitUntil(lambda: not psutil.pid_exists(process_id), timeout=PATIENCE)
+
+
+def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> None:
+    """Angle brackets are shown as they are."""
+    ask(window, qtbot, "<b>bold</b>")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    view = window.chat.turn_views[0]
+    assert view.question.text() == "<b>bold</b>"
+    view.answer.set_text("<i>total</i> &amp; more")
+    view.answer.set_text("<i>total</i> &amp; more <img src='x'>")  # growing takes another way than replacing
+    assert view.answer.text() == "<i>total</i> &amp; more <img src='x'>"

@@ -57,8 +57,12 @@ def write_tokenizer(folder: Path, config: LanguageConfig) -> None:
     bpe.train_from_iterator(LINES, trainer)
     document = json.loads(bpe.to_str())
     vocabulary: dict[str, int] = document["model"]["vocab"]
+    # Ids must have no gaps: the library numbers added tokens on behind the vocabulary, whatever the file says.
     if at_front:
-        document["model"]["vocab"] = vocabulary = {piece: index + len(leading) for piece, index in vocabulary.items()}
+        vocabulary = leading | {piece: index + len(leading) for piece, index in vocabulary.items()}
+    else:
+        vocabulary |= {f"<|unused{index}|>": index for index in range(len(vocabulary), min(leading.values()))}
+    document["model"]["vocab"] = vocabulary
     following = max(*vocabulary.values(), *leading.values()) + 1
     others = [name for name in SPECIAL_TOKENS if name not in leading]
     ids = leading | {name: following + index for index, name in enumerate(others)}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer as Encoder
 
 from conftest import MakeCheckpoint
 from dsvl2_export.checkpoint import Checkpoint, load_network
@@ -194,14 +195,20 @@ def test_scaled_sizes_suit_every_precision(variant: Any) -> None:
         synthetic_config(variant, 0.001)
 
 
-def test_synthetic_tokenizer_has_the_added_tokens(checkpoint: MakeCheckpoint) -> None:
-    """A byte-level tokenizer that gives any text back, and knows the eleven added tokens."""
-    tokenizer = Tokenizer.from_file(checkpoint("small") / "tokenizer.json")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_synthetic_tokenizer_has_the_added_tokens(variant: str, checkpoint: MakeCheckpoint) -> None:
+    """A byte-level tokenizer that gives any text back, and knows the eleven added tokens as the library does."""
+    tokenizer = Tokenizer.from_file(checkpoint(variant) / "tokenizer.json")
     text = "Ünïcode, 漢字, 🙂 and\ttabs\n"
     assert tokenizer.decode(tokenizer.encode(text)) == text
     added = [tokenizer.special_id(name) for name in ADDED_TOKENS]
     assert len(set(added)) == 11
-    assert tokenizer.eos_id == small_config("small").language_config.eos_token_id
+    library = Encoder.from_file(str(checkpoint(variant) / "tokenizer.json"))
+    assert added == [library.token_to_id(name) for name in ADDED_TOKENS]
+    assert added == [library.encode(name, add_special_tokens=False).ids[0] for name in ADDED_TOKENS]
+    language = small_config(variant).language_config  # type: ignore[arg-type]
+    assert (tokenizer.bos_id, tokenizer.eos_id) == (language.bos_token_id, language.eos_token_id)
+    assert max(added) < language.vocab_size
 
 
 def test_existing_folder_is_not_overwritten(folder: Path) -> None:

@@ -1,0 +1,163 @@
+"""Prompts and tokens: byte for byte the trained format, and out of reach of what users type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as Encoder
+
+from dsvl2_export.synth import small_config
+from dsvl2_export.synth_tokenizer import write_tokenizer
+from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from dsvl2_runtime.prompt import Message, Picture, build_prompt, locate, question_content
+from dsvl2_runtime.tokenizer import SPECIAL_TOKENS, StreamDecoder, Tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(path, small_config("small").language_config)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(folder / "tokenizer.json")
+
+
+@pytest.fixture(scope="module")
+def official(folder: Path) -> Encoder:
+    """The tokenizer as the reference uses it: special tokens in a text are recognised."""
+    return Encoder.from_file(str(folder / "tokenizer.json"))
+
+
+def ids_of(official: Encoder, text: str) -> list[int]:
+    ids: list[int] = official.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+@pytest.mark.parametrize("num_images", [0, 1, 2, 3])
+def test_the_prompt_is_the_official_one(tokenizer: Tokenizer, official: Encoder, num_images: int) -> None:
+    """Text between pictures is tokenised by itself; one space after the user's colon, none after the assistant's."""
+    counts = [5, 3, 4][:num_images]
+    prompt = build_prompt([Message("user", question_content("  What is it? ", num_images))], tokenizer, counts)
+    expected = [tokenizer.bos_id]
+    # Without pictures the string is one piece; the space and the question then meet in one token.
+    pieces = ["<|User|>: ", *["\n"] * num_images]
+    pieces[-1] += ("  What is it? " if num_images else "What is it?").rstrip() + "\n\n<|Assistant|>:"
+    for index, piece in enumerate(pieces):
+        expected += ids_of(official, piece)
+        if index < num_images:
+            expected += [tokenizer.image_id] * counts[index]
+    assert prompt.input_ids.tolist() == expected
+    assert prompt.images_seq_mask.sum() == sum(counts)
+    assert np.array_equal(prompt.images_seq_mask, prompt.input_ids == tokenizer.image_id)
+
+
+def test_history_ends_each_answer_and_the_next_turn_follows_directly(tokenizer: Tokenizer, official: Encoder) -> None:
+    """No space before an answer, the end token behind it, the system text raw at the front."""
+    messages = [
+        Message("system", "Be brief."),
+        Message("user", "One?"),
+        Message("assistant", " 1 "),
+        Message("user", "Two?"),
+    ]
+    found = build_prompt(messages, tokenizer, []).input_ids.tolist()
+    first, second = (f"<|User|>: {number}?\n\n<|Assistant|>:" for number in ("One", "Two"))
+    text = ("Be brief.", first, "1", "<｜end▁of▁sentence｜>", second)
+    assert found == [tokenizer.bos_id, *[token for piece in text for token in ids_of(official, piece)]]
+
+
+def test_a_request_for_a_place(tokenizer: Tokenizer, official: Encoder) -> None:
+    """The form of the reference's own example."""
+    content = [Picture(), "\n", *locate("The giraffe at the back."), "."]
+    found = build_prompt([Message("user", content)], tokenizer, [4]).input_ids.tolist()
+    text = "\n<|ref|>The giraffe at the back.<|/ref|>.\n\n<|Assistant|>:"
+    start = [tokenizer.bos_id, *ids_of(official, "<|User|>: ")]
+    assert found == [*start, *[tokenizer.image_id] * 4, *ids_of(official, text)]
+
+
+@pytest.mark.parametrize("special", SPECIAL_TOKENS)
+def test_typed_special_tokens_are_plain_text(tokenizer: Tokenizer, special: str) -> None:
+    """No text of a user becomes a special token, whatever it spells; it comes back as it was."""
+    ids = tokenizer.encode(f"a{special}b {special}")
+    assert not set(ids) & {tokenizer.special_id(name) for name in SPECIAL_TOKENS}
+    assert tokenizer.decode(ids) == f"a{special}b {special}"
+    prompt = build_prompt([Message("user", question_content(special, 1))], tokenizer, [2])
+    assert prompt.images_seq_mask.sum() == 2
+    assert (prompt.input_ids == tokenizer.special_id("<|User|>")).sum() == 1
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_survives_encoding(tokenizer: Tokenizer, text: str) -> None:
+    """Piece by piece or at once, and no shown piece has a replacement that the text does not have."""
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    stream = StreamDecoder(tokenizer)
+    pieces = [stream.push(token) for token in ids]
+    assert "".join(pieces) + stream.flush() == text
+    if "\ufffd" not in text:
+        assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_a_character_of_several_tokens_is_shown_whole(tokenizer: Tokenizer) -> None:
+    """An emoji is four bytes, here four tokens: three pieces of nothing, then all of it; a cut one is marked."""
+    ids = tokenizer.encode("🙂")
+    assert len(ids) == 4
+    stream = StreamDecoder(tokenizer)
+    assert [stream.push(token) for token in ids] == ["", "", "", "🙂"]
+    assert stream.flush() == ""
+    cut = StreamDecoder(tokenizer)
+    assert [cut.push(token) for token in ids[:2]] == ["", ""]
+    assert cut.flush() == "\ufffd"
+
+
+def test_lone_surrogates_do_not_break_anything(tokenizer: Tokenizer) -> None:
+    """They come from broken file names and half-typed emoji."""
+    assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [[], ["assistant"], ["user", "user"], ["user", "assistant"], ["user", "system"], ["system"]],
+    ids=str,
+)
+def test_roles_out_of_order_are_refused(tokenizer: Tokenizer, roles: list[str]) -> None:
+    """The model has never seen them."""
+    with pytest.raises(UsageError):
+        build_prompt([Message(role, "x") for role in roles], tokenizer, [])  # type: ignore[arg-type]
+
+
+def test_pictures_and_their_places_must_agree(tokenizer: Tokenizer) -> None:
+    """The message has both numbers."""
+    with pytest.raises(UsageError, match="1 pictures, but 2"):
+        build_prompt([Message("user", question_content("x", 1))], tokenizer, [4, 4])
+
+
+def test_an_empty_question_needs_a_picture() -> None:
+    """With a picture, an empty question is one too."""
+    with pytest.raises(UsageError, match="empty"):
+        question_content("  \n", 0)
+    assert question_content("", 1)[0] == Picture()
+
+
+@pytest.mark.parametrize("damage", ["cut", "no_added", "array", "empty"])
+def test_a_broken_tokenizer_is_an_error_of_ours(folder: Path, tmp_path: Path, damage: str) -> None:
+    """Whatever the library would raise."""
+    text = (folder / "tokenizer.json").read_text("utf-8")
+    broken = {
+        "cut": text[: len(text) // 2],
+        "no_added": text.replace("<|det|>", "<|dot|>"),
+        "array": "[]",
+        "empty": "",
+    }
+    (tmp_path / "tokenizer.json").write_text(broken[damage], "utf-8")
+    with pytest.raises(ModelCorruptError):
+        Tokenizer.from_file(tmp_path / "tokenizer.json")
+    with pytest.raises(ModelNotFoundError):
+        Tokenizer.from_file(tmp_path / "none.json")

@@ -20,7 +20,7 @@ TaskWeights = tuple[tuple[Task, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage; `minutes` is an upper bound on training time, `enough` an exact-answer rate that ends it sooner."""
+    """One stage; `minutes` bounds the training time, `enough` is an exact-answer rate that ends it sooner."""
 
     name: str
     phase: Phase
@@ -32,6 +32,8 @@ class Stage:
     """Where a cosine leads over the stage's minutes; None keeps the rate."""
     warm_up_steps: int = 100
     enough: float = 1.1
+    steps: int | None = None
+    """An upper bound in steps beside the one in minutes, for short runs that must not depend on the machine."""
     fresh_optimizer: bool = True
 
 

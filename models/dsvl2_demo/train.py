@@ -191,7 +191,8 @@ class Trainer:
             progress.total_seconds += spent
             progress.examples += batch.examples
             since.append((*losses.numbers(), batch.examples))
-            over = progress.stage_seconds >= stage.minutes * 60 or now >= sitting_end
+            spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step == stage.steps
+            over = spent_all or now >= sitting_end
             if over or now >= next_measure:
                 good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
                 since.clear()
@@ -199,7 +200,7 @@ class Trainer:
                 last = time.monotonic()
                 next_measure = last + settings.measure_minutes * 60
             if over:
-                return progress.stage_seconds >= stage.minutes * 60 or good >= stage.enough
+                return spent_all or good >= stage.enough
             if now >= next_save:
                 self.save()
                 last = time.monotonic()

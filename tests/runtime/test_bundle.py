@@ -1,0 +1,214 @@
+"""Bundles that were cut, changed, forged, or never finished."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MakeBundle
+from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, contained
+from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
+from dsvl2_runtime.model_names import find_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / MANIFEST
+    document = json.loads(path.read_text("utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), "utf-8")
+
+
+def test_a_whole_bundle_is_verified_with_progress(folder: Path) -> None:
+    """Every byte is read once."""
+    told: list[tuple[int, int]] = []
+    Bundle.open(folder).verify(lambda done, total: told.append((done, total)))
+    assert (
+        told[-1][0]
+        == told[-1][1]
+        == sum(path.stat().st_size for path in folder.iterdir()) - ((folder / MANIFEST).stat().st_size)
+    )
+
+
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_a_cut_file_is_found_on_opening(folder: Path, size: int) -> None:
+    """The message names the file and both sizes."""
+    path = folder / "decoder.data"
+    data = path.read_bytes()
+    path.write_bytes(data[:size])
+    with pytest.raises(ModelCorruptError, match=r"decoder\.data") as caught:
+        Bundle.open(folder)
+    assert str(len(data)) in str(caught.value)
+
+
+def test_a_flipped_bit_is_found_by_verify(folder: Path) -> None:
+    """The size tells nothing; the sum does."""
+    path = folder / "decoder.data"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelCorruptError, match=r"decoder\.data"):
+        Bundle.open(folder).verify()
+
+
+def test_a_file_too_many_is_found_by_verify(folder: Path) -> None:
+    """Nothing rides along unnoticed."""
+    (folder / "extra.bin").write_bytes(b"x")
+    with pytest.raises(ModelCorruptError, match=r"extra\.bin"):
+        Bundle.open(folder).verify()
+
+
+@pytest.mark.parametrize("name", ["decoder.onnx", "tokenizer.json", "vision_encoder.onnx", MANIFEST])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    """Whichever it is."""
+    (folder / name).unlink()
+    with pytest.raises(ModelNotFoundError, match=name):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda document: document.update(surprise=1), "surprise"),
+        (lambda document: document.update(schema_version=2), "schema version 2"),
+        (lambda document: document.update(precision="int3"), "precision"),
+        (lambda document: document.pop("files"), "files"),
+        (lambda document: document["files"][0].update(size=-5), "size"),
+        (lambda document: document["files"][0].update(sha256="short"), "sha256"),
+        (lambda document: document["config"]["language_config"].update(heads=3), "heads"),
+        (lambda document: document["config"]["language_config"].update(vocab_size="many"), "vocab_size"),
+    ],
+    ids=["key", "version", "precision", "files", "size", "sum", "config key", "config type"],
+)
+def test_a_forged_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], named: str) -> None:
+    """Unknown keys, other versions, values of the wrong type: the message names them."""
+    edit(folder, change)
+    with pytest.raises(ModelCorruptError, match=named):
+        Bundle.open(folder)
+
+
+def test_a_key_that_stands_twice_is_refused(folder: Path) -> None:
+    """JSON readers disagree on which one counts."""
+    text = (folder / MANIFEST).read_text("utf-8")
+    (folder / MANIFEST).write_text(text.replace('"name"', '"name": "other", "name"', 1), "utf-8")
+    with pytest.raises(ModelCorruptError, match="twice"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 50_000, "\x00"])
+def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+    """An error of ours in every case."""
+    (folder / MANIFEST).write_text(text, "utf-8")
+    with pytest.raises(ModelCorruptError):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside", "/etc/passwd", "a/../../b", "..\\outside", "C:/windows", "", ".", "a/./../../b"]
+)
+def test_no_listed_path_leads_out(folder: Path, path: str) -> None:
+    """Neither on this system nor on another one."""
+    with pytest.raises(ModelCorruptError, match="outside"):
+        contained(folder, path)
+    edit(folder, lambda document: document["files"][0].update(path=path))
+    with pytest.raises(ModelCorruptError):
+        Bundle.open(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")
+def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A link in an unpacked archive could point anywhere."""
+    outside = tmp_path / "outside"
+    shutil.move(folder / "decoder.data", outside)
+    (folder / "decoder.data").symlink_to(outside)
+    with pytest.raises(ModelCorruptError, match="outside the bundle"):
+        Bundle.open(folder)
+
+
+def test_a_graph_that_is_no_graph_is_an_error_of_ours(folder: Path) -> None:
+    """Sizes and manifest agree, and still the file is rubbish."""
+    path = folder / "decoder.onnx"
+    path.write_bytes(os.urandom(path.stat().st_size))
+    with pytest.raises(Dsvl2Error, match=r"decoder\.onnx"):
+        load_model(folder, threads=1)
+
+
+def test_an_unfinished_bundle_does_not_exist(tmp_path: Path) -> None:
+    """An error on the way leaves nothing, not even the temporary folder."""
+    with pytest.raises(RuntimeError), BundleWriter(tmp_path / "out") as writer:
+        (writer.folder / "decoder.onnx").write_bytes(b"half")
+        raise RuntimeError("stopped")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_export_leaves_no_bundle(tmp_path: Path) -> None:
+    """Killed without a chance to clean up: what is left is hidden and is not at the bundle's place."""
+    code = (
+        "import sys, time; from pathlib import Path; from dsvl2_runtime.bundle import BundleWriter\n"
+        "with BundleWriter(Path(sys.argv[1])) as writer:\n"
+        "    (writer.folder / 'decoder.onnx').write_bytes(b'half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    out = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(0.1)
+    assert not out.exists()
+    assert all(path.name.startswith(".") for path in tmp_path.iterdir())
+    with pytest.raises(ModelNotFoundError):
+        Bundle.open(out)
+
+
+def test_existing_folders_are_not_replaced_by_accident(tmp_path: Path, folder: Path) -> None:
+    """A bundle needs --force, anything else is never replaced."""
+    with pytest.raises(UsageError, match="--force"):
+        BundleWriter(folder)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"meow")
+    with pytest.raises(UsageError, match="no bundle"):
+        BundleWriter(tmp_path / "photos", overwrite=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_named(tmp_path: Path) -> None:
+    """With the advice to choose another one."""
+    place = tmp_path / "locked"
+    place.mkdir(mode=0o500)
+    with pytest.raises(ResourceError, match="locked"), BundleWriter(place / "out"):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_a_resource_error(tmp_path: Path) -> None:
+    """The system's error number becomes a sentence and exit code 7."""
+    with pytest.raises(ResourceError) as caught, BundleWriter(tmp_path / "out"), Path("/dev/full").open("wb") as full:
+        full.write(b"x" * 100_000)
+        full.flush()
+    assert caught.value.exit_code == 7
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_shipped_models_and_paths(tmp_path: Path) -> None:
+    """A name that nobody registered is a path."""
+    assert find_model("./demo") == Path("demo")
+    assert find_model(tmp_path) == tmp_path
+    assert find_model("no-such-name") == Path("no-such-name")

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: another process, its two streams and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeBundle
+from fixtures import picture
+
+CODE = "from dsvl2_runtime.cli import main; main()"
+
+
+def call(*arguments: str | Path, prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", prelude + CODE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(bundle: MakeBundle) -> Path:
+    return bundle("small", "int4")
+
+
+@pytest.fixture(scope="module")
+def bill(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "bill.png"
+    picture(170, 90, 1).save(path)
+    return path
+
+
+def test_the_answer_alone_is_on_standard_output(model: Path, bill: Path) -> None:
+    """The note about random weights goes to standard error, and --quiet silences it."""
+    found = call("run", "What is it?", "-i", bill, "-m", model, "-n", "6", "--threads", "1")
+    assert found.returncode == 0, found.stderr
+    assert "random" in found.stderr
+    assert found.stdout.endswith("\n")
+    quiet = call("run", "What is it?", "-i", bill, "-m", model, "-n", "6", "--threads", "1", "--quiet")
+    assert quiet.stderr == ""
+    assert quiet.stdout == found.stdout
+
+
+def test_json_is_one_object_with_tokens_and_timings(model: Path, bill: Path) -> None:
+    """Schema, answer, reason, usage, seconds of each phase."""
+    found = call("run", "What is it?", "-i", bill, "-m", model, "-n", "5", "--format", "json", "--threads", "1")
+    report = json.loads(found.stdout)
+    text = call("run", "What is it?", "-i", bill, "-m", model, "-n", "5", "--threads", "1").stdout
+    assert report["schema"] == "dsvl2.run/1"
+    assert report["answer"] == text.removesuffix("\n")
+    assert report["usage"]["completion"] <= 5
+    assert report["images"][0]["tokens"] == report["usage"]["image"]
+    assert report["finish_reason"] in ("stop", "length")
+    assert {"load", "vision", "prefill", "decode", "ttft"} <= set(report["timings"])
+    assert all(seconds >= 0 for seconds in report["timings"].values())
+
+
+def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, tmp_path: Path) -> None:
+    """No traceback, and the line names what was given."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"nothing")
+    corrupt = tmp_path / "corrupt"
+    corrupt.mkdir()
+    (corrupt / "manifest.json").write_text("{}")
+    cases: dict[tuple[str | Path, ...], tuple[int, str]] = {
+        ("run", "x", "-m", tmp_path / "none"): (3, "none"),
+        ("run", "x", "-m", tmp_path): (3, "manifest.json"),
+        ("run", "x", "-m", corrupt): (4, "manifest.json"),
+        ("run", "x", "-m", model, "-i", tmp_path / "lost.png"): (5, "lost.png"),
+        ("run", "x", "-m", model, "-i", broken): (5, "broken.png"),
+        ("run", "x " * 2000, "-m", model): (6, "512"),
+        ("run", "  ", "-m", model): (2, "empty"),
+        ("run", "x", "-m", model, "--top-p", "3"): (2, "top_p"),
+        ("run", "x", "-m", model, "--temperature", "-1"): (2, "temperature"),
+        ("run",): (2, "prompt"),
+        ("run", "x", "--no-such-option"): (2, "no-such-option"),
+        ("no-such-verb",): (2, "no-such-verb"),
+        ("verify", tmp_path / "none"): (3, "none"),
+        ("verify", corrupt): (4, "manifest.json"),
+        ("export", tmp_path / "none", "--out", tmp_path / "out"): (3, "none"),
+    }
+    for arguments, (code, named) in cases.items():
+        found = call(*arguments)
+        assert found.returncode == code, (arguments, found.stderr)
+        assert named in found.stderr
+        assert "Traceback" not in found.stderr
+        assert found.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("export", "--help"), ("version",)])
+def test_help_and_version_work(arguments: tuple[str, ...]) -> None:
+    """On standard output, with code 0; help lists the verbs of all parts."""
+    found = call(*arguments)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip()
+    if arguments == ("--help",):
+        for verb in ("run", "verify", "export", "synth", "app", "eval"):
+            assert verb in found.stdout
+
+
+HIDE = (
+    "import sys\n"
+    "class Hide:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    "        if name.split('.')[0] in {hidden!r}:\n"
+    "            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)\n"
+    "sys.meta_path.insert(0, Hide())\n"
+)
+HEAVY = ("torch", "transformers", "onnx", "optimum", "safetensors", "PySide6", "dsvl2_export", "dsvl2_quant")
+
+
+def test_a_light_install_runs_a_bundle(model: Path, bill: Path) -> None:
+    """Without torch, transformers, onnx and Qt the runtime answers; help still comes."""
+    prelude = HIDE.format(hidden=HEAVY)
+    found = call("run", "What is it?", "-i", bill, "-m", model, "-n", "3", "--quiet", prelude=prelude)
+    assert found.returncode == 0, found.stderr
+    helped = call("--help", prelude=prelude)
+    assert helped.returncode == 0, helped.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "hidden", "extra"),
+    [
+        (("export", "somewhere", "--out", "out"), ("torch",), "export"),
+        (("app",), ("PySide6",), "app"),
+        (("run", "x", "-m", "."), ("onnxruntime",), "cpu"),
+    ],
+    ids=["export", "app", "run"],
+)
+def test_a_missing_extra_is_named(tmp_path: Path, verb: tuple[str, ...], hidden: tuple[str, ...], extra: str) -> None:
+    """The line says what to install."""
+    arguments = [str(tmp_path / "out") if argument == "out" else argument for argument in verb]
+    found = call(*arguments, prelude=HIDE.format(hidden=hidden))
+    assert found.returncode == 2, found.stderr
+    assert f"pip install 'dsvl2-onnx[{extra}]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_nothing_is_asked_of_the_network(model: Path, bill: Path) -> None:
+    """With sockets forbidden everything works as before."""
+    prelude = (
+        "import socket\n"
+        "def forbidden(*_, **__): raise SystemExit('network!')\n"
+        "socket.socket.connect = socket.getaddrinfo = socket.create_connection = forbidden\n"
+    )
+    found = call("run", "What is it?", "-i", bill, "-m", model, "-n", "3", "--quiet", prelude=prelude)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+def test_ctrl_c_ends_with_130_and_no_traceback(model: Path) -> None:
+    """In the middle of an answer."""
+    arguments = ["run", "Tell me everything", "-m", str(model), "-n", "480", "--repetition-penalty", "1.3", "--quiet"]
+    slow = "import time\nimport dsvl2_runtime.sampling as s\nold = s.Sampler.next_id\n"
+    slow += "s.Sampler.next_id = lambda self, logits: (time.sleep(0.2), old(self, logits))[1]\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", slow + CODE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert process.returncode == 130
+        assert "Traceback" not in process.stderr.read()

@@ -1,0 +1,184 @@
+"""Pictures that nobody vouches for."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.pictures import LARGEST_ASPECT, LARGEST_PIXELS, open_image
+from fixtures import picture
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims to be large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+PLAIN = picture(60, 40, 1)
+
+BROKEN = {
+    "empty": (b"", "not a picture"),
+    "text": (b"this is no picture", "not a picture"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+    "cut png": (encoded(PLAIN)[:300], "damaged"),
+    "cut jpeg": (encoded(PLAIN, "JPEG")[:400], "damaged"),
+    "bomb": (png_header(20_000, 20_000), "pixels"),
+    "huge bomb": (png_header(2**31 - 1, 2**31 - 1), "pixels"),
+    "nothing behind the header": (png_header(50, 50), "damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("as_file", [True, False], ids=["file", "bytes"])
+def test_broken_pictures_are_refused_by_name(tmp_path: Path, kind: str, as_file: bool) -> None:
+    """The error is ours, says what is wrong, and names the file, whatever its ending promises."""
+    data, wrong = BROKEN[kind]
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    with pytest.raises(ImageError) as caught:
+        open_image(path if as_file else data)
+    assert wrong in str(caught.value)
+    assert ("picture.png" in str(caught.value)) == as_file
+    assert caught.value.exit_code == 5
+
+
+def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header alone decides: decoding must not even begin."""
+
+    def decoded(*_: object, **__: object) -> None:
+        raise AssertionError("pixels were decoded")
+
+    monkeypatch.setattr(Image.Image, "load", decoded)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    side = int(LARGEST_PIXELS**0.5) + 1
+    with pytest.raises(ImageError, match="pixels"):
+        open_image(png_header(side, side))
+
+
+def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
+    """Missing, a folder, an endless device, a name with a zero byte."""
+    for path in (tmp_path / "none.png", tmp_path, "a\0b.png"):
+        with pytest.raises(ImageError):
+            open_image(path)
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/zero")):
+            with pytest.raises(ImageError, match="not a regular file"):
+                open_image(path)
+
+
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "F"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    """White stays white, in 1 bit, palettes, CMYK, 16 bit and floats."""
+    if mode in ("I", "I;16"):
+        image = Image.fromarray(np.full((4, 5), 65535, np.uint16 if mode == "I;16" else np.int32))
+    elif mode == "F":
+        image = Image.fromarray(np.full((4, 5), 255.0, np.float32))
+    elif mode in ("LAB", "HSV"):
+        image = Image.new(mode, (5, 4), (255, 128, 128) if mode == "LAB" else (0, 0, 255))
+    else:
+        image = Image.new("RGB", (5, 4), (255, 255, 255)).convert("P" if mode == "PA" else mode)
+        if mode == "PA":
+            image = image.convert("PA")
+    found = open_image(image)
+    assert (found.mode, found.size) == ("RGB", (5, 4))
+    assert np.asarray(found).min() >= 250
+
+
+def test_sixteen_bit_grey_keeps_its_shades() -> None:
+    """A scanner's 16 bits are scaled, not cut off at 255."""
+    shades = np.array([[0, 32768, 65535]], np.uint16)
+    found = np.asarray(open_image(encoded(Image.fromarray(shades))))[0, :, 0]
+    assert found.tolist() == [0, 127, 255] or found.tolist() == [0, 128, 255]
+
+
+def test_what_is_transparent_is_white() -> None:
+    """Not the colour that happens to lie under transparent pixels."""
+    image = Image.new("RGBA", (3, 1), (255, 0, 0, 0))
+    image.putpixel((1, 0), (255, 0, 0, 255))
+    assert np.asarray(open_image(encoded(image)))[0].tolist() == [[255] * 3, [255, 0, 0], [255] * 3]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_stand_upright(orientation: int) -> None:
+    """A phone's picture is turned as its EXIF says, so that boxes lie where a person sees them."""
+    upright = Image.new("RGB", (30, 20), (255, 255, 255))
+    upright.paste((0, 0, 0), (0, 0, 10, 5))
+    undone = {
+        1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270],
+    }  # fmt: skip
+    stored = upright
+    for step in undone[orientation]:
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = open_image(encoded(stored, "PNG", exif=exif))
+    assert np.array_equal(np.asarray(found), np.asarray(upright))
+
+
+def test_only_the_first_frame_counts(caplog: pytest.LogCaptureFixture) -> None:
+    """And the log says that there are more."""
+    frames = [Image.new("RGB", (6, 6), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    found = open_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert found.getpixel((3, 3)) == (255, 0, 0)
+    assert "only the first" in caplog.text
+
+
+def test_shapes_at_the_limit() -> None:
+    """A single pixel is a picture; a hair is not."""
+    assert open_image(Image.new("RGB", (1, 1))).size == (1, 1)
+    assert open_image(Image.new("RGB", (LARGEST_ASPECT, 1))).size == (LARGEST_ASPECT, 1)
+    with pytest.raises(ImageError, match="narrow"):
+        open_image(Image.new("RGB", (LARGEST_ASPECT + 1, 1)))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros(4, np.uint8),
+    ],
+    ids=["float", "two channels", "empty", "flat"],
+)
+def test_arrays_of_another_form_are_refused(array: Any) -> None:
+    """A float array from 0 to 1 would be black without a word."""
+    with pytest.raises(ImageError, match="array"):
+        open_image(array)
+
+
+def test_arrays_and_files_give_the_same_picture(tmp_path: Path) -> None:
+    """Path, string, bytes, array, Pillow."""
+    path = tmp_path / "ein Bild 图.png"
+    PLAIN.save(path)
+    sources = [path, str(path), path.read_bytes(), np.asarray(PLAIN), PLAIN]
+    for source in sources:
+        assert np.array_equal(np.asarray(open_image(source)), np.asarray(PLAIN))

@@ -12,8 +12,25 @@ from dsvl2_export.exporter import export_bundle
 from dsvl2_export.synth import write_synthetic_checkpoint
 from fixtures import small_config
 
+FIGURE = "figure"
+"""`record_property(FIGURE, text)` puts a measured figure into the summary at the end of the run."""
+
 MakeBundle = Callable[[str, str], Path]
 MakeCheckpoint = Callable[[str], Path]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests measured; with parallel workers what they print themselves is not seen."""
+    figures = [
+        str(text)
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.user_properties
+        if name == FIGURE and report.when == "call"
+    ]
+    if figures:
+        terminalreporter.section("measured")
+        for figure in figures:
+            terminalreporter.line(figure)
 
 
 @pytest.fixture(scope="session")

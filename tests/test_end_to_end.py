@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from conftest import MakeBundle, MakeCheckpoint
+from conftest import FIGURE, MakeBundle, MakeCheckpoint
 from dsvl2_export.checkpoint import Checkpoint, load_network
 from dsvl2_export.network import DeepseekVL2
 from dsvl2_runtime import load_model
@@ -82,7 +83,9 @@ def test_pictures_change_the_logits(variant: str, bundle: MakeBundle) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_quantised_logits_stay_near_fp32(variant: str, bundle: MakeBundle, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quantised_logits_stay_near_fp32(
+    variant: str, bundle: MakeBundle, record_property: Callable[[str, object], None]
+) -> None:
     """int8 and int4 are the same model with noise: closer to fp32 than another picture is, int8 closer than int4."""
     images = pictures(2)
     exact = load_model(bundle(variant, "fp32"), threads=1).next_token_logits(QUESTION, images)
@@ -90,10 +93,8 @@ def test_quantised_logits_stay_near_fp32(variant: str, bundle: MakeBundle, capsy
     for precision in ("int8", "int4"):
         logits = load_model(bundle(variant, precision), threads=1).next_token_logits(QUESTION, images)
         errors[precision] = float(np.linalg.norm(logits - exact) / np.linalg.norm(exact))
-    with capsys.disabled():
-        print(
-            f"\n{variant}: relative distance from fp32 logits: " + ", ".join(f"{k} {v:.4f}" for k, v in errors.items())
-        )
+    measured = ", ".join(f"{precision} {error:.4f}" for precision, error in errors.items())
+    record_property(FIGURE, f"{variant}: relative distance from fp32 logits: {measured}")
     assert errors["int8"] < errors["int4"]
     assert errors["int8"] < 0.1
     assert errors["int4"] < 0.6

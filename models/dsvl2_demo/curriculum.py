@@ -35,6 +35,8 @@ class Stage:
     steps: int | None = None
     """An upper bound in steps beside the one in minutes, for short runs that must not depend on the machine."""
     fresh_optimizer: bool = True
+    keep_layout: bool = False
+    """Leave the embedding of true layouts as it is, because the eyes have learned to give its vectors."""
 
 
 READING: TaskWeights = (("transcribe", 3.0), ("value", 3.0), ("line", 2.0), ("label", 1.0), ("title", 0.5))
@@ -69,5 +71,6 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("language-answering", "language", 18, LANGUAGE_ALL, 32, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
         Stage("eyes-plain", "vision", 8, BatchRange(PLAIN), 48, 2e-3),
         Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
-        Stage("joint-forms", "joint", 120, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1e-3),
+        Stage("language-more", "language", 18, LANGUAGE_ALL, 32, 2e-3, 1e-3, keep_layout=True, enough=0.97),
+        Stage("joint-forms", "joint", 38, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1.5e-3, 2e-4),
     )

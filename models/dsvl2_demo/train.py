@@ -97,10 +97,12 @@ class Trainer:
     def _freeze(self) -> None:
         phase = self.stage.phase
         eyes = {"vision", "projector"}
+        keep_layout = self.stage.keep_layout or phase == "joint"
         for name, parameter in self.reader.named_parameters():
             of_eyes = name.startswith("layout_head") or (name.startswith("network.") and name.split(".")[1] in eyes)
             of_layout = name.startswith("layout_embedding")
-            parameter.requires_grad_({"language": not of_eyes, "vision": of_eyes, "joint": not of_layout}[phase])
+            learns = {"language": not of_eyes, "vision": of_eyes, "joint": True}[phase]
+            parameter.requires_grad_(learns and not (of_layout and keep_layout))
 
     def _enter_stage(self) -> None:
         self._freeze()

@@ -18,8 +18,8 @@ from dsvl2_runtime.errors import UsageError
 
 SMALLEST_BLOCK = 16
 """Elements; ONNX Runtime has no kernel below (`matmul_nbits.cc`)."""
-ROWS_PER_CHUNK = 4096
-"""Rows quantised at a time, so that the temporaries of a large table stay small."""
+CHUNK_ELEMENTS = 1 << 18
+"""Values quantised at a time: their temporaries stay in the second-level cache, which doubles the rate."""
 SHRINKS = tuple(1 - step * 0.035 for step in range(8))
 """Candidate scales relative to the one that represents the block's extreme value exactly."""
 
@@ -70,8 +70,9 @@ def quantize_blocks(weight: NDArray[np.float32], bits: int, block_size: int) -> 
     blocks = -(-in_features // block_size)
     packed = np.empty((out_features, blocks, block_size * bits // 8), np.uint8)
     scales = np.empty((out_features, blocks), np.float32)
-    for start in range(0, out_features, ROWS_PER_CHUNK):
-        rows = slice(start, start + ROWS_PER_CHUNK)
+    step = max(1, CHUNK_ELEMENTS // (blocks * block_size))
+    for start in range(0, out_features, step):
+        rows = slice(start, start + step)
         chunk = np.zeros((len(weight[rows]), blocks * block_size), np.float32)
         chunk[:, :in_features] = weight[rows]
         if not np.isfinite(chunk).all():
@@ -95,22 +96,26 @@ def _quantize(blocks: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8]
     at = np.abs(blocks).argmax(axis=-1, keepdims=True)
     extreme = np.take_along_axis(blocks, at, axis=-1)[..., 0] / np.float32(lowest)
     best_error = np.full(extreme.shape, np.inf, np.float32)
-    best_scale = extreme
-    best = np.zeros(blocks.shape, np.int8)
+    best_scale = extreme.copy()
+    best, rounded, difference = np.zeros_like(blocks), np.empty_like(blocks), np.empty_like(blocks)
     for shrink in SHRINKS if bits == 4 else SHRINKS[:1]:
         scale = extreme * np.float32(shrink)
         with np.errstate(divide="ignore", over="ignore"):
             inverse = np.where(scale == 0, np.float32(0), np.float32(1) / scale)
         # A subnormal scale has no finite inverse; such a block is as good as zero.
         inverse[~np.isfinite(inverse)] = 0
-        rounded = np.clip(np.rint(blocks * inverse[..., None]), lowest, highest)
-        error = np.square(rounded * scale[..., None] - blocks).sum(axis=-1)
+        np.multiply(blocks, inverse[..., None], out=rounded)
+        np.rint(rounded, out=rounded)
+        np.clip(rounded, lowest, highest, out=rounded)
+        np.multiply(rounded, scale[..., None], out=difference)
+        np.subtract(difference, blocks, out=difference)
+        error = np.einsum("rbk,rbk->rb", difference, difference)
         better = error < best_error
-        best_error = np.where(better, error, best_error)
-        best_scale = np.where(better, scale, best_scale)
-        best = np.where(better[..., None], rounded, best).astype(np.int8)
+        np.copyto(best_error, error, where=better)
+        np.copyto(best_scale, scale, where=better)
+        np.copyto(best, rounded, where=better[..., None])
     zero_point = 1 << (bits - 1)
-    return (best.astype(np.int16) + zero_point).astype(np.uint8), best_scale.astype(np.float32)
+    return (best + np.float32(zero_point)).astype(np.uint8), best_scale
 
 
 def interleave_gate_up(gate: NDArray[np.float32], up: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from dsvl2_export.network import DeepseekVL2, Projector, VisionTower
 from dsvl2_export.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
+from dsvl2_export.weight_source import WeightSource, load_into
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
 
@@ -101,31 +103,29 @@ class Checkpoint:
         array: NDArray[np.float32] = self.tensor(name).to(torch.float32).numpy()
         return array
 
-    def load_into(self, module: torch.nn.Module, prefix: str = "") -> None:
-        """Copy tensors into a module's parameters and buffers, one at a time, in place."""
-        with torch.no_grad():
-            for name, parameter in module.state_dict(keep_vars=True).items():
-                parameter.copy_(self.tensor(prefix + name))
+    def write_tokenizer(self, folder: Path) -> None:
+        """Copy the tokenizer's file into a folder."""
+        shutil.copyfile(self.tokenizer_path, folder / TOKENIZER)
 
 
-def load_network(checkpoint: Checkpoint) -> DeepseekVL2:
+def load_network(source: WeightSource) -> DeepseekVL2:
     """The whole reference network in fp32; only for models that fit in memory."""
-    network = DeepseekVL2(checkpoint.config)
-    checkpoint.load_into(network)
+    network = DeepseekVL2(source.config)
+    load_into(source, network)
     return network.eval()
 
 
-def load_vision_tower(checkpoint: Checkpoint) -> VisionTower:
+def load_vision_tower(source: WeightSource) -> VisionTower:
     """The vision tower in fp32."""
-    tower = VisionTower(checkpoint.config.vision_config)
-    checkpoint.load_into(tower, "vision.")
+    tower = VisionTower(source.config.vision_config)
+    load_into(source, tower, "vision.")
     return tower.eval()
 
 
-def load_projector(checkpoint: Checkpoint) -> Projector:
+def load_projector(source: WeightSource) -> Projector:
     """The projector in fp32."""
-    projector = Projector(checkpoint.config)
-    checkpoint.load_into(projector, "projector.")
+    projector = Projector(source.config)
+    load_into(source, projector, "projector.")
     return projector.eval()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from dsvl2_export.checkpoint import Checkpoint, load_projector, load_vision_towe
 from dsvl2_export.decoder.graph import write_decoder
 from dsvl2_export.embed_tokens import write_embed_tokens
 from dsvl2_export.vision_graphs import trace_projector, trace_vision_encoder
+from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_quant.vision_int8 import quantize_linears
 from dsvl2_runtime import graph_io
@@ -49,22 +49,34 @@ def export_bundle(
         UsageError: `out` exists, or a size has no block that divides it.
         ResourceError: the disk is full or not writable.
     """
-    checkpoint = Checkpoint.open(source)
-    config = checkpoint.config
+    export_weights(Checkpoint.open(source), out, precision, name=name, overwrite=overwrite, on_progress=on_progress)
+
+
+def export_weights(
+    source: WeightSource,
+    out: Path,
+    precision: str,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    on_progress: ExportProgress = lambda graph, done, total: None,
+) -> None:
+    """Write a bundle from any source of weights; see `export_bundle`."""
+    config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
     with BundleWriter(out, overwrite=overwrite) as writer:
         folder = writer.folder
-        shutil.copyfile(checkpoint.tokenizer_path, folder / "tokenizer.json")
+        source.write_tokenizer(folder)
         on_progress(graph_io.EMBED_TOKENS, 0, 1)
-        table = checkpoint.array("language.model.embed_tokens.weight")
+        table = source.array("language.model.embed_tokens.weight")
         write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
         del table
         on_progress(graph_io.EMBED_TOKENS, 1, 1)
-        write_vision(folder, checkpoint, config, recipe, on_progress)
+        write_vision(folder, source, config, recipe, on_progress)
         write_decoder(
             folder / f"{graph_io.DECODER}.onnx",
             config.language_config,
-            checkpoint,
+            source,
             recipe,
             lambda done, total: on_progress(graph_io.DECODER, done, total),
         )
@@ -75,21 +87,21 @@ def export_bundle(
             parts=recipe.parts(),
             config=config,
             minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
-            note=checkpoint.note,
+            note=source.note,
         )
 
 
 def write_vision(
-    folder: Path, checkpoint: Checkpoint, config: ModelConfig, recipe: Recipe, on_progress: ExportProgress
+    folder: Path, source: WeightSource, config: ModelConfig, recipe: Recipe, on_progress: ExportProgress
 ) -> None:
     """Trace the vision encoder and the projector, then quantise their linear layers where the recipe says so."""
     encoder, projector = folder / f"{graph_io.VISION_ENCODER}.onnx", folder / f"{graph_io.PROJECTOR}.onnx"
     on_progress(graph_io.VISION_ENCODER, 0, 1)
-    trace_vision_encoder(encoder, load_vision_tower(checkpoint), config)
+    trace_vision_encoder(encoder, load_vision_tower(source), config)
     on_progress(graph_io.VISION_ENCODER, 1, 1)
     on_progress(graph_io.PROJECTOR, 0, 1)
-    newline, separator = checkpoint.tensor("image_newline").float(), checkpoint.tensor("view_seperator").float()
-    trace_projector(projector, load_projector(checkpoint), newline, separator, config)
+    newline, separator = source.tensor("image_newline").float(), source.tensor("view_seperator").float()
+    trace_projector(projector, load_projector(source), newline, separator, config)
     on_progress(graph_io.PROJECTOR, 1, 1)
     if recipe.vision == "int8":
         for path in (encoder, projector):

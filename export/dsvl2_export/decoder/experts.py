@@ -8,6 +8,8 @@ values as they are; Base takes sigmoid, chooses by value + bias, renormalises th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +37,23 @@ class Routing:
     """[tokens, experts] float32: how much a chosen expert counts."""
 
 
-def mlp_weights(weights: Weights, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+EXPERTS_AT_A_TIME = 2
+"""Each holds three fp32 matrices and their temporaries: about 70 MB at the size of Small."""
+
+ExpertWeights = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""Gate and up [intermediate, hidden], down [hidden, intermediate]."""
+
+
+def quantize_expert(expert: ExpertWeights, form: BlockFormat) -> tuple[NDArray[Any], ...]:
+    """`QMoE` rows of one expert: gate and up interleaved, their scales, down, its scales; each [rows, columns]."""
+    gate, up, down = expert
+    first = quantize_blocks(interleave_gate_up(gate, up), form.bits, form.block_size)
+    second = quantize_blocks(down, form.bits, form.block_size)
+    arrays: tuple[NDArray[Any], ...] = (first.packed, first.scales, second.packed, second.scales)
+    return tuple(array.reshape(len(array), -1) for array in arrays)
+
+
+def mlp_weights(weights: Weights, name: str) -> ExpertWeights:
     """Gate and up [intermediate, hidden], down [hidden, intermediate]."""
     gate, up, down = (weights.array(f"{name}.{part}_proj.weight") for part in ("gate", "up", "down"))
     return gate, up, down
@@ -101,20 +119,22 @@ def _experts_quantised(
 
     parts: list[list[NDArray[Any]]] = [[], [], [], []]
 
-    def add(gate: NDArray[np.float32], up: NDArray[np.float32], down: NDArray[np.float32]) -> None:
-        first = quantize_blocks(interleave_gate_up(gate, up), form.bits, form.block_size)
-        second = quantize_blocks(down, form.bits, form.block_size)
-        arrays: tuple[NDArray[Any], ...] = (first.packed, first.scales, second.packed, second.scales)
+    def add(arrays: Sequence[NDArray[Any]]) -> None:
         for part, array in zip(parts, arrays, strict=True):
-            part.append(array.reshape(len(array), -1))
+            part.append(array)
 
-    for expert in range(config.n_routed_experts or 0):
-        add(*mlp_weights(weights, f"{name}.experts.{expert}"))
+    def routed(expert: int) -> Sequence[NDArray[Any]]:
+        return quantize_expert(mlp_weights(weights, f"{name}.experts.{expert}"), form)
+
+    # NumPy computes outside the interpreter's lock, so two experts are read and quantised at a time.
+    with ThreadPoolExecutor(EXPERTS_AT_A_TIME) as pool:
+        for arrays in pool.map(routed, range(config.n_routed_experts or 0)):
+            add(arrays)
     if shared:
         gate, up, down = mlp_weights(weights, f"{name}.shared_experts")
         width = config.moe_intermediate_size
         for piece in (slice(i * width, (i + 1) * width) for i in range(shared)):
-            add(gate[piece], up[piece], down[:, piece])
+            add(quantize_expert((gate[piece], up[piece], down[:, piece]), form))
 
     names = [f"{name}.{part}" for part in ("gate_up", "gate_up.scales", "down", "down.scales")]
     fc1, fc1_scales, fc2, fc2_scales = (

@@ -40,6 +40,13 @@ class AnswerFormat(StrEnum):
     JSON = "json"
 
 
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 app = typer.Typer(
     name="dsvl2-onnx",
     help="Ask your screen and your documents, offline: DeepSeek-VL2 as quantised ONNX graphs.",
@@ -67,6 +74,7 @@ def run(
     answer_format: Annotated[
         AnswerFormat, typer.Option("--format", help="json has tokens and timings.")
     ] = AnswerFormat.TEXT,
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False,
 ) -> None:
     """Answer a question about pictures."""
@@ -80,7 +88,7 @@ def run(
         repetition_penalty=repetition_penalty,
         seed=seed,
     )
-    run_question(prompt, image or [], model, options, threads, answer_format is AnswerFormat.JSON, quiet)
+    run_question(prompt, image or [], model, options, threads, answer_format is AnswerFormat.JSON, quiet, force)
 
 
 @app.command()
@@ -92,6 +100,20 @@ def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a 
         opened = Bundle.open(find_model(bundle))
         opened.verify(lambda done, total: bars.update("verify", done, total))
     typer.echo(f"{bundle}: {len(opened.manifest.files)} files are as they were written", err=True)
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Also say what this bundle needs.", show_default=False)
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
+) -> None:
+    """Look at the machine, and whether a model fits."""
+    from dsvl2_runtime.doctor import examine
+
+    examine(model, threads, report_format is ReportFormat.JSON)
 
 
 @app.command()

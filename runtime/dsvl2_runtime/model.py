@@ -15,6 +15,7 @@ from dsvl2_runtime.decoder import Decoder
 from dsvl2_runtime.embedding import Embedding
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
+from dsvl2_runtime.memory_plan import require_memory
 from dsvl2_runtime.model_names import find_model
 from dsvl2_runtime.pictures import ImageSource
 from dsvl2_runtime.processor import ModelInputs, prepare
@@ -121,7 +122,11 @@ class _Claim:
 
 
 def load_model(
-    path: str | Path, threads: int | None = None, on_progress: ProgressCallback = ignore_progress
+    path: str | Path,
+    threads: int | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+    *,
+    force: bool = False,
 ) -> VisionLanguageModel:
     """Load a bundle.
 
@@ -129,9 +134,14 @@ def load_model(
         path: the bundle's folder, or the name of a shipped model: "demo".
         threads: per operator; by default the physical cores.
         on_progress: told which graphs are loaded.
+        force: load even what does not seem to fit into the memory.
 
     Raises:
+        ResourceError: it would not fit, with the numbers.
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
     """
-    return VisionLanguageModel(Bundle.open(find_model(path)), threads or default_threads(), on_progress)
+    bundle, threads = Bundle.open(find_model(path)), threads or default_threads()
+    if not force:
+        require_memory(bundle, threads)
+    return VisionLanguageModel(bundle, threads, on_progress)

@@ -58,6 +58,7 @@ def run_question(
     threads: int | None,
     as_json: bool,
     quiet: bool,
+    force: bool = False,
 ) -> None:
     """Load, ask, print.
 
@@ -73,7 +74,7 @@ def run_question(
             if progress.phase != "decode":
                 bars.update(progress.phase, progress.done, progress.total)
 
-        model = load_model(model_name, threads, on_progress)
+        model = load_model(model_name, threads, on_progress, force=force)
         if model.weights_note and not quiet:
             print(f"note: {model.weights_note}", file=sys.stderr)
         chunks = model.generate(question, images, options, on_progress)

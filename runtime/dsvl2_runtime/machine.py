@@ -1,0 +1,81 @@
+"""What this machine has: processor, memory, disk, execution providers."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
+"""Instruction sets that decide which kernels ONNX Runtime takes."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine, at one moment."""
+
+    system: str
+    processor: str
+    features: tuple[str, ...] | None
+    """Those of `RELEVANT_FEATURES` it has; None where they cannot be told."""
+    physical_cores: int
+    logical_cores: int
+    memory_bytes: int
+    available_bytes: int
+    """Memory that can be had without swapping, within the limit of a container."""
+    free_disk_bytes: int
+    onnxruntime: str
+    providers: tuple[str, ...]
+
+
+def describe_machine(disk: Path | None = None) -> Machine:
+    """Look around.
+
+    Args:
+        disk: a folder on the disk whose free space counts; by default the present one.
+    """
+    import onnxruntime
+
+    memory = psutil.virtual_memory()
+    fields = _cpu_fields()
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        processor=fields.get("model name") or platform.processor() or platform.machine(),
+        features=tuple(name for name in RELEVANT_FEATURES if name in flags) if flags else None,
+        physical_cores=psutil.cpu_count(logical=False) or 1,
+        logical_cores=psutil.cpu_count() or 1,
+        memory_bytes=memory.total,
+        available_bytes=available_memory(),
+        free_disk_bytes=shutil.disk_usage(disk or Path()).free,
+        onnxruntime=onnxruntime.__version__,
+        providers=tuple(onnxruntime.get_available_providers()),
+    )
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping; in a container no more than its limit leaves."""
+    available: int = psutil.virtual_memory().available
+    for path in CGROUP_LIMITS:
+        try:
+            limit = int(path.read_text("ascii"))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        available = min(available, max(0, limit - psutil.Process().memory_info().rss))
+    return available
+
+
+def _cpu_fields() -> dict[str, str]:
+    """Fields of the first processor on Linux; nothing elsewhere."""
+    try:
+        first = CPU_INFO.read_text("utf-8", "replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,92 @@
+"""What the machine has and what a model needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from conftest import MakeBundle
+from dsvl2_runtime import load_model, machine, memory_plan
+from dsvl2_runtime.bundle import Bundle
+from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.graph_io import cache_tensors
+from dsvl2_runtime.kv_cache import KVCache
+from dsvl2_runtime.machine import describe_machine
+from dsvl2_runtime.memory_plan import plan_memory
+
+
+def test_the_plan_counts_weights_and_the_whole_cache(bundle: MakeBundle) -> None:
+    """The cache to the byte; weights at least as large as their files."""
+    opened = Bundle.open(bundle("small", "int4"))
+    language = opened.manifest.config.language_config
+    plan = plan_memory(opened, 2)
+    assert plan.cache == KVCache(cache_tensors(language), language.max_position_embeddings).nbytes
+    assert plan.weights >= sum(entry.size for entry in opened.manifest.files)
+    assert plan.total == plan.weights + plan.cache + plan.scratch + plan.program
+
+
+def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
+    bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is loaded; --force overrides."""
+    monkeypatch.setattr(memory_plan, "available_memory", lambda: 100_000_000)
+    with pytest.raises(ResourceError, match=r"needs about 0\.\d GB.*but 0\.1 GB are available") as caught:
+        load_model(bundle("small", "int4"), threads=1)
+    assert caught.value.exit_code == 7
+    assert load_model(bundle("small", "int4"), threads=1, force=True).name
+
+
+@pytest.mark.parametrize(("text", "expected"), [("max\n", None), ("1\n", 0)])
+def test_the_limit_of_a_container_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int | None
+) -> None:
+    """A small limit leaves nothing, none leaves what the system has."""
+    limit = tmp_path / "memory.max"
+    limit.write_text(text)
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (limit,))
+    found = machine.available_memory()
+    if expected is None:
+        assert found > 100_000_000
+    else:
+        assert found == expected
+
+
+def test_the_machine_is_described() -> None:
+    """Numbers that the system confirms."""
+    found = describe_machine()
+    assert found.memory_bytes == psutil.virtual_memory().total
+    assert 0 < found.available_bytes <= found.memory_bytes
+    assert 1 <= found.physical_cores <= found.logical_cores
+    assert "CPUExecutionProvider" in found.providers
+
+
+def test_a_system_without_cpuinfo_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on macOS and Windows: the features are then not known, which is not the same as none."""
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "none")
+    assert describe_machine().features is None
+
+
+def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
+    """A table for people, one object for programs."""
+
+    def call(*arguments: str) -> str:
+        code = "from dsvl2_runtime.cli import main; main()"
+        command = [sys.executable, "-c", code, "doctor", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    model = str(bundle("small", "int4"))
+    report: dict[str, Any] = json.loads(call("--model", model, "--format", "json"))
+    assert report["fits"] is True
+    assert report["model"]["needs"]["total"] == sum(
+        report["model"]["needs"][part] for part in ("weights", "cache", "scratch", "program")
+    )
+    table = call("--model", model)
+    assert "it fits" in table
+    assert "weights" in table
+    assert "weights" not in call()

@@ -1,0 +1,1 @@
+"""Measures how fast and how large a bundle is on this machine."""

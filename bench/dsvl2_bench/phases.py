@@ -1,0 +1,117 @@
+"""Times the phases of an answer one by one, in this process: run it in a fresh one (`python -m dsvl2_bench.phases`).
+
+Prompts of different lengths take turns, so that a slow moment of the machine falls on all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsvl2_bench.memory import anonymous_rss_gb, copy_gb_s, peak_rss_gb, read_gb_s
+from dsvl2_runtime.model import VisionLanguageModel, load_model
+
+PREFILL_TOKENS = (421, 1415, 2017)
+"""A picture of one tile, of 3×2 tiles, of 3×3 tiles."""
+CONTEXTS = (0, 1415, 3500)
+"""Cached rows in front of the decode steps."""
+DECODE_STEPS = 16
+TILES = 3
+
+
+def measure(bundle: Path, threads: int, repeats: int) -> dict[str, Any]:
+    """Every figure of the report except the machine's description."""
+    start = time.perf_counter()
+    model = load_model(bundle, threads)
+    load_s = time.perf_counter() - start
+    prefill = prefill_rates(model, repeats)
+    decode = decode_rates(model, repeats)
+    vision = vision_seconds(model, repeats)
+    peak, anonymous = peak_rss_gb(), anonymous_rss_gb()
+    del model
+    start = time.perf_counter()
+    load_model(bundle, threads)
+    warm_load_s = time.perf_counter() - start
+    return {
+        "load_s": round(load_s, 3),
+        "warm_load_s": round(warm_load_s, 3),
+        "prefill_tok_s": prefill,
+        "decode_tok_s": decode,
+        "vision_s_per_tile": vision,
+        "peak_rss_gb": None if peak is None else round(peak, 3),
+        "anon_rss_gb": None if anonymous is None else round(anonymous, 3),
+        "copy_gb_s": round(copy_gb_s(threads), 2),
+        "read_gb_s": round(read_gb_s(threads), 2),
+    }
+
+
+def _embeds(model: VisionLanguageModel, seq: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    hidden = model.config.language_config.hidden_size
+    return np.random.default_rng(seq).standard_normal((1, seq, hidden), np.float32)
+
+
+def prefill_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
+    """Prompt length to tokens per second, the median of some runs in turn; lengths beyond the context are left out."""
+    context = model.config.language_config.max_position_embeddings
+    lengths = [length for length in PREFILL_TOKENS if length < context]
+    seconds: dict[int, list[float]] = {length: [] for length in lengths}
+    model.parts.decoder.prefill(_embeds(model, 64))
+    for _ in range(repeats):
+        for length in lengths:
+            inputs_embeds = _embeds(model, length)
+            start = time.perf_counter()
+            model.parts.decoder.prefill(inputs_embeds)
+            seconds[length].append(time.perf_counter() - start)
+    return {str(length): round(length / statistics.median(times), 2) for length, times in seconds.items()}
+
+
+def decode_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
+    """Cached rows to tokens per second, the median over single steps; the rows are zeros, which cost the same."""
+    decoder = model.parts.decoder
+    context = model.config.language_config.max_position_embeddings
+    lengths = [length for length in CONTEXTS if length + DECODE_STEPS < context]
+    seconds: dict[int, list[float]] = {length: [] for length in lengths}
+    step = _embeds(model, 1)
+    for _ in range(repeats):
+        for length in lengths:
+            decoder.cache.reset()
+            decoder.cache.advance(length)
+            for _ in range(DECODE_STEPS):
+                start = time.perf_counter()
+                decoder.run(step)
+                seconds[length].append(time.perf_counter() - start)
+    return {str(length): round(1 / statistics.median(times), 2) for length, times in seconds.items()}
+
+
+def vision_seconds(model: VisionLanguageModel, repeats: int) -> float:
+    """Seconds per tile, encoder and projector together, the median over some runs."""
+    size = model.config.vision_config.image_size
+    tiles = np.random.default_rng(0).uniform(-1, 1, (TILES, 3, size, size)).astype(np.float32)
+    model.parts.vision.encode(tiles[:1])
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        model.parts.vision.encode(tiles)
+        times.append((time.perf_counter() - start) / TILES)
+    return round(statistics.median(times), 4)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure a bundle and print one JSON object."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.phases")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args(arguments)
+    print(json.dumps(measure(options.bundle, options.threads, options.repeats)))
+
+
+if __name__ == "__main__":
+    main()

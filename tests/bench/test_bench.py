@@ -1,0 +1,65 @@
+"""The benchmark's form; its figures belong to the machine and are asserted nowhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeBundle
+from dsvl2_bench.random_weights import RandomWeights
+from dsvl2_export.exporter import export_weights
+from dsvl2_export.tensor_names import expected_tensors
+from dsvl2_runtime import load_model
+from fixtures import small_config
+
+FIGURES = {
+    "load_s", "warm_load_s", "prefill_tok_s", "decode_tok_s", "vision_s_per_tile", "copy_gb_s", "read_gb_s",
+    "peak_rss_gb", "anon_rss_gb", "machine",
+}  # fmt: skip
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from dsvl2_runtime.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "bench", *arguments], check=False, capture_output=True, text=True
+    )
+
+
+def test_the_report_has_every_promised_figure(bundle: MakeBundle) -> None:
+    """One JSON object; lengths that the context does not hold are left out, the others are positive."""
+    found = call("--model", str(bundle("small", "int4")), "--threads", "1", "--repeats", "1", "--format", "json")
+    assert found.returncode == 0, found.stderr
+    report = json.loads(found.stdout)
+    assert set(report) == FIGURES
+    assert set(report["prefill_tok_s"]) == {"421"}
+    assert set(report["decode_tok_s"]) == {"0"}
+    assert report["prefill_tok_s"]["421"] > 0
+    assert report["peak_rss_gb"] >= report["anon_rss_gb"] > 0
+    assert report["machine"]["threads"] == 1
+    table = call("--model", str(bundle("small", "int4")), "--threads", "1", "--repeats", "1")
+    assert "prefill of 421 tokens" in table.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--model", "x", "--synthetic", "small")])
+def test_exactly_one_model_is_measured(arguments: tuple[str, ...]) -> None:
+    """Neither none nor two."""
+    found = call(*arguments)
+    assert found.returncode == 2
+    assert "either --model" in found.stderr
+
+
+def test_random_weights_are_a_source_like_a_checkpoint(tmp_path: Path) -> None:
+    """Every tensor has its shape and its own values, the same each time, and the bundle loads and answers."""
+    config = small_config("base")
+    weights = RandomWeights(config)
+    for name, shape in expected_tensors(config).items():
+        assert weights.array(name).shape == shape
+    first, second = (weights.array(f"language.model.layers.1.mlp.experts.{index}.up_proj.weight") for index in (0, 1))
+    assert (first != second).any()
+    assert (first == RandomWeights(config).array("language.model.layers.1.mlp.experts.0.up_proj.weight")).all()
+    export_weights(weights, tmp_path / "bundle", "int4")
+    assert "random" in load_model(tmp_path / "bundle", threads=1).weights_note

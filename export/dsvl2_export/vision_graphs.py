@@ -18,6 +18,7 @@ from optimum.utils import NormalizedConfig
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
+from dsvl2_export.fused_ops import fused_vision
 from dsvl2_export.network import Projector, VisionTower
 from dsvl2_runtime import graph_io
 from dsvl2_runtime.config import ModelConfig
@@ -65,6 +66,14 @@ class VisionEncoderOnnxConfig(TracedOnnxConfig):
 
     NAMED_INPUT = graph_io.PIXEL_VALUES
     NAMED_OUTPUTS: ClassVar[Mapping[str, Axes]] = {graph_io.PATCH_FEATURES: {0: "num_tiles"}}
+
+    def patch_model_for_export(
+        self,
+        model: nn.Module,  # noqa: ARG002
+        model_kwargs: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[None]:
+        """Trace with the fused operators of ONNX Runtime."""
+        return fused_vision()
 
 
 class ProjectorOnnxConfig(TracedOnnxConfig):

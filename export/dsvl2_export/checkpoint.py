@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from dsvl2_export.network import DeepseekVL2, Projector, VisionTower
+from dsvl2_export.network import DeepseekVL2, Projector
 from dsvl2_export.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
 from dsvl2_export.weight_source import WeightSource, load_into
 from dsvl2_runtime.config import ModelConfig
@@ -113,13 +113,6 @@ def load_network(source: WeightSource) -> DeepseekVL2:
     network = DeepseekVL2(source.config)
     load_into(source, network)
     return network.eval()
-
-
-def load_vision_tower(source: WeightSource) -> VisionTower:
-    """The vision tower in fp32."""
-    tower = VisionTower(source.config.vision_config)
-    load_into(source, tower, "vision.")
-    return tower.eval()
 
 
 def load_projector(source: WeightSource) -> Projector:

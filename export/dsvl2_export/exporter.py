@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import onnx
-
-from dsvl2_export.checkpoint import Checkpoint, load_projector, load_vision_tower
+from dsvl2_export.checkpoint import Checkpoint
 from dsvl2_export.decoder.graph import write_decoder
+from dsvl2_export.disk_space import expected_bytes, require_disk
 from dsvl2_export.embed_tokens import write_embed_tokens
-from dsvl2_export.vision_graphs import trace_projector, trace_vision_encoder
+from dsvl2_export.projector_graph import write_projector
+from dsvl2_export.vision_tower_graph import write_vision_encoder
 from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_quant.vision_int8 import quantize_linears
@@ -47,7 +48,7 @@ def export_bundle(
     Raises:
         ModelNotFoundError, ModelCorruptError: the checkpoint is incomplete or not what it declares.
         UsageError: `out` exists, or a size has no block that divides it.
-        ResourceError: the disk is full or not writable.
+        ResourceError: the disk has too little room, or is not writable.
     """
     export_weights(Checkpoint.open(source), out, precision, name=name, overwrite=overwrite, on_progress=on_progress)
 
@@ -64,6 +65,7 @@ def export_weights(
     """Write a bundle from any source of weights; see `export_bundle`."""
     config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
+    require_disk(out, expected_bytes(config, recipe))
     with BundleWriter(out, overwrite=overwrite) as writer:
         folder = writer.folder
         source.write_tokenizer(folder)
@@ -72,7 +74,7 @@ def export_weights(
         write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
         del table
         on_progress(graph_io.EMBED_TOKENS, 1, 1)
-        write_vision(folder, source, config, recipe, on_progress)
+        write_vision(folder, source, recipe, on_progress)
         write_decoder(
             folder / f"{graph_io.DECODER}.onnx",
             config.language_config,
@@ -91,23 +93,22 @@ def export_weights(
         )
 
 
-def write_vision(
-    folder: Path, source: WeightSource, config: ModelConfig, recipe: Recipe, on_progress: ExportProgress
-) -> None:
-    """Trace the vision encoder and the projector, then quantise their linear layers where the recipe says so."""
-    encoder, projector = folder / f"{graph_io.VISION_ENCODER}.onnx", folder / f"{graph_io.PROJECTOR}.onnx"
-    on_progress(graph_io.VISION_ENCODER, 0, 1)
-    trace_vision_encoder(encoder, load_vision_tower(source), config)
-    on_progress(graph_io.VISION_ENCODER, 1, 1)
-    on_progress(graph_io.PROJECTOR, 0, 1)
-    newline, separator = source.tensor("image_newline").float(), source.tensor("view_seperator").float()
-    trace_projector(projector, load_projector(source), newline, separator, config)
-    on_progress(graph_io.PROJECTOR, 1, 1)
-    if recipe.vision == "int8":
-        for path in (encoder, projector):
-            model = onnx.load(str(path))
+def write_vision(folder: Path, source: WeightSource, recipe: Recipe, on_progress: ExportProgress) -> None:
+    """Trace the vision encoder and the projector, quantising their linear layers where the recipe says so."""
+
+    def rewrite(model: Any) -> None:
+        if recipe.vision == "int8":
             quantize_linears(model)
-            onnx.save(model, str(path))
+
+    write_vision_encoder(
+        folder / f"{graph_io.VISION_ENCODER}.onnx",
+        source,
+        rewrite,
+        lambda done, total: on_progress(graph_io.VISION_ENCODER, done, total),
+    )
+    on_progress(graph_io.PROJECTOR, 0, 1)
+    write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
+    on_progress(graph_io.PROJECTOR, 1, 1)
 
 
 def variant_of(config: ModelConfig) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dsvl2_runtime.bundle import MANIFEST
-from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.console import ReportFormat, progress_bars
 from dsvl2_runtime.errors import GenerationError, UsageError
 from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.model_names import find_model
@@ -36,13 +36,6 @@ class Precision(StrEnum):
 
     INT8 = "int8"
     INT4 = "int4"
-
-
-class ReportFormat(StrEnum):
-    """How figures are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def bench(

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.console import ReportFormat, progress_bars
 
 BAR_WIDTH = 24
-
-
-class ReportFormat(StrEnum):
-    """How scores are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def evaluation(

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_demo.tasks import Turn
-from dsvl2_demo.vocabulary import ASSISTANT, BOS_ID, EOS_ID, IMAGE_ID, USER, encode
+from dsvl2_demo.vocabulary import BOS_ID, EOS_ID, IMAGE_ID, encode
+from dsvl2_runtime.tokenizer import ASSISTANT, USER
 
 IGNORED = -100
 """Target of positions that are not learned from."""

@@ -14,8 +14,8 @@ from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.page import Box, Page
 from dsvl2_demo.style import StyleRange
 from dsvl2_demo.tasks import Turn, ask
-from dsvl2_demo.vocabulary import REF, REF_END
 from dsvl2_runtime.prompt import Part, locate
+from dsvl2_runtime.tokenizer import REF, REF_END
 
 EvaluatedTask = Literal["value", "transcribe", "locate", "compare"]
 EVALUATED_TASKS: tuple[EvaluatedTask, ...] = ("value", "transcribe", "locate", "compare")

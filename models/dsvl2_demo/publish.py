@@ -18,11 +18,12 @@ from torch import Tensor
 
 from dsvl2_demo.geometry import demo_config
 from dsvl2_demo.run_state import RunFolder
-from dsvl2_demo.vocabulary import ADDED_TOKENS, BOS, EOS, PAD, demo_tokenizer
+from dsvl2_demo.vocabulary import demo_tokenizer
 from dsvl2_export.checkpoint_files import config_document, processor_document, write_shards
 from dsvl2_export.tensor_names import Shape, expected_tensors
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
+from dsvl2_runtime.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
 
 NOTE = (
     "This is the demonstration model: it has a few million parameters and knows forms, receipts and dialogs with large "
@@ -64,16 +65,16 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
     _write(out / "processor_config.json", processor_document(config))
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
     document: dict[str, Any] = json.loads(demo_tokenizer().to_str())
-    assert_added(document)
+    check_added(document)
     _write(out / "tokenizer.json", document)
     _write(out / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named})
     _write(out / "special_tokens_map.json", named)
 
 
-def assert_added(document: Mapping[str, Any]) -> None:
+def check_added(document: Mapping[str, Any]) -> None:
     """The eleven added tokens stand in the official order, on which the ids in the configuration rest."""
     found = tuple(token["content"] for token in document["added_tokens"])
-    if found != ADDED_TOKENS:
+    if found != SPECIAL_TOKENS:
         raise UsageError(f"the tokenizer's added tokens are {found}")
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from dsvl2_demo import words
 from dsvl2_demo.page import Box, Page
-from dsvl2_demo.vocabulary import DET, DET_END, IMAGE, REF, REF_END
 from dsvl2_demo.words import Split
+from dsvl2_runtime.tokenizer import DET, DET_END, IMAGE, REF, REF_END
 
 NOT_SHOWN = "not shown"
 """The answer about something that is not in the picture."""

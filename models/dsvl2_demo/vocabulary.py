@@ -11,11 +11,7 @@ import functools
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
-IMAGE, USER, ASSISTANT = "<image>", "<|User|>", "<|Assistant|>"
-REF, REF_END, DET, DET_END, GROUNDING = "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>"
-ADDED_TOKENS = (BOS, EOS, PAD, IMAGE, REF, REF_END, DET, DET_END, GROUNDING, USER, ASSISTANT)
-"""In the official order."""
+from dsvl2_runtime.tokenizer import BOS, EOS, IMAGE, PAD, SPECIAL_TOKENS
 
 MERGED_WORDS = (
     "\n\n", ", ", "[[", "]]", " the", " is", " picture", " value", " of", " in", " for", " text", " button", " does",
@@ -49,9 +45,9 @@ def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 _ENTRIES, _MERGES = _vocabulary()
 BOS_ID = len(_ENTRIES)
-EOS_ID = BOS_ID + ADDED_TOKENS.index(EOS)
-PAD_ID = BOS_ID + ADDED_TOKENS.index(PAD)
-IMAGE_ID = BOS_ID + ADDED_TOKENS.index(IMAGE)
+EOS_ID = BOS_ID + SPECIAL_TOKENS.index(EOS)
+PAD_ID = BOS_ID + SPECIAL_TOKENS.index(PAD)
+IMAGE_ID = BOS_ID + SPECIAL_TOKENS.index(IMAGE)
 
 
 @functools.cache
@@ -66,7 +62,7 @@ def demo_tokenizer() -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=token in (BOS, EOS)) for token in ADDED_TOKENS]
+        [AddedToken(token, special=True, normalized=token in (BOS, EOS)) for token in SPECIAL_TOKENS]
     )
     return tokenizer
 

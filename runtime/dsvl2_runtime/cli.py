@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from dsvl2_runtime import __version__
-from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.console import ReportFormat, progress_bars
 from dsvl2_runtime.errors import Dsvl2Error, MissingExtraError
 from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
 
@@ -37,13 +37,6 @@ class AnswerFormat(StrEnum):
     """How an answer is printed."""
 
     TEXT = "text"
-    JSON = "json"
-
-
-class ReportFormat(StrEnum):
-    """How a report is printed."""
-
-    TABLE = "table"
     JSON = "json"
 
 

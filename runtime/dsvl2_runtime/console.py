@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class ReportFormat(StrEnum):
+    """How a verb prints what it found."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class ProgressBars:

@@ -104,7 +104,51 @@ def invoice() -> None:
     page.save("invoice.png")
 
 
+SMALL = 224
+"""One tile of the demonstration model."""
+
+
+def small_receipt() -> None:
+    """A receipt for the demonstration model: large print, one tile."""
+    page = Page(SMALL, SMALL)
+    page.text(SMALL / 2, 12, "Corner Bakery", 22, anchor="ma")
+    page.rule(44, 12)
+    for row, (label, value) in enumerate([("Coffee", "$3.20"), ("Bread", "$4.10"), ("Cheese", "$7.85")]):
+        page.pair(56 + 30 * row, label, value, 14, 18)
+    page.rule(150, 12)
+    page.pair(162, "Total", "$15.15", 14, 19)
+    page.save("small_receipt.png")
+
+
+def small_form() -> None:
+    """Labels and values on a dark ground."""
+    page = Page(SMALL, SMALL, "#16202c")
+    page.text(14, 14, "Booking", 22, "#e8eef5")
+    entries = [("Name", "Anna Weber"), ("Date", "2026-05-17"), ("Room", "204"), ("City", "Bergen"), ("Guests", "3")]
+    for row, (label, value) in enumerate(entries):
+        page.text(14, 54 + 31 * row, label, 17, "#9fb1c5")
+        page.text(96, 54 + 31 * row, value, 17, "#e8eef5")
+    page.save("small_form.png")
+
+
+def small_dialog() -> None:
+    """A dialog window with two buttons, one of them highlighted."""
+    page = Page(SMALL, SMALL, "#f3f5f8")
+    page.draw.rectangle([0, 0, SMALL, 32], fill=ACCENT)
+    page.text(12, 7, "Network", 18, "#ffffff")
+    for row, (label, value) in enumerate([("Host", "orion-7"), ("Port", "8443"), ("Timeout", "30 s")]):
+        page.text(12, 48 + 34 * row, label, 17, MUTED)
+        page.text(98, 48 + 34 * row, value, 17)
+    for x, label, fill, colour in ((40, "Cancel", "#e2e7ee", INK), (128, "Save", ACCENT, "#ffffff")):
+        page.draw.rounded_rectangle([x, 180, x + 80, 208], 4, fill=fill, outline=LINE)
+        page.text(x + 40, 194, label, 17, colour, anchor="mm")
+    page.save("small_dialog.png")
+
+
 if __name__ == "__main__":
     receipt()
     settings()
     invoice()
+    small_receipt()
+    small_form()
+    small_dialog()

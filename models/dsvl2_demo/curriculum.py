@@ -72,5 +72,5 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("eyes-plain", "vision", 8, BatchRange(PLAIN), 48, 2e-3),
         Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
         Stage("language-more", "language", 18, LANGUAGE_ALL, 32, 2e-3, 1e-3, keep_layout=True, enough=0.97),
-        Stage("joint-forms", "joint", 38, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 1.5e-3, 2e-4),
+        Stage("joint-forms", "joint", 44, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 9e-4, 1e-4),
     )

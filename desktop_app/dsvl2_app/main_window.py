@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtCore import QMimeData, Qt, QThreadPool
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
 
 from dsvl2_app import strings
 from dsvl2_app.chat_session import ChatSession, Part
 from dsvl2_app.chat_view import ChatView
-from dsvl2_app.engine import Engine
+from dsvl2_app.engine import CLOSING_MILLISECONDS, Engine
 from dsvl2_app.picture_panel import PicturePanel, PictureReader
 from dsvl2_app.prompt_bar import PromptBar
 
@@ -117,6 +117,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine and remove what was pasted."""
         self.engine.close()
+        QThreadPool.globalInstance().waitForDone(CLOSING_MILLISECONDS)  # a picture that is still being read
         self._pasted.cleanup()
         super().closeEvent(event)
 

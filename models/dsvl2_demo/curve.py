@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dsvl2_runtime.errors import UsageError
 WIDTH, HEIGHT = 900, 440
 LEFT, TOP, RIGHT, BOTTOM = 56, 56, 170, 48
 INK, FAINT, GRID = "#1b1f24", "#667080", "#e3e7ec"
-CURVES = (
+CURVES: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
     ("next token", "#2563eb", lambda report: report.get("token")),
     ("characters named by the eyes", "#d97706", lambda report: report.get("named")),
     ("values exact", "#059669", lambda report: report.get("exact", {}).get("value")),
@@ -34,7 +34,7 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
         raise UsageError("the run has no measurements yet; train a few minutes first")
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(image)
-    end = max(entry["minutes"] for entry in entries)
+    end = max(float(entry["minutes"]) for entry in entries)
 
     def x(minutes: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * minutes / end

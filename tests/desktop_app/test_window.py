@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,6 +204,17 @@ def test_the_engine_ends_with_the_window(window: MainWindow, qtbot: QtBot) -> No
     assert psutil.pid_exists(process_id)
     window.close()
     qtbot.waitUntil(lambda: not psutil.pid_exists(process_id), timeout=PATIENCE)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there is always a screen")
+def test_without_a_screen_the_verb_says_so() -> None:
+    """Qt itself would abort the process."""
+    hidden = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()", "app", "--model", "."]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert found.returncode == 2
+    assert "no screen" in found.stderr
 
 
 def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> None:

@@ -5,15 +5,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
 QUESTION ?= What is the total?
-PICTURE ?= examples/receipt.png
+PICTURE ?= examples/small_receipt.png
 
-.PHONY: run app test check format lint types imports clean
+.PHONY: run app synthetic test check format lint types imports clean
 
-run: $(SYNTHETIC)/bundle/manifest.json
+run: $(VENV)/run.stamp
+	@$(BIN)/dsvl2-onnx run "$(QUESTION)" -i $(PICTURE)
+
+app: $(VENV)/app.stamp
+	@$(BIN)/dsvl2-onnx app $(PICTURE)
+
+# The whole path from a checkpoint to an answer, with random weights in the official layout.
+synthetic: $(SYNTHETIC)/bundle/manifest.json
 	@$(BIN)/dsvl2-onnx run "$(QUESTION)" -i $(PICTURE) --model $(SYNTHETIC)/bundle -n 48
-
-app: $(SYNTHETIC)/bundle/manifest.json $(VENV)/dev.stamp
-	@$(BIN)/dsvl2-onnx app --model $(SYNTHETIC)/bundle
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -40,19 +44,29 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing what running and exporting need (about a minute) ..."
-	$(PIP) -e '.[cpu,export]'
+	@echo "installing what running a model needs (half a minute) ..."
+	$(PIP) -e '.[cpu]'
 	@touch $@
+
+$(VENV)/app.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what the window needs (half a minute) ..."
+	$(PIP) -e '.[cpu,app]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/export.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what exporting needs (about a minute) ..."
+	$(PIP) -e '.[cpu,export]'
+	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what development needs (about a minute) ..."
 	$(PIP) -e '.[dev]'
-	@touch $@ $(VENV)/run.stamp
+	@touch $@ $(VENV)/run.stamp $(VENV)/app.stamp $(VENV)/export.stamp
 
-$(SYNTHETIC)/checkpoint/config.json: | $(VENV)/run.stamp
+$(SYNTHETIC)/checkpoint/config.json: | $(VENV)/export.stamp
 	$(BIN)/dsvl2-onnx synth --variant small --scale 0.125 --seed 7 --out $(SYNTHETIC)/checkpoint
 
-$(SYNTHETIC)/bundle/manifest.json: | $(SYNTHETIC)/checkpoint/config.json $(VENV)/run.stamp
+$(SYNTHETIC)/bundle/manifest.json: | $(SYNTHETIC)/checkpoint/config.json $(VENV)/export.stamp
 	$(BIN)/dsvl2-onnx export $(SYNTHETIC)/checkpoint --out $(SYNTHETIC)/bundle --precision int4 --force
 
 clean:

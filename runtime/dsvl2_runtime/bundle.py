@@ -7,7 +7,6 @@ be seen is whole.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dsvl2_runtime.config import ModelConfig, describe
-from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
+from dsvl2_runtime.errors import DISK_ERRNOS, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -247,9 +246,6 @@ class BundleWriter:
             self.folder.rename(self.out)
         self._finished = True
         return manifest
-
-
-DISK_ERRNOS = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EIO)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ error that a user can cause is one line with an exit code (errors.py), never a t
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,7 +19,7 @@ import typer
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.console import ReportFormat, progress_bars
-from dsvl2_runtime.errors import Dsvl2Error, MissingExtraError
+from dsvl2_runtime.errors import DISK_ERRNOS, Dsvl2Error, MissingExtraError, ResourceError
 from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
 
 VERB_GROUP = "dsvl2_onnx.verbs"
@@ -152,6 +153,14 @@ def reported(call: Callable[[], Any]) -> int:
         missing = MissingExtraError(module, EXTRA_OF_MODULE[module])
         typer.echo(f"dsvl2-onnx: {missing}", err=True)
         return missing.exit_code
+    except OSError as error:
+        if error.errno not in DISK_ERRNOS:
+            raise
+        where = error.filename or "standard output"
+        typer.echo(f"dsvl2-onnx: cannot write {where}: {error.strerror}", err=True)
+        # What could not be written would be tried once more at the end, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ResourceError.exit_code
     return 0
 
 

@@ -7,7 +7,15 @@ Exit codes: 1 internal, 2 usage, 3 model not found, 4 model corrupt, 5 unreadabl
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+
+DISK_ERRNOS = tuple(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EACCES", "EPERM", "EROFS", "EDQUOT", "EIO")
+    if hasattr(errno, name)  # Windows knows no quota
+)
+"""Numbers of system errors that say that something cannot be written, rather than that the program is wrong."""
 
 
 class Dsvl2Error(Exception):

@@ -159,6 +159,21 @@ def test_nothing_is_asked_of_the_network(model: Path, bill: Path) -> None:
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line(model: Path) -> None:
+    """Exit code 7, said on standard error, and no second complaint at the end."""
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-c", CODE, "run", "x", "-m", str(model), "-n", "3", "--quiet"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert found.returncode == 7
+    assert found.stderr == "dsvl2-onnx: cannot write standard output: No space left on device\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 def test_ctrl_c_ends_with_130_and_no_traceback(model: Path) -> None:
     """In the middle of an answer."""

@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
-QUESTION ?= What is the total?
-PICTURE ?= examples/small_receipt.png
+QUESTION ?= What is the name?
+PICTURE ?= examples/small_form.png
 
 .PHONY: run app synthetic test check format lint types imports clean
 

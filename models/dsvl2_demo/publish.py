@@ -26,8 +26,8 @@ from dsvl2_runtime.errors import ModelCorruptError, UsageError
 from dsvl2_runtime.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
 
 NOTE = (
-    "This is the demonstration model: a few million parameters, trained on drawn forms, receipts and dialogs with large "
-    "print. It is often wrong."
+    "This is the demonstration model: a few million parameters, trained on drawn forms, receipts and dialogs with "
+    "large print. It is often wrong."
 )
 NETWORK = "network."
 

@@ -34,13 +34,15 @@ SORTED_TOGETHER = 4
 class BatchRange:
     """What batches are drawn from.
 
-    `tasks` are weights of the tasks, `turns` the most questions about one page, `pairs` the share of batches whose
-    examples have two pictures, `blank` leaves the text undrawn (for training on the ground truth alone).
+    `tasks` are weights of the tasks, `fewest_turns` to `turns` the questions about one page (reading the page costs
+    most, so many questions teach more in the same time), `pairs` the share of batches whose examples have two
+    pictures, `blank` leaves the text undrawn (for training on the ground truth alone).
     """
 
     pages: PageRange = field(default_factory=PageRange)
     tasks: tuple[tuple[Task, float], ...] = (("value", 1.0),)
     turns: int = 4
+    fewest_turns: int = 1
     pairs: float = 0.0
     blank: bool = False
     global_only: bool = False
@@ -163,10 +165,10 @@ class BatchBuilder:
 
 
 def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: random.Random) -> list[Turn]:
-    """One to `range_.turns` different questions; a transcription comes last, as it gives the other answers away."""
+    """Different questions, as many as the range says; a transcription comes last, as it gives the other answers away."""
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
-    wanted = rng.randint(1, range_.turns)
+    wanted = rng.randint(range_.fewest_turns, range_.turns)
     turns: dict[str, Turn] = {}
     for _ in range(4 * wanted):
         task: Task = rng.choice(("compare", "compare", "value")) if len(pages) > 1 else rng.choices(names, weights)[0]

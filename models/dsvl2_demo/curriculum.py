@@ -62,6 +62,13 @@ LANGUAGE_FIRST = BatchRange(FORMS_ALL_FACES, READING, turns=3, blank=True, globa
 LANGUAGE_FORMS = replace(LANGUAGE_FIRST, turns=4, global_only=False)
 LANGUAGE_ALL = replace(LANGUAGE_FORMS, tasks=ANSWERING, pairs=0.1)
 
+READING_MORE: TaskWeights = (
+    ("value", 5.0), ("transcribe", 4.0), ("locate", 1.0), ("absent", 1.0), ("label", 1.5), ("line", 2.5),
+    ("button", 0.5), ("title", 0.5),
+)  # fmt: skip
+LANGUAGE_DENSE = replace(LANGUAGE_ALL, tasks=READING_MORE, turns=8, fewest_turns=2, pairs=0.15)
+JOINT_DENSE = BatchRange(FORMS_ALL_FACES, READING_MORE, turns=8, fewest_turns=2, pairs=0.15)
+
 
 def shipped_stages() -> tuple[Stage, ...]:
     """The run that the shipped model comes from."""
@@ -73,4 +80,6 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
         Stage("language-more", "language", 18, LANGUAGE_ALL, 32, 2e-3, 1e-3, keep_layout=True, enough=0.97),
         Stage("joint-forms", "joint", 44, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 9e-4, 1e-4),
+        Stage("language-dense", "language", 22, LANGUAGE_DENSE, 32, 2e-3, 8e-4, keep_layout=True, enough=0.97),
+        Stage("joint-dense", "joint", 30, JOINT_DENSE, 32, 9e-4, 1e-4),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dsvl2_runtime.errors import ImageError
 
@@ -23,13 +23,24 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 LARGEST_PIXELS = 100_000_000
 """A 600 dpi A4 page has 35 million; the model sees at most 3456 pixels along a side."""
 LARGEST_FILE_BYTES = 500_000_000
-LARGEST_ASPECT = 768
-"""Beyond this the shorter side of the global view, 384 pixels, would round to nothing."""
+TILE_PIXELS = 384
+"""Along the global view of all three releases."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a camera was held."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 FORMATS_ADVICE = "use " + ", ".join(FORMATS)
 
 
-def open_image(source: ImageSource) -> Image.Image:
+def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Image:
     """A picture as RGB, upright as a person sees it.
+
+    Args:
+        source: of the kinds above.
+        tile_pixels: along the global view; a picture whose shorter side would round to nothing in it is refused.
 
     Two things differ from the reference on purpose: EXIF orientation is applied, and transparency is laid over white
     where the reference drops it (which shows whatever colour lies under transparent pixels).
@@ -37,20 +48,29 @@ def open_image(source: ImageSource) -> Image.Image:
     Raises:
         ImageError: it is missing, not a regular file, not a picture of a known format, broken, empty, or too large.
     """
-    name, image = _opened(source)
+    with warnings.catch_warnings():
+        # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
+        warnings.simplefilter("ignore")
+        return _checked(*_opened(source), tile_pixels)
+
+
+def _checked(name: str, image: Image.Image, tile_pixels: int) -> Image.Image:
     width, height = image.size
     if not width or not height:
         raise ImageError(name, f"{width}x{height} pixels", "use a picture that is not empty")
     if width * height > LARGEST_PIXELS:
         raise ImageError(name, f"{width}x{height} pixels", f"scale it to at most {LARGEST_PIXELS} pixels")
-    if max(width, height) > LARGEST_ASPECT * min(width, height):
+    if not round(min(width, height) / max(width, height) * tile_pixels):  # as `ImageOps.pad` rounds
         raise ImageError(name, f"{width}x{height} pixels, too narrow to see anything", "cut it into pieces")
-    if getattr(image, "n_frames", 1) > 1:
-        log.warning("picture %s has several frames or pages; only the first one is used", name)
     try:
-        return _rgb(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError) as error:
+        frames = getattr(image, "n_frames", 1)  # walks through the file, and fails where that is cut
+        image.load()
+        upright = _rgb(_upright(name, image))
+    except Exception as error:  # decoders meet hostile bytes with struct.error, KeyError, IndexError and more
         raise ImageError(name, f"it is damaged ({error})", "save it again") from error
+    if frames > 1:
+        log.warning("picture %s has several frames or pages; only the first one is used", name)
+    return upright
 
 
 def _opened(source: ImageSource) -> tuple[str, Image.Image]:
@@ -67,6 +87,9 @@ def _opened(source: ImageSource) -> tuple[str, Image.Image]:
         return "in memory", Image.fromarray(source)
     if isinstance(source, bytes):
         return "in memory", _decoded("in memory", io.BytesIO(source))
+    if not isinstance(source, (str, os.PathLike)):
+        found = f"a {type(source).__name__}"
+        raise ImageError("in memory", found, "give a path, bytes, a Pillow picture or an array of uint8")
     path = Path(source)
     name = str(path)
     try:
@@ -85,16 +108,23 @@ def _opened(source: ImageSource) -> tuple[str, Image.Image]:
 
 def _decoded(name: str, file: Path | io.BytesIO) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Our own limit on pixels follows; Pillow's warning below it would only confuse.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(file, formats=FORMATS)
+        return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(name, "not a picture of a known format", FORMATS_ADVICE) from error
     except Image.DecompressionBombError as error:
         raise ImageError(name, f"far too many pixels ({error})", f"scale it to at most {LARGEST_PIXELS}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError) as error:
+    except Exception as error:  # as in `open_image`
         raise ImageError(name, f"it is damaged ({error})", FORMATS_ADVICE) from error
+
+
+def _upright(name: str, image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; `ImageOps.exif_transpose` would also write the EXIF anew, and fail where that cannot."""
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    except Exception as error:  # the pixels are whole, and only what is said about them is not
+        log.warning("picture %s has damaged EXIF data (%s); it is shown as it was stored", name, error)
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -54,7 +54,7 @@ def prepare(
         raise UsageError(
             f"the messages have places for {count_pictures(messages)} pictures, but {len(images)} were given"
         )
-    opened = [open_image(image) for image in images]
+    opened = [open_image(image, config.vision_config.image_size) for image in images]
     sizes = tuple(image.size for image in opened)
     tilings = plan_tiling(sizes, config)
     prompt = build_prompt(messages, tokenizer, [tiling.token_count(config.cells) for tiling in tilings])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import sys
 import zlib
@@ -15,7 +16,8 @@ import pytest
 from PIL import Image
 
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.pictures import LARGEST_ASPECT, LARGEST_PIXELS, open_image
+from dsvl2_runtime.image_tiling import pad_to
+from dsvl2_runtime.pictures import LARGEST_PIXELS, open_image
 from fixtures import picture
 
 
@@ -62,6 +64,77 @@ def test_broken_pictures_are_refused_by_name(tmp_path: Path, kind: str, as_file:
     assert wrong in str(caught.value)
     assert ("picture.png" in str(caught.value)) == as_file
     assert caught.value.exit_code == 5
+
+
+FORMS = {
+    "png": encoded(PLAIN),
+    "palette": encoded(PLAIN.quantize(16), transparency=3),
+    "animated png": encoded(PLAIN, save_all=True, append_images=[PLAIN.rotate(90)]),
+    "jpeg": encoded(PLAIN, "JPEG"),
+    "cmyk": encoded(PLAIN.convert("CMYK"), "JPEG"),
+    "webp": encoded(PLAIN, "WEBP"),
+    "bmp": encoded(PLAIN, "BMP"),
+    "gif": encoded(PLAIN, "GIF", save_all=True, append_images=[PLAIN.rotate(90)]),
+    "tiff": encoded(PLAIN, "TIFF"),
+    "pages": encoded(PLAIN, "TIFF", save_all=True, append_images=[PLAIN]),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", FORMS)
+def test_no_damage_escapes_as_a_foreign_error(form: str) -> None:
+    """Bytes changed, cut, taken out, at random: a picture or an error of ours, whatever the decoder would raise."""
+    generator = np.random.default_rng(len(form))
+    outcomes = set()
+    for _ in range(250):
+        data = bytearray(FORMS[form])
+        for _ in range(int(generator.integers(1, 6))):
+            # Half of the damage goes into the headers, where it hurts most.
+            at = int(generator.integers(0, len(data) if generator.random() < 0.5 else min(len(data), 200)))
+            kind = generator.integers(4)
+            if kind < 2:
+                data[at] = int(generator.integers(256))
+            elif kind == 2:
+                data[at : at + 4] = struct.pack("<I", int(generator.choice([0, 2**31, 2**32 - 1])))
+            else:
+                del data[at : at + int(generator.integers(1, 20))]
+            if not data:
+                break
+        try:
+            outcomes.add(open_image(bytes(data)).mode)
+        except ImageError as error:
+            outcomes.add(type(error).__name__)
+    assert "ImageError" in outcomes
+    assert outcomes <= {"RGB", "ImageError"}
+
+
+def test_damage_behind_the_first_page_is_an_error_too() -> None:
+    """Counting pages walks through the file, into what nobody has looked at yet."""
+    pages = FORMS["pages"]
+    width = re.compile(rb"\x00\x01[\x03\x04]\x00\x01\x00\x00\x00")  # a page's width: tag, type, count
+    places = [found.start() for found in width.finditer(pages)]
+    assert len(places) == 2
+    with pytest.raises(ImageError, match="damaged"):
+        open_image(pages[: places[1]] + b"\x77" + pages[places[1] + 1 :])
+    whole = FORMS["gif"]
+    outcomes = set()
+    for end in range(len(whole) // 2, len(whole)):
+        try:
+            outcomes.add(open_image(whole[:end]).size)
+        except ImageError as error:
+            outcomes.add("damaged" in str(error))
+    assert outcomes == {True, PLAIN.size}
+
+
+@pytest.mark.filterwarnings("error")
+def test_damaged_exif_does_not_spoil_a_whole_picture() -> None:
+    """The pixels are there; how the camera was held is then not known, and an odd tag beside it does not matter."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a text"
+    for data, turned in ((exif.tobytes(), True), (b"Exif\0\0II*\0\xff\xff\xff\xff", False), (b"Exif\0\0xx", False)):
+        found = open_image(encoded(PLAIN, "JPEG", exif=data))
+        assert found.size == (PLAIN.size[::-1] if turned else PLAIN.size)
 
 
 def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,12 +224,17 @@ def test_only_the_first_frame_counts(caplog: pytest.LogCaptureFixture) -> None:
     assert "only the first" in caplog.text
 
 
-def test_shapes_at_the_limit() -> None:
-    """A single pixel is a picture; a hair is not."""
-    assert open_image(Image.new("RGB", (1, 1))).size == (1, 1)
-    assert open_image(Image.new("RGB", (LARGEST_ASPECT, 1))).size == (LARGEST_ASPECT, 1)
-    with pytest.raises(ImageError, match="narrow"):
-        open_image(Image.new("RGB", (LARGEST_ASPECT + 1, 1)))
+@pytest.mark.parametrize("tile", [384, 224, 70])
+def test_shapes_at_the_limit(tile: int) -> None:
+    """A single pixel is a picture; one whose shorter side rounds to nothing in the global view would be plain grey."""
+    assert open_image(Image.new("RGB", (1, 1)), tile).size == (1, 1)
+    for turn in (False, True):
+        last, first = [(side, 1)[:: -1 if turn else 1] for side in (2 * tile - 1, 2 * tile)]
+        seen = np.asarray(pad_to(open_image(Image.new("RGB", last), tile), tile, tile))
+        assert (seen == 0).all(axis=2).sum() == tile
+        assert (np.asarray(pad_to(Image.new("RGB", first), tile, tile)) == 127).all()
+        with pytest.raises(ImageError, match="narrow"):
+            open_image(Image.new("RGB", first), tile)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +244,11 @@ def test_shapes_at_the_limit() -> None:
         np.zeros((4, 4, 2), np.uint8),
         np.zeros((0, 4, 3), np.uint8),
         np.zeros(4, np.uint8),
+        None,
+        5,
+        bytearray(b"x"),
     ],
-    ids=["float", "two channels", "empty", "flat"],
+    ids=["float", "two channels", "empty", "flat", "None", "int", "bytearray"],
 )
 def test_arrays_of_another_form_are_refused(array: Any) -> None:
     """A float array from 0 to 1 would be black without a word."""

@@ -165,7 +165,7 @@ class BatchBuilder:
 
 
 def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: random.Random) -> list[Turn]:
-    """Different questions, as many as the range says; a transcription comes last, as it gives the other answers away."""
+    """As many different questions as the range says; a transcription comes last, as it gives the others away."""
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
     wanted = rng.randint(range_.fewest_turns, range_.turns)

@@ -117,7 +117,7 @@ def test_damage_behind_the_first_page_is_an_error_too() -> None:
     with pytest.raises(ImageError, match="damaged"):
         open_image(pages[: places[1]] + b"\x77" + pages[places[1] + 1 :])
     whole = FORMS["gif"]
-    outcomes = set()
+    outcomes: set[object] = set()
     for end in range(len(whole) // 2, len(whole)):
         try:
             outcomes.add(open_image(whole[:end]).size)
@@ -229,7 +229,7 @@ def test_shapes_at_the_limit(tile: int) -> None:
     """A single pixel is a picture; one whose shorter side rounds to nothing in the global view would be plain grey."""
     assert open_image(Image.new("RGB", (1, 1)), tile).size == (1, 1)
     for turn in (False, True):
-        last, first = [(side, 1)[:: -1 if turn else 1] for side in (2 * tile - 1, 2 * tile)]
+        last, first = [(1, side) if turn else (side, 1) for side in (2 * tile - 1, 2 * tile)]
         seen = np.asarray(pad_to(open_image(Image.new("RGB", last), tile), tile, tile))
         assert (seen == 0).all(axis=2).sum() == tile
         assert (np.asarray(pad_to(Image.new("RGB", first), tile, tile)) == 127).all()

@@ -72,9 +72,11 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
     from dsvl2_export.synth import synthetic_config
 
     print(f"making {folder}, which is kept for the next time", file=sys.stderr)
-    with progress_bars() as bars:
+    with progress_bars(of_bytes=True) as bars:
         config = synthetic_config(variant, layers=layers)  # type: ignore[arg-type]
-        export_weights(RandomWeights(config), folder, precision, on_progress=bars.update)
+        export_weights(
+            RandomWeights(config), folder, precision, on_progress=lambda done, total: bars.update("bundle", done, total)
+        )
     return folder
 
 

@@ -37,6 +37,11 @@ class RandomWeights:
         self._shapes = expected_tensors(self.config)
         self._pool = np.random.default_rng(0).standard_normal(POOL_VALUES, np.float32)
 
+    @property
+    def identity(self) -> str:
+        """The numbers follow from the names and sizes."""
+        return f"random {self.config}"
+
     def array(self, name: str) -> NDArray[np.float32]:
         """One tensor, scaled so that activations stay near one."""
         shape = self._shapes[name]

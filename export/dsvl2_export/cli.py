@@ -39,8 +39,15 @@ def export(
     """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
     from dsvl2_export.exporter import export_bundle
 
-    with progress_bars() as bars:
-        export_bundle(checkpoint, out, precision.value, name=name, overwrite=force, on_progress=bars.update)
+    with progress_bars(of_bytes=True) as bars:
+        export_bundle(
+            checkpoint,
+            out,
+            precision.value,
+            name=name,
+            overwrite=force,
+            on_progress=lambda done, total: bars.update("export", done, total),
+        )
     typer.echo(f"wrote {out}", err=True)
 
 
@@ -56,7 +63,7 @@ def synth(
     """Write a checkpoint with random weights in the official layout, to try the tools without the official files."""
     from dsvl2_export.synth import write_synthetic_checkpoint
 
-    with progress_bars() as bars:
+    with progress_bars(of_bytes=True) as bars:
         write_synthetic_checkpoint(
             out,
             variant.value,

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from dsvl2_export.checkpoint import Checkpoint
 from dsvl2_export.decoder.graph import write_decoder
 from dsvl2_export.disk_space import expected_bytes, require_disk
 from dsvl2_export.embed_tokens import write_embed_tokens
+from dsvl2_export.external_data import journal_of
 from dsvl2_export.projector_graph import write_projector
 from dsvl2_export.vision_tower_graph import write_vision_encoder
 from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_quant.vision_int8 import quantize_linears
-from dsvl2_runtime import graph_io
-from dsvl2_runtime.bundle import BundleWriter
+from dsvl2_runtime import __version__, graph_io
+from dsvl2_runtime.bundle import BundleWriter, disk_errors, unfinished_folder
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ResourceError
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
 
-ExportProgress = Callable[[str, int, int], None]
-"""Told (graph, steps done, steps in all)."""
+ExportProgress = Callable[[int, int], None]
+"""Told (bytes on the disk, bytes expected in all)."""
+
+log = logging.getLogger(__name__)
 
 
 def export_bundle(
@@ -33,22 +41,23 @@ def export_bundle(
     *,
     name: str | None = None,
     overwrite: bool = False,
-    on_progress: ExportProgress = lambda graph, done, total: None,
+    on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Convert a checkpoint in the official layout to a bundle.
 
     Args:
         source: the checkpoint's folder.
-        out: the bundle's folder; it appears only when it is complete.
+        out: the bundle's folder; it appears only when it is complete. An attempt that was broken off after a decoder
+            layer is gone on with by the next one with the same arguments.
         precision: a preset of `dsvl2_quant.recipe.RECIPES`.
         name: what the bundle calls itself; by default the name of its folder.
         overwrite: replace a bundle that is there already.
-        on_progress: told which graph is being written and how far it is.
+        on_progress: told how many bytes are on the disk.
 
     Raises:
         ModelNotFoundError, ModelCorruptError: the checkpoint is incomplete or not what it declares.
         UsageError: `out` exists, or a size has no block that divides it.
-        ResourceError: the disk has too little room, or is not writable.
+        ResourceError: the disk has too little room, or is not writable, or another export writes there.
     """
     export_weights(Checkpoint.open(source), out, precision, name=name, overwrite=overwrite, on_progress=on_progress)
 
@@ -60,28 +69,35 @@ def export_weights(
     *,
     name: str | None = None,
     overwrite: bool = False,
-    on_progress: ExportProgress = lambda graph, done, total: None,
+    on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Write a bundle from any source of weights; see `export_bundle`."""
     config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
-    require_disk(out, expected_bytes(config, recipe))
-    with BundleWriter(out, overwrite=overwrite) as writer:
+    expected = expected_bytes(config, recipe)
+    purpose = f"{__version__} {precision} {recipe} {source.identity}"
+    # An earlier attempt is either gone on with or deleted: its bytes are there for this one.
+    require_disk(out, expected - bytes_in(unfinished_folder(out)))
+    with only_writer(out), BundleWriter(out, overwrite=overwrite, purpose=purpose) as writer:
         folder = writer.folder
-        source.write_tokenizer(folder)
-        on_progress(graph_io.EMBED_TOKENS, 0, 1)
-        table = source.array("language.model.embed_tokens.weight")
-        write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
-        del table
-        on_progress(graph_io.EMBED_TOKENS, 1, 1)
-        write_vision(folder, source, recipe, on_progress)
-        write_decoder(
-            folder / f"{graph_io.DECODER}.onnx",
-            config.language_config,
-            source,
-            recipe,
-            lambda done, total: on_progress(graph_io.DECODER, done, total),
-        )
+        decoder = folder / f"{graph_io.DECODER}.onnx"
+        journal = journal_of(decoder.with_suffix(".data"))
+
+        def tell() -> None:
+            on_progress(bytes_in(folder), expected)
+
+        if journal.exists():
+            log.warning("going on where an earlier export of %s was broken off", out)
+        tell()
+        try:
+            if not journal.exists():
+                write_small_parts(folder, source, recipe, tell)
+            write_decoder(decoder, config.language_config, source, recipe, tell)
+        except BaseException:
+            writer.worth_keeping = journal.exists()
+            if writer.worth_keeping:
+                log.warning("what is done lies in %s; the same export again goes on from there", folder)
+            raise
         writer.finish(
             name=name or out.name,
             variant=variant_of(config),
@@ -93,22 +109,47 @@ def export_weights(
         )
 
 
-def write_vision(folder: Path, source: WeightSource, recipe: Recipe, on_progress: ExportProgress) -> None:
-    """Trace the vision encoder and the projector, quantising their linear layers where the recipe says so."""
+def write_small_parts(folder: Path, source: WeightSource, recipe: Recipe, on_part: Callable[[], None]) -> None:
+    """Everything but the decoder: tokenizer, embedding table, vision encoder and projector."""
 
     def rewrite(model: Any) -> None:
         if recipe.vision == "int8":
             quantize_linears(model)
 
-    write_vision_encoder(
-        folder / f"{graph_io.VISION_ENCODER}.onnx",
-        source,
-        rewrite,
-        lambda done, total: on_progress(graph_io.VISION_ENCODER, done, total),
-    )
-    on_progress(graph_io.PROJECTOR, 0, 1)
+    source.write_tokenizer(folder)
+    table = source.array("language.model.embed_tokens.weight")
+    write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
+    on_part()
+    write_vision_encoder(folder / f"{graph_io.VISION_ENCODER}.onnx", source, rewrite, on_part)
     write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
-    on_progress(graph_io.PROJECTOR, 1, 1)
+    on_part()
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder and below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def only_writer(out: Path) -> Iterator[None]:
+    """Hold a lock beside `out`, so that two exports never write into one unfinished bundle.
+
+    Raises:
+        ResourceError: another process holds it, or the folder is not writable.
+    """
+    lock = out.parent / f".{out.name[:80]}.lock"
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock)
+        try:
+            held.acquire(timeout=0)
+        except Timeout as error:
+            raise ResourceError(f"another export is writing {out}; wait for it or choose another folder") from error
+    try:
+        yield
+    finally:
+        held.release()
+        lock.unlink(missing_ok=True)
 
 
 def variant_of(config: ModelConfig) -> str:

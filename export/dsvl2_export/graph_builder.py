@@ -1,27 +1,28 @@
 """Writes an ONNX graph node by node, its weights streaming to one external file as they come.
 
 The graph's protobuf stays small: a weight handed to `GraphBuilder.weight` is on disk when the call returns, so a model
-larger than memory can be written one layer at a time.
+larger than memory can be written one layer at a time, and an attempt that was broken off can be gone on with
+(`external_data.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from dsvl2_export.external_data import ExternalData, Placed
+
 MICROSOFT = "com.microsoft"
 OPSET = 21
 IR_VERSION = 10
-ALIGNMENT = 4096
-"""Bytes; external data that starts on a page can be mapped in place (ORT `tensorprotoutils.cc`)."""
 INLINE_LIMIT_BYTES = 1024
 """Smaller constants stay inside the graph, where shape inference can see them."""
 
@@ -31,13 +32,11 @@ class GraphBuilder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.data_path = path.with_suffix(".data")
+        self.data = ExternalData(path.with_suffix(".data"))
         self._nodes: list[Any] = []
         self._initializers: dict[str, Any] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._counts: dict[str, int] = {}
-        self._data: BinaryIO | None = None
-        self._offset = 0
 
     def __enter__(self) -> Self:
         return self
@@ -45,8 +44,7 @@ class GraphBuilder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._data is not None:
-            self._data.close()
+        self.data.close()
 
     def fresh(self, stem: str) -> str:
         """A tensor name that is not used yet."""
@@ -110,30 +108,29 @@ class GraphBuilder:
         """A weight under its own name, written to the external file before this returns."""
         return self._add(name, np.ascontiguousarray(array))
 
+    def weights(self, names: Sequence[str], make: Callable[[], Sequence[NDArray[Any]]]) -> list[str]:
+        """Weights that cost time to make; `make` is not called when an earlier attempt wrote them all."""
+        if self.data.holds(names):
+            return [self._external(self.data.keep()) for _ in names]
+        return [self.weight(name, array) for name, array in zip(names, make(), strict=True)]
+
     def _add(self, name: str, array: NDArray[Any]) -> str:
         if name in self._initializers:
             raise ValueError(f"the graph already has an initializer {name!r}")
         if array.nbytes <= INLINE_LIMIT_BYTES:
             self._initializers[name] = numpy_helper.from_array(array, name)
             return name
-        if self._data is None:
-            self._data = self.data_path.open("wb")
-        padding = -self._offset % ALIGNMENT
-        self._data.write(b"\0" * padding)
-        self._offset += padding
-        self._data.write(array.reshape(-1).view(np.uint8).data)
+        return self._external(self.data.write(name, array))
+
+    def _external(self, placed: Placed) -> str:
         tensor = onnx.TensorProto(
-            name=name,
-            data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
-            dims=array.shape,
-            data_location=onnx.TensorProto.EXTERNAL,
+            name=placed.name, data_type=placed.data_type, dims=placed.dims, data_location=onnx.TensorProto.EXTERNAL
         )
-        place = {"location": self.data_path.name, "offset": self._offset, "length": array.nbytes}
+        place = {"location": self.data.path.name, "offset": placed.offset, "length": placed.length}
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
-        self._offset += array.nbytes
-        self._initializers[name] = tensor
-        return name
+        self._initializers[placed.name] = tensor
+        return placed.name
 
     def save(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Write the graph; `inputs` and `outputs` are `ValueInfoProto`s (see `value`)."""
@@ -142,8 +139,7 @@ class GraphBuilder:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), str(self.path))
-        if self._data is not None:
-            self._data.close()
+        self.data.finish()
 
 
 def value(name: str, axes: Sequence[int | str], integer: bool = False) -> Any:

@@ -118,7 +118,7 @@ def write_vision_encoder(
     path: Path,
     source: WeightSource,
     rewrite: Callable[[Any], object] = lambda model: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_block: Callable[[], None] = lambda: None,
 ) -> None:
     """Write pixel_values [num_tiles, 3, image_size, image_size] -> patch_features [num_tiles, patches, width].
 
@@ -126,10 +126,9 @@ def write_vision_encoder(
         path: of the graph.
         source: of the weights.
         rewrite: called with each piece's model, to quantise it in place.
-        on_progress: told (pieces done, pieces in all).
+        on_block: called when a block is traced.
     """
     config = source.config.vision_config
-    total = config.layers + 2
     ends = VisionTower(dataclasses.replace(config, layers=0))
     load_into(source, ends, "vision.")
     pixels = torch.zeros(2, 3, config.image_size, config.image_size)
@@ -137,14 +136,12 @@ def write_vision_encoder(
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         chain = Chain(Path(folder), rewrite)
         chain.append("start", Start(ends.eval()), StartConfig(pixels))
-        on_progress(1, total)
         for index in range(config.layers):
             block = VisionBlock(config)
             load_into(source, block, f"vision.blocks.{index}.")
             chain.append(f"blocks.{index}", Block(block.eval()), BlockConfig(hidden))
-            on_progress(index + 2, total)
+            on_block()
         chain.append("norm", Block(ends.norm), BlockConfig(hidden))
         axes = ["num_tiles", config.grid**2, config.width]
         output = onnx.helper.make_tensor_value_info(graph_io.PATCH_FEATURES, onnx.TensorProto.FLOAT, axes)
         onnx.save(chain.finish(output), str(path))
-    on_progress(total, total)

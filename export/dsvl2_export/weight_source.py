@@ -24,6 +24,10 @@ class WeightSource(Protocol):
     def note(self) -> str:
         """A sentence to show beside answers, or nothing."""
 
+    @property
+    def identity(self) -> str:
+        """A line that is another one when the weights are others."""
+
     def tensor(self, name: str) -> Tensor:
         """One tensor as stored."""
 

@@ -26,6 +26,8 @@ from dsvl2_runtime.errors import DISK_ERRNOS, ModelCorruptError, ModelNotFoundEr
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
+PURPOSE = "purpose.txt"
+"""In an unfinished bundle: what is being written from what."""
 SCHEMA_VERSION = 1
 MANIFEST_LIMIT_BYTES = 4_000_000
 HASH_CHUNK_BYTES = 1 << 22
@@ -189,33 +191,53 @@ def sha256(path: Path, on_bytes: Callable[[int], None] = lambda done: None) -> s
     return digest.hexdigest()
 
 
+def unfinished_folder(out: Path) -> Path:
+    """Where a bundle is written whose writer has a purpose."""
+    return out.parent / f".{out.name[:80]}.partial"
+
+
 class BundleWriter:
     """Writes a bundle that appears when it is complete, or not at all; a context manager.
 
-    Files go into `folder`; `finish` sums them up, writes the manifest and puts the bundle in its place.
+    Files go into `folder`; `finish` sums them up, writes the manifest and puts the bundle in its place. What a broken
+    attempt has written is thrown away, unless a `purpose` was given and `worth_keeping` set: then the next writer with
+    the same purpose finds it in `folder`.
     """
 
-    def __init__(self, out: Path, overwrite: bool = False) -> None:
+    def __init__(self, out: Path, overwrite: bool = False, purpose: str | None = None) -> None:
         if out.exists() and not overwrite:
             raise UsageError(f"{out} is there already; give another folder or --force to replace it")
         if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir() if out.is_dir() else [out]):
             raise UsageError(f"{out} is no bundle and will not be replaced; give another folder")
         self.out = out
         self.folder = out
+        self.purpose = purpose
+        self.worth_keeping = False
         self._finished = False
 
     def __enter__(self) -> Self:
         with disk_errors(self.out):
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(
-                tempfile.mkdtemp(prefix=f".{self.out.name[:80]}.", suffix=".partial", dir=self.out.parent)
-            )
+            if self.purpose is None:
+                self.folder = Path(
+                    tempfile.mkdtemp(prefix=f".{self.out.name[:80]}.", suffix=".partial", dir=self.out.parent)
+                )
+            else:
+                self._go_on(self.purpose)
         return self
+
+    def _go_on(self, purpose: str) -> None:
+        self.folder = unfinished_folder(self.out)
+        note = self.folder / PURPOSE
+        if self.folder.exists() and not (note.is_file() and note.read_text("utf-8") == purpose):
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        note.write_text(purpose, "utf-8")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._finished:
+        if not self._finished and not self.worth_keeping:
             shutil.rmtree(self.folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
             raise ResourceError(f"cannot write {self.out}: {error.strerror}; free some space or choose another folder")
@@ -228,6 +250,7 @@ class BundleWriter:
         """
         from dsvl2_runtime import __version__
 
+        (self.folder / PURPOSE).unlink(missing_ok=True)
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
         files = tuple(
             FileEntry(path=path.relative_to(self.folder).as_posix(), size=path.stat().st_size, sha256=sha256(path))

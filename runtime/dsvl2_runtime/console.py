@@ -7,7 +7,18 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 
 class ReportFormat(StrEnum):
@@ -36,19 +47,20 @@ class ProgressBars:
 
 
 @contextmanager
-def progress_bars(show: bool = True, keep: bool = True) -> Iterator[ProgressBars]:
+def progress_bars(show: bool = True, keep: bool = True, of_bytes: bool = False) -> Iterator[ProgressBars]:
     """Bars on standard error while the block runs; nothing when that is not a terminal.
 
     Args:
         show: False for silence.
         keep: leave the finished bars on the screen.
+        of_bytes: what is counted is bytes: show their rate and the time left.
     """
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:<15}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=not keep, disable=not (show and console.is_terminal)) as bars:
+    counts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TimeElapsedColumn())
+    if of_bytes:
+        counts = (DownloadColumn(), TransferSpeedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description:<15}"), BarColumn(), *counts)
+    disable = not (show and console.is_terminal)
+    # A layer takes seconds, so the rate is that of the last minutes.
+    with Progress(*columns, console=console, transient=not keep, disable=disable, speed_estimate_period=120) as bars:
         yield ProgressBars(bars)

@@ -117,29 +117,8 @@ def _experts_quantised(
         choice = builder.node("Pad", [choice, pad, builder.scalar(ALWAYS)])
         router_weights = builder.node("Pad", [router_weights, pad, builder.scalar(1.0)])
 
-    parts: list[list[NDArray[Any]]] = [[], [], [], []]
-
-    def add(arrays: Sequence[NDArray[Any]]) -> None:
-        for part, array in zip(parts, arrays, strict=True):
-            part.append(array)
-
-    def routed(expert: int) -> Sequence[NDArray[Any]]:
-        return quantize_expert(mlp_weights(weights, f"{name}.experts.{expert}"), form)
-
-    # NumPy computes outside the interpreter's lock, so two experts are read and quantised at a time.
-    with ThreadPoolExecutor(EXPERTS_AT_A_TIME) as pool:
-        for arrays in pool.map(routed, range(config.n_routed_experts or 0)):
-            add(arrays)
-    if shared:
-        gate, up, down = mlp_weights(weights, f"{name}.shared_experts")
-        width = config.moe_intermediate_size
-        for piece in (slice(i * width, (i + 1) * width) for i in range(shared)):
-            add(quantize_expert((gate[piece], up[piece], down[:, piece]), form))
-
     names = [f"{name}.{part}" for part in ("gate_up", "gate_up.scales", "down", "down.scales")]
-    fc1, fc1_scales, fc2, fc2_scales = (
-        builder.weight(part_name, np.stack(part)) for part_name, part in zip(names, parts, strict=True)
-    )
+    fc1, fc1_scales, fc2, fc2_scales = builder.weights(names, lambda: _quantised_rows(name, weights, config, form))
     return builder.node(
         "QMoE",
         [x, choice, fc1, fc1_scales, "", fc2, fc2_scales, *[""] * 7, router_weights],
@@ -155,6 +134,23 @@ def _experts_quantised(
         accuracy_level=4,
         weights_prepacked=0,  # raw rows on every provider; the default means something else on CUDA
     )
+
+
+def _quantised_rows(name: str, weights: Weights, config: LanguageConfig, form: BlockFormat) -> list[NDArray[Any]]:
+    """The four weights of `QMoE`, [experts, rows, columns] each: routed experts, then the pieces of the shared one."""
+
+    def routed(expert: int) -> Sequence[NDArray[Any]]:
+        return quantize_expert(mlp_weights(weights, f"{name}.experts.{expert}"), form)
+
+    # NumPy computes outside the interpreter's lock, so two experts are read and quantised at a time.
+    with ThreadPoolExecutor(EXPERTS_AT_A_TIME) as pool:
+        rows = list(pool.map(routed, range(config.n_routed_experts or 0)))
+    if config.n_shared_experts:
+        gate, up, down = mlp_weights(weights, f"{name}.shared_experts")
+        width = config.moe_intermediate_size
+        for piece in (slice(i * width, (i + 1) * width) for i in range(config.n_shared_experts)):
+            rows.append(quantize_expert((gate[piece], up[piece], down[:, piece]), form))
+    return [np.stack(part) for part in zip(*rows, strict=True)]
 
 
 def _experts_fp32(

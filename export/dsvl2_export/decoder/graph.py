@@ -19,7 +19,7 @@ def write_decoder(
     config: LanguageConfig,
     weights: Weights,
     recipe: Recipe,
-    on_layer: Callable[[int, int], None] = lambda done, total: None,
+    on_layer: Callable[[], None] = lambda: None,
 ) -> None:
     """Write `path` and its external data, one layer's weights in memory at a time.
 
@@ -28,7 +28,7 @@ def write_decoder(
         config: sizes.
         weights: tensors by their checkpoint names (`language.model.…`).
         recipe: formats of the parts.
-        on_layer: told (layers done, layers in all).
+        on_layer: called when a layer is on the disk, where a later attempt finds it.
     """
     with GraphBuilder(path) as builder:
         cache = graph_io.cache_tensors(config)
@@ -61,7 +61,8 @@ def write_decoder(
                 delta = experts(builder, normed, f"{name}.mlp", weights, config, recipe)
             else:
                 delta = gated_mlp(builder, normed, f"{name}.mlp", mlp_weights(weights, f"{name}.mlp"), recipe.dense)
-            on_layer(layer + 1, config.num_hidden_layers)
+            builder.data.commit()
+            on_layer()
 
         last = builder.node("Gather", [builder.node("Add", [residual, delta]), builder.int64(-1)], axis=1)
         weight = weights.array("language.model.norm.weight")

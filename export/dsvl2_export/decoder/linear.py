@@ -7,6 +7,8 @@ int8 activations and for 8 bit with int8 activations only; without one it dequan
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,11 +33,15 @@ def linear(builder: GraphBuilder, x: str, name: str, weight: NDArray[np.float32]
     out_features, in_features = weight.shape
     if form is None:
         return builder.node("MatMul", [x, builder.weight(name, weight.T)])
-    blocks = quantize_blocks(weight, form.bits, form.block_size)
-    packed = blocks.packed.reshape(out_features, -1, form.block_size * form.bits // 8)
+
+    def quantised() -> tuple[NDArray[Any], NDArray[Any]]:
+        blocks = quantize_blocks(weight, form.bits, form.block_size)
+        packed = blocks.packed.reshape(out_features, -1, form.block_size * form.bits // 8)
+        return packed, blocks.scales.reshape(-1)
+
     return builder.node(
         "MatMulNBits",
-        [x, builder.weight(name, packed), builder.weight(f"{name}.scales", blocks.scales.reshape(-1))],
+        [x, *builder.weights([name, f"{name}.scales"], quantised)],
         domain=MICROSOFT,
         K=in_features,
         N=out_features,

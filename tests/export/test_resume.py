@@ -1,0 +1,116 @@
+"""An export that was broken off goes on where it was, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from conftest import MakeCheckpoint
+from dsvl2_export.decoder import experts
+from dsvl2_export.exporter import export_bundle
+from dsvl2_export.external_data import ExternalData, journal_of
+from dsvl2_runtime.bundle import Bundle, unfinished_folder
+from dsvl2_runtime.errors import ResourceError
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """File names and SHA-256 of everything but the manifest, which names the bundle."""
+    files = [path for path in folder.iterdir() if path.name != "manifest.json"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def die_after_two_layers(checkpoint: Path, out: Path) -> None:
+    """Export, and vanish without any cleaning up."""
+    data = unfinished_folder(out) / "decoder.data"
+    sizes: set[int] = set()
+
+    def watch(done: int, total: int) -> None:
+        if journal_of(data).exists():
+            sizes.add(journal_of(data).stat().st_size)
+        if len(sizes) == 2:
+            os._exit(9)
+
+    export_bundle(checkpoint, out, "int4", on_progress=watch)
+
+
+def test_a_killed_export_goes_on(
+    tmp_path: Path,
+    checkpoint: MakeCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Finished layers are not quantised again, and the bundle is the same, byte for byte."""
+    source, out = checkpoint("small"), tmp_path / "out"
+    made: list[object] = []
+    plain = experts.quantize_expert
+    monkeypatch.setattr(experts, "quantize_expert", lambda *given: made.append(given) or plain(*given))
+    export_bundle(source, tmp_path / "whole", "int4")
+    everything = len(made)
+
+    process = multiprocessing.get_context("spawn").Process(target=die_after_two_layers, args=(source, out))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert not out.exists()
+    made.clear()
+    seen: list[tuple[int, int]] = []
+    export_bundle(source, out, "int4", on_progress=lambda done, total: seen.append((done, total)))
+    assert 0 < len(made) < everything
+    assert "broken off" in caplog.text
+    assert seen[0][0] > 0
+    assert seen == sorted(seen)
+    assert sums(out) == sums(tmp_path / "whole")
+    Bundle.open(out).verify()
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "whole"}
+
+
+@pytest.mark.parametrize("other", ["precision", "weights"])
+def test_what_was_begun_from_something_else_is_not_gone_on_with(
+    tmp_path: Path, checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Only the same weights in the same precision may be mixed."""
+    source, out = checkpoint("small"), tmp_path / "out"
+    first = tmp_path / "mine"
+    first.mkdir()
+    for path in source.iterdir():
+        (first / path.name).write_bytes(path.read_bytes())
+
+    plain = ExternalData.commit
+
+    def stop(data: ExternalData) -> None:
+        plain(data)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ExternalData, "commit", stop)
+        export_bundle(first, out, "int4")
+    assert journal_of(unfinished_folder(out) / "decoder.data").exists()
+    if other == "weights":
+        os.utime(first / "config.json", (1, 1))
+    export_bundle(first, out, "int8" if other == "precision" else "int4")
+    export_bundle(source, tmp_path / "whole", "int8" if other == "precision" else "int4")
+    assert sums(out) == sums(tmp_path / "whole")
+
+
+def test_a_torn_journal_costs_time_and_nothing_else(tmp_path: Path, checkpoint: MakeCheckpoint) -> None:
+    """A journal that promises more than the file holds, or is no JSON, is not believed."""
+    data = tmp_path / "decoder.data"
+    data.write_bytes(b"x" * 100)
+    entry = '{"name": "a", "data_type": 1, "dims": [50], "offset": 0, "length": 200}'
+    for journal in (f"[{entry}]", "[{", '[{"name": 1}]', "5", f'[{entry[:-1]}, "more": 1}}]'):
+        journal_of(data).write_text(journal, encoding="utf-8")
+        assert not ExternalData(data).holds(["a"])
+    journal_of(data).write_text(f"[{entry.replace('200', '100')}]", encoding="utf-8")
+    assert ExternalData(data).holds(["a"])
+
+
+def test_two_exports_never_write_into_one_bundle(tmp_path: Path, checkpoint: MakeCheckpoint) -> None:
+    """The second is told so, and leaves everything as it is."""
+    with FileLock(tmp_path / ".out.lock"), pytest.raises(ResourceError, match="another export"):
+        export_bundle(checkpoint("small"), tmp_path / "out", "int4")
+    assert not unfinished_folder(tmp_path / "out").exists()

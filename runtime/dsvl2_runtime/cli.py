@@ -97,6 +97,31 @@ def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a 
 
 
 @app.command()
+def optimize(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)],
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
+) -> None:
+    """Keep the weights packed for this processor: less memory, shared by processes, and a shorter start.
+
+    Takes twice the bundle's size on the disk, in the cache folder of this program.
+    """
+    from dsvl2_runtime.bundle import Bundle
+    from dsvl2_runtime.packed_weights import delete_packed, pack_weights
+    from dsvl2_runtime.session import default_threads
+
+    opened = Bundle.open(find_model(bundle))
+    if remove:
+        typer.echo(f"{bundle}: {delete_packed(opened) / 1e9:.2f} GB are free again", err=True)
+        return
+    with progress_bars() as bars:
+        bars.update("packing", 0, None)
+        folder = pack_weights(opened, threads or default_threads())
+        bars.update("packing", 1, 1)
+    typer.echo(f"{bundle}: the packed weights are in {folder}", err=True)
+
+
+@app.command()
 def doctor(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Also say what this bundle needs.", show_default=False)

@@ -35,8 +35,8 @@ class ProgressBars:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
-    def update(self, phase: str, done: int, total: int) -> None:
-        """Move the bar of a phase."""
+    def update(self, phase: str, done: int, total: int | None) -> None:
+        """Move the bar of a phase; without a total it only shows that something goes on."""
         if phase not in self._tasks:
             self._tasks[phase] = self._bars.add_task(phase, total=total)
         self._bars.update(self._tasks[phase], completed=done, total=total)

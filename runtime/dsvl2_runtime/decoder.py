@@ -22,11 +22,11 @@ PREFILL_CHUNK = 512
 class Decoder:
     """Owns the decoder session, its cache and its output buffer; one sequence at a time."""
 
-    def __init__(self, path: Path, config: LanguageConfig, threads: int) -> None:
+    def __init__(self, path: Path, config: LanguageConfig, threads: int, *, prepared: bool = False) -> None:
         tensors = graph_io.cache_tensors(config)
         inputs = {graph_io.INPUTS_EMBEDS, graph_io.POSITION_IDS, *(tensor.past for tensor in tensors)}
         outputs = {graph_io.LOGITS, *(tensor.new for tensor in tensors)}
-        self._session = open_session(path, inputs, outputs, threads)
+        self._session = open_session(path, inputs, outputs, threads, prepared=prepared)
         self._binding = self._session.io_binding()
         self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)
         self._logits = np.zeros((1, config.vocab_size), np.float32)

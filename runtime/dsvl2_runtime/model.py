@@ -17,6 +17,7 @@ from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
 from dsvl2_runtime.memory_plan import require_memory
 from dsvl2_runtime.model_names import find_model
+from dsvl2_runtime.packed_weights import packed_decoder
 from dsvl2_runtime.pictures import ImageSource
 from dsvl2_runtime.processor import ModelInputs, prepare
 from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
@@ -39,7 +40,9 @@ class VisionLanguageModel:
         on_progress(Progress("load", 1, total))
         vision = VisionEncoder(bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR), threads)
         on_progress(Progress("load", 3, total))
-        decoder = Decoder(bundle.graph(graph_io.DECODER), config.language_config, threads)
+        packed = packed_decoder(bundle)
+        path = packed or bundle.graph(graph_io.DECODER)
+        decoder = Decoder(path, config.language_config, threads, prepared=packed is not None)
         on_progress(Progress("load", 4, total))
         self.bundle = bundle
         self.config = config

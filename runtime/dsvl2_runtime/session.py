@@ -30,7 +30,7 @@ def default_threads() -> int:
 
 
 def open_session(
-    path: Path, inputs: Collection[str], outputs: Collection[str], threads: int
+    path: Path, inputs: Collection[str], outputs: Collection[str], threads: int, *, prepared: bool = False
 ) -> onnxruntime.InferenceSession:
     """Load one graph on the CPU.
 
@@ -39,20 +39,15 @@ def open_session(
         inputs: names the graph must take, in any order.
         outputs: names the graph must give.
         threads: of one operator.
+        prepared: `prepare_graph` made the file, so that nothing is left to optimise.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ONLY_ERRORS
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except LOAD_ERRORS as error:
-        first_line = str(error).strip().splitlines()[0]
-        advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
-        raise ModelCorruptError(path, f"ONNX Runtime cannot load it ({first_line})", advice) from error
+    options = _options(threads)
+    if prepared:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = _loaded(path, options)
     for kind, wanted, entries in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
@@ -64,6 +59,43 @@ def open_session(
                 path, f"its {kind} differ from this version's in {', '.join(differing)}", "export it again"
             )
     return session
+
+
+def prepare_graph(path: Path, out: Path, threads: int) -> None:
+    """Load a graph and write it as it was optimised and packed (`onnxruntime_session_options_config_keys.h`).
+
+    Args:
+        path: the `.onnx` file.
+        out: the new one; its weights come into one file beside it.
+        threads: of one operator.
+
+    Raises:
+        ModelCorruptError: the file cannot be loaded.
+    """
+    options = _options(threads)
+    options.optimized_model_filepath = str(out)
+    options.add_session_config_entry(
+        "session.optimized_model_external_initializers_file_name", out.with_suffix(".data").name
+    )
+    options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    _loaded(path, options)
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ONLY_ERRORS
+    return options
+
+
+def _loaded(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except LOAD_ERRORS as error:
+        first_line = str(error).strip().splitlines()[0]
+        advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
+        raise ModelCorruptError(path, f"ONNX Runtime cannot load it ({first_line})", advice) from error
 
 
 def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:

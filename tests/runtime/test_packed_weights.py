@@ -1,0 +1,120 @@
+"""Weights packed for this machine give the same answers, and are used only where they belong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from conftest import MakeBundle
+from dsvl2_runtime import decoder, load_model, packed_weights
+from dsvl2_runtime.bundle import Bundle
+from dsvl2_runtime.cli import app
+from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.machine import describe_machine
+from dsvl2_runtime.packed_weights import delete_packed, pack_weights, packed_decoder, packed_folder
+from fixtures import picture
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own."""
+    monkeypatch.setattr(packed_weights, "packed_root", lambda: tmp_path / "packed")
+    return tmp_path / "packed"
+
+
+@pytest.mark.parametrize("precision", ["int4", "int8", "fp32"])
+def test_the_same_logits_from_packed_weights(
+    root: Path, bundle: MakeBundle, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, and from the packed file indeed."""
+    opened = Bundle.open(bundle("small", precision))
+    asked = ("What is it?", [picture(70, 50, 1)])
+    expected = load_model(opened.folder, threads=1).next_token_logits(*asked)
+    folder = pack_weights(opened, 1)
+    paths: list[Path] = []
+    plain = decoder.open_session
+
+    def watch(path: Path, *given: Any, **named: Any) -> Any:
+        paths.append(path)
+        return plain(path, *given, **named)
+
+    monkeypatch.setattr(decoder, "open_session", watch)
+    found = load_model(opened.folder, threads=1).next_token_logits(*asked)
+    assert paths == [folder / "decoder.onnx"]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("changed", ["onnxruntime", "processor", "features"])
+def test_another_machine_or_release_has_its_own(
+    root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """Packed weights of another kernel would be wrong numbers, or packed again; so they are not looked at."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    first = pack_weights(opened, 1)
+    other = dataclasses.replace(describe_machine(), **{changed: ("other",)})
+    monkeypatch.setattr(packed_weights, "describe_machine", lambda disk: other)
+    assert packed_decoder(opened) is None
+    second = pack_weights(opened, 1)
+    assert second != first
+    assert list(root.iterdir()) == [second]
+
+
+def test_another_manifest_has_its_own(root: Path, bundle: MakeBundle) -> None:
+    """A bundle that was exported again into the same folder."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    before = packed_folder(opened)
+    manifest = opened.folder / "manifest.json"
+    text = manifest.read_text("utf-8")
+    try:
+        manifest.write_text(text + "\n", "utf-8")
+        assert packed_folder(opened) != before
+    finally:
+        manifest.write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "no json", "other json"])
+def test_damaged_packed_weights_are_not_used(root: Path, bundle: MakeBundle, damage: str) -> None:
+    """The bundle still answers, and packing again mends it."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    folder = pack_weights(opened, 1)
+    data, source = folder / "decoder.data", folder / "source.json"
+    if damage == "cut":
+        data.write_bytes(data.read_bytes()[:-1])
+    elif damage == "missing":
+        data.unlink()
+    else:
+        source.write_text("{" if damage == "no json" else json.dumps([1]), "utf-8")
+    assert packed_decoder(opened) is None
+    assert load_model(opened.folder, threads=1).next_token_logits("?").size
+    pack_weights(opened, 1)
+    assert packed_decoder(opened) is not None
+
+
+def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both numbers; nothing stays behind."""
+    usage = packed_weights.shutil.disk_usage(root.parent)._replace(free=1000)
+    monkeypatch.setattr(packed_weights.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ResourceError, match=r"will take 0\.\d+ GB.*0\.00 GB free"):
+        pack_weights(Bundle.open(bundle("tiny", "int4")), 1)
+    assert list(root.iterdir()) == []
+
+
+def test_the_verb_keeps_and_removes(root: Path, bundle: MakeBundle) -> None:
+    """As a user does it."""
+    folder = bundle("tiny", "int4")
+    runner = CliRunner()
+    made = runner.invoke(app, ["optimize", str(folder), "--threads", "1"])
+    assert made.exit_code == 0, made.output
+    assert packed_decoder(Bundle.open(folder)) is not None
+    again = runner.invoke(app, ["optimize", str(folder)])
+    assert again.exit_code == 0
+    gone = runner.invoke(app, ["optimize", str(folder), "--remove"])
+    assert "free again" in gone.output
+    assert list(root.iterdir()) == []
+    assert delete_packed(Bundle.open(folder)) == 0

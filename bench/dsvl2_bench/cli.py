@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +16,10 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
+from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.bundle import MANIFEST
 from dsvl2_runtime.console import ReportFormat, progress_bars
-from dsvl2_runtime.errors import GenerationError, UsageError
+from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.model_names import find_model
 from dsvl2_runtime.session import default_threads
@@ -47,14 +49,27 @@ def bench(
     layers: Annotated[int | None, typer.Option(help="Fewer layers, for a quick look.", min=2)] = None,
     threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
     repeats: Annotated[int, typer.Option(help="Of every figure; the median counts.", min=1)] = 3,
+    peers: Annotated[
+        str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch.", show_default=False)
+    ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Measure load, vision, prefill, decode and memory on this machine."""
     if (model is None) == (synthetic is None):
         raise UsageError("give either --model BUNDLE or --synthetic tiny|small|base")
-    folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
+    if peers and (synthetic is None or layers):
+        raise UsageError("--peers needs --synthetic without --layers: the others are measured on a release's sizes")
     threads = threads or default_threads()
-    report = measured(folder, threads, repeats) | {"machine": {**asdict(describe_machine()), "threads": threads}}
+    others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads)
+    folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
+    # Alone, one process repeats its figures; with others, whole processes take turns.
+    within, rounds = (1, repeats) if others else (repeats, 1)
+    ours = ("dsvl2_bench.phases", str(folder), "--threads", str(threads), "--repeats", str(within))
+    programs: dict[str, Callable[[], Figures]] = {"ours": lambda: figures_of(*ours), **others}
+    found = in_turns(programs, rounds, lambda name: print(f"measuring {name} ...", file=sys.stderr))
+    report = found.pop("ours") | {"machine": {**asdict(describe_machine()), "threads": threads}}
+    if found:
+        report["peers"] = found
     if report_format is ReportFormat.JSON:
         print(json.dumps(report))
     else:
@@ -80,20 +95,42 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
     return folder
 
 
-def measured(folder: Path, threads: int, repeats: int) -> dict[str, Any]:
-    """Figures from a fresh process, whose memory is the model's alone.
+def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Callable[[], Figures]]:
+    """What measures each peer on a release's sizes.
 
     Raises:
-        GenerationError: the process failed.
+        UsageError: a name is not one of them, or the peer cannot run this release.
+        MissingExtraError: the peer is not installed.
     """
-    command = [sys.executable, "-m", "dsvl2_bench.phases", str(folder)]
-    command += ["--threads", str(threads), "--repeats", str(repeats)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
-    if found.returncode:
-        last = (found.stderr.strip().splitlines() or ["no message"])[-1]
-        raise GenerationError(f"measuring {folder} failed: {last}")
-    report: dict[str, Any] = json.loads(found.stdout)
-    return report
+    programs: dict[str, Callable[[], Figures]] = {}
+    for name in names:
+        if name == "torch":
+            arguments = ("dsvl2_bench.peers.torch_vision", variant, "--threads", str(threads))
+            programs[name] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
+        elif name == "llamacpp" and variant == "small":
+            if find_spec("llama_cpp") is None:
+                raise MissingExtraError("llama_cpp", "peers")
+            for kind in ("Q4_0", "Q4_K"):
+                arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind)), "--threads", str(threads))
+                programs[f"llamacpp-{kind}"] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
+        else:
+            raise UsageError(
+                f"there is no peer {name!r} for {variant}; there are torch (vision) and, for small, llamacpp"
+            )
+    return programs
+
+
+def synthetic_gguf(kind: str) -> Path:
+    """Small's language model with random weights for llama.cpp, made once and kept as the bundle is."""
+    from dsvl2_bench.peers.gguf_model import write_gguf
+    from dsvl2_export.synth import official_config
+
+    path: Path = user_cache_path("dsvl2-onnx") / "bench" / f"small-{kind}.gguf"
+    if not path.is_file():
+        print(f"making {path}, which is kept for the next time", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_gguf(path, official_config("small").language_config, kind)
+    return path
 
 
 def figure_table(name: str, report: dict[str, Any]) -> Table:
@@ -113,4 +150,20 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
     for key, label in (("peak_rss_gb", "memory, peak"), ("anon_rss_gb", "memory, not of files")):
         if report[key] is not None:
             table.add_row(label, f"{report[key]:.2f} GB")
+    for peer, figures in report.get("peers", {}).items():
+        table.add_section()
+        for figure, ratio in ratios(report, figures).items():
+            table.add_row(f"{peer}: {figure}", f"ours is {ratio:.2f} times as fast")
     return table
+
+
+def ratios(ours: Figures, theirs: Figures) -> dict[str, float]:
+    """How many times as fast ours is, for every speed that both have."""
+    found = {}
+    if "vision_s_per_tile" in theirs:
+        found["vision"] = theirs["vision_s_per_tile"] / ours["vision_s_per_tile"]
+    for group, label in (("prefill_tok_s", "prefill of {} tokens"), ("decode_tok_s", "decode behind {} tokens")):
+        for key, rate in theirs.get(group, {}).items():
+            if key in ours[group]:
+                found[label.format(key)] = ours[group][key] / rate
+    return found

@@ -80,6 +80,6 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
         Stage("language-more", "language", 18, LANGUAGE_ALL, 32, 2e-3, 1e-3, keep_layout=True, enough=0.97),
         Stage("joint-forms", "joint", 44, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 9e-4, 1e-4),
-        Stage("language-dense", "language", 75, LANGUAGE_DENSE, 32, 2e-3, 5e-4, keep_layout=True, enough=0.97),
-        Stage("joint-dense", "joint", 60, JOINT_DENSE, 32, 9e-4, 1e-4),
+        Stage("language-dense", "language", 38, LANGUAGE_DENSE, 32, 2e-3, 8e-4, keep_layout=True, enough=0.97),
+        Stage("joint-dense", "joint", 14, JOINT_DENSE, 32, 9e-4, 1e-4),
     )

@@ -35,8 +35,9 @@ def test_the_name_leads_to_the_bundle() -> None:
     ("picture", "question", "answer"),
     [
         ("small_form", "What is the name?", "Anna Weber"),
-        ("small_form", "What is the date?", "2026-05-17"),
-        ("small_receipt", "What is the Cheese?", "$7.85"),
+        ("small_form", "City?", "Bergen"),
+        ("small_form", "Guests?", "3"),
+        ("small_receipt", "What is the total?", "$15.15"),
         ("small_dialog", "What is the title?", "Network"),
     ],
 )

@@ -61,7 +61,11 @@ def _fill(flow: Flow, count: int, arrangement: Arrangement, range_: PageRange, s
     for _ in range(count):
         for _ in range(LABEL_TRIES):
             chosen = words.label(split, rng, made_up=range_.made_up)
-            text = words.made_up_word(rng) if rng.random() < range_.made_up else words.value(chosen.kind, split, rng)
+            text = (
+                words.made_up_word(split, rng)
+                if rng.random() < range_.made_up
+                else words.value(chosen.kind, split, rng)
+            )
             name = letters(chosen.text)
             if name.lower() in taken or text_width(name + text, style.font()) > flow.width * 0.92:
                 continue

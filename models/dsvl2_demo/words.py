@@ -2,7 +2,10 @@
 """What stands on the pages: labels with the kind of their values, names, words and random strings.
 
 Each list is split once: every seventh entry is kept for evaluation and never drawn in training. A part of the labels
-and values is made of random syllables, so that a model has to read and cannot guess from what is usual.
+and values is made of random syllables, so that a model has to read and cannot guess from what is usual. Training goes
+further: it joins the beginning of one entry to the end of another, and draws plain letters. On the lists as they are
+the language model read training words at 92 % of their characters and held-out words at 86 %, and it knew labels by
+heart: it named 42 % of those of training and 4 % of the others.
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ ValueKind = Literal[
 
 KEPT_BACK = 7
 """One entry in this many belongs to the held-out split."""
+
+SPLICED = 0.4
+"""Share of a list's draws for training that are put together from two entries."""
+
+LONGEST_SPLICE = 18
+"""Characters."""
 
 LABELS: dict[ValueKind, str] = {
     "amount": "Total|Subtotal|Tax|Tip|Discount|Balance|Amount due|Shipping|Deposit|Change|Cash|Fee"
@@ -110,6 +119,10 @@ SYLLABLES = (
     "vo wa we wi xa ya yo za "
     "zo an en in on ar er or al el il st tr br cl gr pl sh ch th ng nd rt ck mp"
 ).split()
+ALPHABET = "aaabcddeeeefgghhiiijkllmmnnnoooppqrrrsssttttuuvwxyz"
+"""Letters about as often as English has them, the rare ones more often."""
+LETTERS = 0.4
+"""Share of the made-up words of training that are plain letters."""
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -122,7 +135,16 @@ class Label:
 
 
 def choose(entries: Sequence[str], split: Split, rng: random.Random) -> str:
-    """One entry of the split's share of a list."""
+    """One entry of the split's share of a list; for training also the beginning of one with the end of another."""
+    if split == "train" and rng.random() < SPLICED:
+        first, second = _entry(entries, split, rng), _entry(entries, split, rng)
+        splice = (first[: rng.randint(1, len(first))] + second[rng.randrange(len(second)) :])[:LONGEST_SPLICE].strip()
+        if splice not in entries[KEPT_BACK - 1 :: KEPT_BACK]:
+            return splice
+    return _entry(entries, split, rng)
+
+
+def _entry(entries: Sequence[str], split: Split, rng: random.Random) -> str:
     while True:
         index = rng.randrange(len(entries))
         if (index % KEPT_BACK == KEPT_BACK - 1) == (split == "held_out"):
@@ -140,9 +162,14 @@ def title(kind: str, split: Split, rng: random.Random) -> str:
     return rng.choice(_TITLE_LISTS[kind])
 
 
-def made_up_word(rng: random.Random) -> str:
-    """Two or three random syllables; a word nobody has seen."""
-    word = "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3)))
+def made_up_word(split: Split, rng: random.Random) -> str:
+    """Two or three random syllables, for training also random letters; a word nobody has seen."""
+    if split == "train" and rng.random() < LETTERS:
+        word = "".join(rng.choice(ALPHABET) for _ in range(rng.randint(2, 8)))
+        if rng.random() < 0.2:
+            return word.upper()
+    else:
+        word = "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3)))
     return word.capitalize() if rng.random() < 0.7 else word
 
 
@@ -150,7 +177,7 @@ def label(split: Split, rng: random.Random, kinds: Sequence[ValueKind] = _KINDS,
     """A label; a share of `made_up` of them are random syllables."""
     kind = rng.choice(kinds)
     if rng.random() < made_up:
-        return Label(made_up_word(rng), kind)
+        return Label(made_up_word(split, rng), kind)
     return Label(choose(_LABEL_LISTS[kind], split, rng), kind)
 
 
@@ -217,7 +244,7 @@ def email(split: Split, rng: random.Random) -> str:
 def word(split: Split, rng: random.Random) -> str:
     """One plain word, sometimes capitalised, sometimes made up."""
     if rng.random() < 0.2:
-        return made_up_word(rng)
+        return made_up_word(split, rng)
     text = choose(WORDS, split, rng)
     return text.capitalize() if rng.random() < 0.5 else text
 

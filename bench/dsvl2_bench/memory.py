@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-GIGABYTE = 1e9
+from dsvl2_runtime.memory_plan import GIGABYTE
+
 ARRAY_BYTES = 1 << 28
 """Far larger than any cache."""
 REPEATS = 7

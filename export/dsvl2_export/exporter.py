@@ -10,9 +10,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dsvl2_export.bundle_size import MARGIN_BYTES, expected_bytes
 from dsvl2_export.checkpoint import Checkpoint
 from dsvl2_export.decoder.graph import write_decoder
-from dsvl2_export.disk_space import expected_bytes, require_disk
 from dsvl2_export.embed_tokens import write_embed_tokens
 from dsvl2_export.external_data import journal_of
 from dsvl2_export.projector_graph import write_projector
@@ -23,6 +23,7 @@ from dsvl2_quant.vision_int8 import quantize_linears
 from dsvl2_runtime import __version__, graph_io
 from dsvl2_runtime.bundle import BundleWriter, disk_errors, unfinished_folder
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.disk_space import require_disk
 from dsvl2_runtime.errors import ResourceError
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
@@ -77,11 +78,10 @@ def export_weights(
     expected = expected_bytes(config, recipe)
     purpose = f"{__version__} {precision} {recipe} {source.identity}"
     # An earlier attempt is either gone on with or deleted: its bytes are there for this one.
-    require_disk(out, expected - bytes_in(unfinished_folder(out)))
-    with only_writer(out), BundleWriter(out, overwrite=overwrite, purpose=purpose) as writer:
-        folder = writer.folder
-        decoder = folder / f"{graph_io.DECODER}.onnx"
-        journal = journal_of(decoder.with_suffix(".data"))
+    require_disk(out, expected + MARGIN_BYTES - bytes_in(unfinished_folder(out)))
+    journal_name = journal_of(Path(f"{graph_io.DECODER}.data")).name
+    with only_writer(out), BundleWriter(out, overwrite=overwrite, purpose=purpose, journal=journal_name) as writer:
+        folder, journal = writer.folder, writer.folder / journal_name
 
         def tell() -> None:
             on_progress(bytes_in(folder), expected)
@@ -92,10 +92,9 @@ def export_weights(
         try:
             if not journal.exists():
                 write_small_parts(folder, source, recipe, tell)
-            write_decoder(decoder, config.language_config, source, recipe, tell)
+            write_decoder(folder / f"{graph_io.DECODER}.onnx", config.language_config, source, recipe, tell)
         except BaseException:
-            writer.worth_keeping = journal.exists()
-            if writer.worth_keeping:
+            if journal.exists():
                 log.warning("what is done lies in %s; the same export again goes on from there", folder)
             raise
         writer.finish(

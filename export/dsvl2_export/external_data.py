@@ -40,6 +40,11 @@ def journal_of(data: Path) -> Path:
     return data.with_suffix(".journal")
 
 
+def _new_journal_of(data: Path) -> Path:
+    """What will be the journal once it is on the disk; a killed export can leave one behind."""
+    return data.with_suffix(".journal-new")
+
+
 class ExternalData:
     """One data file, from its beginning or from where an earlier attempt was broken off."""
 
@@ -86,7 +91,7 @@ class ExternalData:
         self._file.flush()
         os.fsync(self._file.fileno())
         journal = journal_of(self.path)
-        written = journal.with_suffix(".journal-new")
+        written = _new_journal_of(self.path)
         with written.open("w", encoding="utf-8") as file:
             json.dump([asdict(placed) for placed in self._placed], file)
             file.flush()
@@ -103,7 +108,8 @@ class ExternalData:
         self.close()
         if self._placed:
             os.truncate(self.path, self._end)
-        journal_of(self.path).unlink(missing_ok=True)
+        for journal in (journal_of(self.path), _new_journal_of(self.path)):
+            journal.unlink(missing_ok=True)
 
 
 def _read_journal(data: Path) -> list[Placed]:

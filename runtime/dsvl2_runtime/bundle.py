@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,7 +191,7 @@ def sha256(path: Path, on_bytes: Callable[[int], None] = lambda done: None) -> s
 
 
 def unfinished_folder(out: Path) -> Path:
-    """Where a bundle is written whose writer has a purpose."""
+    """Where a bundle is written until it is complete."""
     return out.parent / f".{out.name[:80]}.partial"
 
 
@@ -200,44 +199,49 @@ class BundleWriter:
     """Writes a bundle that appears when it is complete, or not at all; a context manager.
 
     Files go into `folder`; `finish` sums them up, writes the manifest and puts the bundle in its place. What a broken
-    attempt has written is thrown away, unless a `purpose` was given and `worth_keeping` set: then the next writer with
-    the same purpose finds it in `folder`.
+    attempt has written is thrown away, at once or, if it was killed, by the next writer; unless it left a `journal`
+    and has the same `purpose`: then the next writer finds it in `folder` and goes on.
+
+    Args:
+        out: the bundle's folder.
+        overwrite: replace a bundle that is there.
+        purpose: what is written from what; two attempts with the same one would write the same bytes.
+        journal: name of the file that says how far an attempt has come; without one nothing is gone on with.
+
+    Raises:
+        UsageError: `out` is there and may not be replaced.
     """
 
-    def __init__(self, out: Path, overwrite: bool = False, purpose: str | None = None) -> None:
+    def __init__(self, out: Path, overwrite: bool = False, *, purpose: str = "", journal: str | None = None) -> None:
         if out.exists() and not overwrite:
             raise UsageError(f"{out} is there already; give another folder or --force to replace it")
         if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir() if out.is_dir() else [out]):
             raise UsageError(f"{out} is no bundle and will not be replaced; give another folder")
         self.out = out
-        self.folder = out
-        self.purpose = purpose
-        self.worth_keeping = False
+        self.folder = unfinished_folder(out)
+        self._purpose = purpose
+        self._journal = journal
         self._finished = False
 
     def __enter__(self) -> Self:
         with disk_errors(self.out):
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            if self.purpose is None:
-                self.folder = Path(
-                    tempfile.mkdtemp(prefix=f".{self.out.name[:80]}.", suffix=".partial", dir=self.out.parent)
-                )
-            else:
-                self._go_on(self.purpose)
+            note = self.folder / PURPOSE
+            same = note.is_file() and note.read_text("utf-8") == self._purpose
+            if self.folder.exists() and not (same and self._can_go_on):
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            note.write_text(self._purpose, "utf-8")
         return self
 
-    def _go_on(self, purpose: str) -> None:
-        self.folder = unfinished_folder(self.out)
-        note = self.folder / PURPOSE
-        if self.folder.exists() and not (note.is_file() and note.read_text("utf-8") == purpose):
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        note.write_text(purpose, "utf-8")
+    @property
+    def _can_go_on(self) -> bool:
+        return self._journal is not None and (self.folder / self._journal).is_file()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._finished and not self.worth_keeping:
+        if not self._finished and not self._can_go_on:
             shutil.rmtree(self.folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
             raise ResourceError(f"cannot write {self.out}: {error.strerror}; free some space or choose another folder")

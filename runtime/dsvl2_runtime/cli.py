@@ -107,12 +107,13 @@ def optimize(
     Takes twice the bundle's size on the disk, in the cache folder of this program.
     """
     from dsvl2_runtime.bundle import Bundle
+    from dsvl2_runtime.memory_plan import GIGABYTE
     from dsvl2_runtime.packed_weights import delete_packed, pack_weights
     from dsvl2_runtime.session import default_threads
 
     opened = Bundle.open(find_model(bundle))
     if remove:
-        typer.echo(f"{bundle}: {delete_packed(opened) / 1e9:.2f} GB are free again", err=True)
+        typer.echo(f"{bundle}: {delete_packed(opened) / GIGABYTE:.2f} GB are free again", err=True)
         return
     with progress_bars() as bars:
         bars.update("packing", 0, None)

@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from platformdirs import user_cache_path
 
 from dsvl2_runtime import graph_io
 from dsvl2_runtime.bundle import MANIFEST, Bundle, disk_errors
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.disk_space import require_disk
 from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.session import prepare_graph
 
@@ -30,7 +31,6 @@ SOURCE = "source.json"
 """In each folder: what it was made from, and the sizes of its files."""
 GROWTH = 2.2
 """Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
-GIGABYTE = 1e9
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def packed_decoder(bundle: Bundle) -> Path | None:
 def pack_weights(bundle: Bundle, threads: int) -> Path:
     """Make the packed weights of a bundle, unless they are there; returns their folder.
 
-    Older ones of the same bundle are deleted: they are of another processor, release or export.
+    Older ones of the same bundle are deleted: they are of another processor, release or export, or half made.
 
     Raises:
         ResourceError: the disk has too little room or cannot be written.
@@ -75,21 +75,15 @@ def pack_weights(bundle: Bundle, threads: int) -> Path:
         return folder
     delete_packed(bundle)
     decoder = bundle.graph(graph_io.DECODER)
-    needed = GROWTH * decoder.with_suffix(".data").stat().st_size
+    require_disk(folder, GROWTH * decoder.with_suffix(".data").stat().st_size)
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder.parent).free
-        if free < needed:
-            raise ResourceError(
-                f"the packed weights will take {needed / GIGABYTE:.2f} GB, but the disk of {folder.parent} has "
-                f"{free / GIGABYTE:.2f} GB free; make room"
-            )
         unfinished = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
         try:
+            _write_source(unfinished, bundle, {})  # first, so that `delete_packed` finds what a killed attempt left
             prepare_graph(decoder, unfinished / decoder.name, threads)
-            sizes = {path.name: path.stat().st_size for path in unfinished.iterdir()}
-            document = {"bundle": str(bundle.folder.resolve()), "sizes": sizes}
-            (unfinished / SOURCE).write_text(json.dumps(document), "utf-8")
+            files = [path for path in unfinished.iterdir() if path.name != SOURCE]
+            _write_source(unfinished, bundle, {path.name: path.stat().st_size for path in files})
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been used
             unfinished.rename(folder)
         finally:
@@ -112,6 +106,11 @@ def delete_packed(bundle: Bundle) -> int:
 class _Source:
     bundle: str
     sizes: tuple[tuple[str, int], ...]
+
+
+def _write_source(folder: Path, bundle: Bundle, sizes: Mapping[str, int]) -> None:
+    document = {"bundle": str(bundle.folder.resolve()), "sizes": sizes}
+    (folder / SOURCE).write_text(json.dumps(document), "utf-8")
 
 
 def _read_source(folder: Path) -> _Source | None:

@@ -69,6 +69,31 @@ def test_a_killed_export_goes_on(
     assert {path.name for path in tmp_path.iterdir()} == {"out", "whole"}
 
 
+def die_in_the_vision_tower(checkpoint: Path, out: Path) -> None:
+    """Export, and vanish when the first file lies beside the graphs that will be kept."""
+
+    def watch(done: int, total: int) -> None:
+        (unfinished_folder(out) / "tracing").mkdir(exist_ok=True)
+        (unfinished_folder(out) / "tracing" / "block.onnx").write_bytes(b"half")
+        if done:
+            os._exit(9)
+
+    export_bundle(checkpoint, out, "int4", on_progress=watch)
+
+
+def test_what_a_kill_before_the_first_layer_left_is_not_kept(tmp_path: Path, checkpoint: MakeCheckpoint) -> None:
+    """Files of half a step would be listed in the manifest as if they belonged there."""
+    source, out = checkpoint("small"), tmp_path / "out"
+    process = multiprocessing.get_context("spawn").Process(target=die_in_the_vision_tower, args=(source, out))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert (unfinished_folder(out) / "tracing" / "block.onnx").exists()
+    export_bundle(source, out, "int4")
+    assert not [path for path in out.rglob("*") if path.is_dir()]
+    Bundle.open(out).verify()
+
+
 @pytest.mark.parametrize("other", ["precision", "weights"])
 def test_what_was_begun_from_something_else_is_not_gone_on_with(
     tmp_path: Path, checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, other: str

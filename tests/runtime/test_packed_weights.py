@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import MakeBundle
-from dsvl2_runtime import decoder, load_model, packed_weights
+from dsvl2_runtime import decoder, disk_space, load_model, packed_weights
 from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.cli import app
 from dsvl2_runtime.errors import ResourceError
@@ -98,11 +100,40 @@ def test_damaged_packed_weights_are_not_used(root: Path, bundle: MakeBundle, dam
 
 def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """With both numbers; nothing stays behind."""
-    usage = packed_weights.shutil.disk_usage(root.parent)._replace(free=1000)
-    monkeypatch.setattr(packed_weights.shutil, "disk_usage", lambda path: usage)
+    usage = disk_space.shutil.disk_usage(root.parent)._replace(free=1000)
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match=r"will take 0\.\d+ GB.*0\.00 GB free"):
         pack_weights(Bundle.open(bundle("tiny", "int4")), 1)
-    assert list(root.iterdir()) == []
+    assert not root.exists()
+
+
+def die_while_packing(bundle: Path, root: Path) -> None:
+    """Pack, and vanish when everything but the last note is written."""
+    packed_weights.packed_root = lambda: root
+    plain = packed_weights.prepare_graph
+
+    def prepare(*given: Any) -> None:
+        plain(*given)
+        os._exit(9)
+
+    packed_weights.prepare_graph = prepare
+    pack_weights(Bundle.open(bundle), 1)
+
+
+def test_what_a_killed_attempt_left_is_swept(root: Path, bundle: MakeBundle) -> None:
+    """It is as large as the bundle twice over; the next attempt and `--remove` both find it."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    for sweep in (delete_packed, lambda opened: pack_weights(opened, 1)):
+        process = multiprocessing.get_context("spawn").Process(target=die_while_packing, args=(opened.folder, root))
+        process.start()
+        process.join()
+        assert process.exitcode == 9
+        (left,) = root.iterdir()
+        assert (left / "decoder.data").stat().st_size > 0
+        assert packed_decoder(opened) is None
+        sweep(opened)
+        assert not left.exists()
+    assert packed_decoder(opened) is not None
 
 
 def test_the_verb_keeps_and_removes(root: Path, bundle: MakeBundle) -> None:

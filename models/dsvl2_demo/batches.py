@@ -18,6 +18,7 @@ from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.layout import layout_of, views_of
 from dsvl2_demo.page import Page
 from dsvl2_demo.tasks import Task, Turn, ask
+from dsvl2_demo.traces import Point
 from dsvl2_demo.vocabulary import IMAGE_ID, PAD_ID
 from dsvl2_demo.words import Split
 from dsvl2_runtime.config import ModelConfig
@@ -25,6 +26,9 @@ from dsvl2_runtime.image_tiling import Tiling, pad_to, plan_tiling
 
 NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 """Rows of the table that image positions are gathered from: the two format vectors, then the cells of all tiles."""
+
+PICTURE_COST = 240
+"""What looking at a picture costs, in tokens of text: its image tokens and the vision tower."""
 
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
@@ -59,6 +63,10 @@ class Batch:
     """`[batch, seq] int64`, what follows each position, `IGNORED` outside the answers."""
     table_rows: Tensor
     """`[batch, seq] int64`: row of the image table, -1 at text."""
+    here: Tensor
+    """`[batch, seq] int64`: row of the cell in which the text of this token is seen, -1 if there is none."""
+    ahead: Tensor
+    """`[batch, seq] int64`: the same of the token that follows, where it is learned."""
     pixels: Tensor
     """`[num_tiles, 3, tile, tile] uint8`."""
     layout: Tensor
@@ -77,6 +85,8 @@ class Batch:
             self.input_ids.to(device),
             self.targets.to(device),
             self.table_rows.to(device),
+            self.here.to(device),
+            self.ahead.to(device),
             self.pixels.to(device),
             self.layout.to(device),
             self.tasks,
@@ -110,6 +120,26 @@ def table_rows_of(tiling: Tiling, cells: int, tiles: Sequence[int]) -> NDArray[n
     return np.concatenate([whole, [SEPARATOR_ROW], placed])
 
 
+class CellFinder:
+    """Where a point of one picture is seen: the row of its cell in the image table, in a local tile if there is one."""
+
+    def __init__(self, size: tuple[int, int], tiling: Tiling, tiles: Sequence[int], config: ModelConfig) -> None:
+        self._tile = config.vision_config.image_size
+        self._cell = config.vision_config.patch_size * config.projector_config.downsample_ratio
+        self._cells = config.cells
+        views = views_of(size, (tiling.tiles_wide, tiling.tiles_high), self._tile)
+        self._views = list(zip(views, tiles, strict=False))[::-1]
+
+    def table_row(self, point: Point) -> int:
+        """-1 for a point that no view shows."""
+        for view, tile in self._views:
+            x, y = point[0] * view.scale_x + view.offset_x, point[1] * view.scale_y + view.offset_y
+            if 0 <= x < self._tile and 0 <= y < self._tile:
+                row, column = min(int(y / self._cell), self._cells - 1), min(int(x / self._cell), self._cells - 1)
+                return FIRST_CELL_ROW + (tile * self._cells + row) * self._cells + column
+        return -1
+
+
 class BatchBuilder:
     """Collects examples and makes one batch of them."""
 
@@ -119,20 +149,25 @@ class BatchBuilder:
         self._tile = config.vision_config.image_size
         self._conversations: list[Conversation] = []
         self._rows: list[NDArray[np.int64]] = []
+        self._seen: list[NDArray[np.int64]] = []
         self._pixels: list[NDArray[np.uint8]] = []
         self._layouts: list[NDArray[np.uint8]] = []
 
     def add(self, pages: Sequence[Page], turns: Sequence[Turn]) -> None:
         """Append one conversation about these pages."""
-        image_rows = []
+        image_rows, finders = [], []
         for page, tiling in zip(pages, plan_tiling([page.image.size for page in pages], self.config), strict=True):
-            rows = table_rows_of(tiling, self.config.cells, self._add_tiles(page, tiling))
+            tiles = self._add_tiles(page, tiling)
+            finders.append(CellFinder(page.image.size, tiling, tiles, self.config))
+            rows = table_rows_of(tiling, self.config.cells, tiles)
             image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
         talk = conversation(turns, [len(rows) for rows in image_rows])
         rows = np.full(len(talk.input_ids), -1, np.int64)
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
+        seen = [-1 if place is None else finders[place.picture].table_row(place.point) for place in talk.places]
         self._conversations.append(talk)
         self._rows.append(rows)
+        self._seen.append(np.array(seen, np.int64))
 
     def _add_tiles(self, page: Page, tiling: Tiling) -> list[int]:
         views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)[: tiling.num_tiles]
@@ -148,16 +183,19 @@ class BatchBuilder:
         length = max(len(talk.input_ids) for talk in self._conversations)
         shape = (len(self._conversations), length)
         input_ids, targets = np.full(shape, PAD_ID, np.int64), np.full(shape, IGNORED, np.int64)
-        rows = np.full(shape, -1, np.int64)
+        rows, here, ahead = (np.full(shape, -1, np.int64) for _ in range(3))
         tasks = []
-        for index, (talk, talk_rows) in enumerate(zip(self._conversations, self._rows, strict=True)):
+        for index, (talk, talk_rows, seen) in enumerate(zip(self._conversations, self._rows, self._seen, strict=True)):
             size = len(talk.input_ids)
             input_ids[index, :size], targets[index, :size], rows[index, :size] = talk.input_ids, talk.targets, talk_rows
+            here[index, :size], ahead[index, :size] = seen[:-1], np.where(talk.targets == IGNORED, -1, seen[1:])
             tasks += [(index, task, first, last) for task, first, last in talk.tasks]
         return Batch(
             torch.from_numpy(input_ids),
             torch.from_numpy(targets),
             torch.from_numpy(rows),
+            torch.from_numpy(here),
+            torch.from_numpy(ahead),
             torch.from_numpy(np.stack(self._pixels)),
             torch.from_numpy(np.stack(self._layouts)),
             tasks,
@@ -183,9 +221,10 @@ def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: ran
 def draw_batches(
     range_: BatchRange, config: ModelConfig, size: int, split: Split, rng: random.Random, count: int = 1
 ) -> list[Batch]:
-    """`count` random batches of `size` conversations, all with the same number of pictures.
+    """`count` random batches of about `size` conversations, all with the same number of pictures.
 
-    Conversations of about the same length come into one batch, as padding costs as much as text.
+    Conversations of about the same length come into one batch, as padding costs as much as text, and batches of short
+    ones hold more of them, so that all take the same time: processes that train together wait for one another.
     """
     pictures = 2 if rng.random() < range_.pairs else 1
     size = max(1, size // pictures)
@@ -197,13 +236,27 @@ def draw_batches(
             examples.append((pages, turns))
     examples.sort(key=lambda example: text_tokens(example[1]))
     batches = []
-    for first in range(0, len(examples), size):
+    for part in equal_parts([text_tokens(turns) + PICTURE_COST * pictures for _, turns in examples], count):
         builder = BatchBuilder(config, global_only=range_.global_only)
-        for pages, turns in examples[first : first + size]:
+        for pages, turns in examples[part]:
             builder.add(pages, turns)
         batches.append(builder.batch())
     rng.shuffle(batches)
     return batches
+
+
+def equal_parts(costs: Sequence[int], count: int) -> list[slice]:
+    """Cut a sequence into parts of about the same cost, none of them empty."""
+    share = sum(costs) / count
+    parts: list[slice] = []
+    first, spent = 0, 0.0
+    for index, cost in enumerate(costs):
+        spent += cost
+        left, parts_left = len(costs) - index - 1, count - len(parts) - 1
+        if parts_left and (spent >= share * (len(parts) + 1) or left == parts_left):
+            parts.append(slice(first, index + 1))
+            first = index + 1
+    return [*parts, slice(first, len(costs))]
 
 
 class BatchStream(IterableDataset[Batch]):

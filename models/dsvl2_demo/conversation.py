@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_demo.tasks import Turn
-from dsvl2_demo.vocabulary import BOS_ID, EOS_ID, IMAGE_ID, encode
+from dsvl2_demo.traces import Place, Trace, places_in
+from dsvl2_demo.vocabulary import BOS_ID, EOS_ID, IMAGE_ID, encode, last_characters
 from dsvl2_runtime.tokenizer import ASSISTANT, USER
 
+NEWLINE = "\n"
 IGNORED = -100
 """Target of positions that are not learned from."""
 
@@ -27,6 +29,8 @@ class Conversation:
     targets: NDArray[np.int64]
     tasks: tuple[tuple[str, int, int], ...]
     """(task, first, last) of each answer: the span of positions whose targets it is, end exclusive."""
+    places: tuple[Place | None, ...]
+    """`[seq + 1]`, where the text of each token, the last target included, is seen; None where it is not."""
 
 
 def text_tokens(turns: Sequence[Turn]) -> int:
@@ -44,15 +48,22 @@ def conversation(turns: Sequence[Turn], image_tokens: Sequence[int]) -> Conversa
     ids: list[int] = [BOS_ID, *encode(f"{USER}: ")]
     for index, count in enumerate(image_tokens):
         ids += [*(encode("\n") if index else ()), *[IMAGE_ID] * count]
+    places: list[Place | None] = [None] * len(ids)
     spans: list[tuple[str, int, int]] = []
     for index, turn in enumerate(turns):
-        opening = f"{USER}: " if index else "\n"
-        ids += encode(f"{opening}{turn.question}\n\n{ASSISTANT}:")
+        question = f"{f'{USER}: ' if index else NEWLINE}{turn.question}\n\n{ASSISTANT}:"
+        ids += encode(question)
         answer = [*encode(turn.answer), EOS_ID]
         spans.append((turn.task, len(ids) - 1, len(ids) - 1 + len(answer)))
         ids += answer
+        places += [*_token_places(question, turn.asked), *_token_places(turn.answer, turn.read), None]
     targets = np.full(len(ids), IGNORED, np.int64)
     whole = np.array(ids, np.int64)
     for _, first, last in spans:
         targets[first:last] = whole[first + 1 : last + 1]
-    return Conversation(whole[:-1], targets[:-1], tuple(spans))
+    return Conversation(whole[:-1], targets[:-1], tuple(spans), tuple(places))
+
+
+def _token_places(text: str, traces: Sequence[Trace]) -> list[Place | None]:
+    places = places_in(text, traces)
+    return [places[index] for index in last_characters(text)]

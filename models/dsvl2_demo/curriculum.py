@@ -39,9 +39,8 @@ class Stage:
     """Leave the embedding of true layouts as it is, because the eyes have learned to give its vectors."""
 
 
-READING: TaskWeights = (("transcribe", 3.0), ("value", 3.0), ("line", 2.0), ("label", 1.0), ("title", 0.5))
-ANSWERING: TaskWeights = (
-    ("value", 5.0), ("transcribe", 2.0), ("locate", 2.0), ("absent", 1.0), ("label", 0.5), ("line", 0.7),
+TASKS: TaskWeights = (
+    ("value", 5.0), ("transcribe", 4.0), ("locate", 2.0), ("absent", 1.0), ("label", 1.5), ("line", 2.5),
     ("button", 0.5), ("title", 0.5),
 )  # fmt: skip
 
@@ -58,28 +57,18 @@ PLAIN = PageRange(
 FORMS = PageRange(made_up=MADE_UP, style=StyleRange(faces=24, smallest_em=14, largest_em=21))
 FORMS_ALL_FACES = replace(FORMS, style=StyleRange(smallest_em=13, largest_em=22))
 
-LANGUAGE_FIRST = BatchRange(FORMS_ALL_FACES, READING, turns=3, blank=True, global_only=True)
-LANGUAGE_FORMS = replace(LANGUAGE_FIRST, turns=4, global_only=False)
-LANGUAGE_ALL = replace(LANGUAGE_FORMS, tasks=ANSWERING, pairs=0.1)
-
-READING_MORE: TaskWeights = (
-    ("value", 5.0), ("transcribe", 4.0), ("locate", 1.0), ("absent", 1.0), ("label", 1.5), ("line", 2.5),
-    ("button", 0.5), ("title", 0.5),
-)  # fmt: skip
-LANGUAGE_DENSE = replace(LANGUAGE_ALL, tasks=READING_MORE, turns=8, fewest_turns=2, pairs=0.15)
-JOINT_DENSE = BatchRange(FORMS_ALL_FACES, READING_MORE, turns=8, fewest_turns=2, pairs=0.15)
+LANGUAGE_FIRST = BatchRange(FORMS_ALL_FACES, TASKS, turns=8, fewest_turns=3, blank=True, global_only=True)
+LANGUAGE_FEW = replace(LANGUAGE_FIRST, pages=replace(FORMS_ALL_FACES, most_entries=2), turns=5, fewest_turns=2)
+LANGUAGE_ALL = replace(LANGUAGE_FIRST, global_only=False, pairs=0.2)
+JOINT_ALL = replace(LANGUAGE_ALL, blank=False)
 
 
 def shipped_stages() -> tuple[Stage, ...]:
     """The run that the shipped model comes from."""
     return (
-        Stage("language-reading", "language", 13, LANGUAGE_FIRST, 32, 2e-3, enough=0.85),
-        Stage("language-views", "language", 6, LANGUAGE_FORMS, 32, 2e-3, fresh_optimizer=False, enough=0.9),
-        Stage("language-answering", "language", 18, LANGUAGE_ALL, 32, 2e-3, 5e-4, fresh_optimizer=False, enough=0.97),
-        Stage("eyes-plain", "vision", 8, BatchRange(PLAIN), 48, 2e-3),
-        Stage("eyes-faces", "vision", 27, BatchRange(FORMS_ALL_FACES), 48, 2e-3, 1e-3, fresh_optimizer=False),
-        Stage("language-more", "language", 18, LANGUAGE_ALL, 32, 2e-3, 1e-3, keep_layout=True, enough=0.97),
-        Stage("joint-forms", "joint", 44, BatchRange(FORMS_ALL_FACES, ANSWERING, 5, pairs=0.1), 32, 9e-4, 1e-4),
-        Stage("language-dense", "language", 38, LANGUAGE_DENSE, 32, 2e-3, 8e-4, keep_layout=True, enough=0.97),
-        Stage("joint-dense", "joint", 14, JOINT_DENSE, 32, 9e-4, 1e-4),
+        Stage("language-few", "language", 5, LANGUAGE_FEW, 8, 2e-3, enough=0.9),
+        Stage("language-reading", "language", 20, LANGUAGE_FIRST, 8, 2e-3, fresh_optimizer=False, enough=0.95),
+        Stage("eyes-plain", "vision", 6, BatchRange(PLAIN), 24, 2e-3),
+        Stage("eyes-faces", "vision", 22, BatchRange(FORMS_ALL_FACES), 24, 2e-3, 1e-3, fresh_optimizer=False),
+        Stage("joint", "joint", 60, JOINT_ALL, 16, 1.5e-3, 5e-5),
     )

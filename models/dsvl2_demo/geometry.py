@@ -13,7 +13,7 @@ TILE = 224
 
 
 def demo_config() -> ModelConfig:
-    """The shipped geometry, about 6 M parameters."""
+    """The shipped geometry, about 9 M parameters."""
     return ModelConfig(
         vision_config=VisionConfig(
             model_name="siglip_demo_patch14_224",
@@ -21,7 +21,7 @@ def demo_config() -> ModelConfig:
             patch_size=14,
             width=192,
             layers=5,
-            heads=4,
+            heads=6,
             mlp_ratio=4.0,
         ),
         projector_config=ProjectorConfig(input_dim=192, n_embed=256),
@@ -30,19 +30,19 @@ def demo_config() -> ModelConfig:
             hidden_size=256,
             intermediate_size=768,
             moe_intermediate_size=128,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=4,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            num_key_value_heads=8,
             n_shared_experts=1,
             n_routed_experts=8,
             num_experts_per_tok=2,
             first_k_dense_replace=1,
             n_group=1,
             topk_group=1,
-            kv_lora_rank=64,
-            qk_nope_head_dim=48,
+            kv_lora_rank=128,
+            qk_nope_head_dim=32,
             qk_rope_head_dim=16,
-            v_head_dim=64,
+            v_head_dim=32,
             max_position_embeddings=4096,
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from dsvl2_demo.batches import Batch
 from dsvl2_demo.conversation import IGNORED
+from dsvl2_demo.first_sight import open_eyes
+from dsvl2_demo.gaze import gaze_loss
 from dsvl2_demo.layout import FEATURES, SLOTS, feature_classes
 from dsvl2_export.network import DeepseekVL2
 from dsvl2_runtime.config import ModelConfig
@@ -35,16 +37,22 @@ class Losses:
     layout: Tensor
     imitation: Tensor
     balance: Tensor
+    gaze: Tensor
     logits: Tensor | None
     """`[answers, vocab]`, the predictions at the positions of `targets >= 0`, row by row."""
     named: Tensor
     """Share of characters that the layout head names rightly."""
 
-    def numbers(self) -> tuple[float, float, float, float]:
-        """(answer, layout, imitation, named) as plain numbers for the log."""
-        parts = (self.answer, self.layout, self.imitation, self.named)
-        answer, layout, imitation, named = (float(part.detach()) for part in parts)
-        return answer, layout, imitation, named
+    def numbers(self) -> dict[str, float]:
+        """What goes into the log."""
+        parts = {
+            "answer": self.answer,
+            "layout": self.layout,
+            "imitation": self.imitation,
+            "gaze": self.gaze,
+            "named": self.named,
+        }
+        return {name: float(part.detach()) for name, part in parts.items()}
 
 
 class LayoutEmbedding(nn.Module):
@@ -127,13 +135,14 @@ class Reader(nn.Module):
             self.network.view_seperator,
         ):
             nn.init.normal_(parameter, std=EMBEDDING_STD)
+        open_eyes(self.network.vision)
 
     def forward(self, batch: Batch, phase: Phase) -> Losses:
         """All losses of a batch in one phase; nothing is weighed here."""
         zero = batch.input_ids.new_zeros((), dtype=torch.float32)
         if phase == "language":
-            answer, logits, balance = self._answer(batch, self.layout_embedding(batch.layout))
-            return Losses(answer, zero, zero, balance, logits, zero)
+            answer, logits, balance, gaze = self._answer(batch, self.layout_embedding(batch.layout))
+            return Losses(answer, zero, zero, balance, gaze, logits, zero)
         pixels = (batch.pixels.float() / 255 - 0.5) / 0.5
         features = self.network.vision(pixels)
         layout_loss, named = self.layout_head(features, batch.layout)
@@ -141,11 +150,11 @@ class Reader(nn.Module):
         if phase == "vision":
             true_cells = self.layout_embedding(batch.layout).detach().float()
             imitation = F.mse_loss(cells.float(), true_cells) / true_cells.var()
-            return Losses(zero, layout_loss, imitation, zero, None, named)
-        answer, logits, balance = self._answer(batch, cells)
-        return Losses(answer, layout_loss, zero, balance, logits, named)
+            return Losses(zero, layout_loss, imitation, zero, zero, None, named)
+        answer, logits, balance, gaze = self._answer(batch, cells)
+        return Losses(answer, layout_loss, zero, balance, gaze, logits, named)
 
-    def _answer(self, batch: Batch, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _answer(self, batch: Batch, cells: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         language = self.network.language
         text = language.model.embed_tokens(batch.input_ids)  # [batch, seq, hidden]
         vectors = (self.network.image_newline, self.network.view_seperator)
@@ -154,6 +163,7 @@ class Reader(nn.Module):
         inputs_embeds = torch.where((rows >= 0).unsqueeze(-1), table[rows.clamp(min=0)], text)
         output = language.model(inputs_embeds)
         balance = torch.stack([router.balance_loss() for router in output.routers]).mean()
+        gaze = gaze_loss(language.model, output, rows, batch.here, batch.ahead)
         learned = batch.targets != IGNORED
         logits = language.lm_head(output.hidden_states[learned]).float()  # [answers, vocab]
-        return F.cross_entropy(logits, batch.targets[learned]), logits, balance
+        return F.cross_entropy(logits, batch.targets[learned]), logits, balance, gaze

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dsvl2_demo import words
-from dsvl2_demo.page import Box, Page
+from dsvl2_demo.page import Box, Page, TextRun
+from dsvl2_demo.traces import Place, Trace, joined, run_of, spelled
 from dsvl2_demo.words import Split
 from dsvl2_runtime.tokenizer import DET, DET_END, IMAGE, REF, REF_END
 
@@ -27,12 +28,17 @@ Task = Literal["value", "transcribe", "locate", "absent", "button", "title", "la
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its right answer; `box` is the exact box in pixels where one is asked for."""
+    """A question and its right answer; `box` is the exact box in pixels where one is asked for.
+
+    `asked` and `read` say where the text of question and answer stands on the page, as far as it does.
+    """
 
     task: Task
     question: str
     answer: str
     box: Box | None = None
+    asked: tuple[Trace, ...] = ()
+    read: tuple[Trace, ...] = ()
 
 
 VALUE_QUESTIONS = (
@@ -74,12 +80,18 @@ def _asked(label: str, rng: random.Random) -> str:
     return label.capitalize() if draw < 0.32 else label
 
 
-def value_turn(page: Page, rng: random.Random) -> Turn | None:
+def value_turn(page: Page, rng: random.Random, picture: int = 0) -> Turn | None:
     """The value of one of the labels."""
     if not page.entries:
         return None
     entry = rng.choice(page.entries)
-    return Turn("value", rng.choice(VALUE_QUESTIONS).format(_asked(entry.label, rng)), entry.value)
+    return Turn(
+        "value",
+        rng.choice(VALUE_QUESTIONS).format(_asked(entry.label, rng)),
+        entry.value,
+        asked=(spelled(entry.label, entry.label_run, picture),),
+        read=(spelled(entry.value, entry.value_run, picture),),
+    )
 
 
 def label_turn(page: Page, rng: random.Random) -> Turn | None:
@@ -89,13 +101,25 @@ def label_turn(page: Page, rng: random.Random) -> Turn | None:
     if not single:
         return None
     entry = rng.choice(single)
-    return Turn("label", LABEL_QUESTION.format(entry.value), entry.label)
+    return Turn(
+        "label",
+        LABEL_QUESTION.format(entry.value),
+        entry.label,
+        asked=(spelled(entry.value, entry.value_run),),
+        read=(spelled(entry.label, entry.label_run),),
+    )
+
+
+def _line_traces(line: Sequence[TextRun], before: str) -> list[Trace]:
+    separators = [before] + [" "] * (len(line) - 1)
+    return [joined(separator, spelled(run.text, run)) for separator, run in zip(separators, line, strict=True)]
 
 
 def transcribe_turn(page: Page, rng: random.Random) -> Turn | None:
     """All the text, line by line."""
     text = page.transcript
-    return Turn("transcribe", rng.choice(TRANSCRIBE_QUESTIONS), text) if text else None
+    read = [trace for index, line in enumerate(page.lines) for trace in _line_traces(line, "\n" if index else "")]
+    return Turn("transcribe", rng.choice(TRANSCRIBE_QUESTIONS), text, read=tuple(read)) if text else None
 
 
 def line_turn(page: Page, rng: random.Random) -> Turn | None:
@@ -103,7 +127,9 @@ def line_turn(page: Page, rng: random.Random) -> Turn | None:
     if not page.lines:
         return None
     index = rng.randrange(len(page.lines))
-    return Turn("line", f"Read line {index + 1}.", " ".join(run.text for run in page.lines[index]))
+    line = page.lines[index]
+    text = " ".join(run.text for run in line)
+    return Turn("line", f"Read line {index + 1}.", text, read=tuple(_line_traces(line, "")))
 
 
 def absent_turn(page: Page, rng: random.Random, split: Split) -> Turn | None:
@@ -124,22 +150,30 @@ def button_turn(page: Page, rng: random.Random) -> Turn | None:
     if not page.buttons:
         return None
     lit = [button.text for button in page.buttons if button.highlighted]
-    return Turn("button", rng.choice(BUTTON_QUESTIONS), lit[0] if lit else "none")
+    return Turn(
+        "button", rng.choice(BUTTON_QUESTIONS), lit[0] if lit else "none", read=_found(lit[0], page) if lit else ()
+    )
 
 
 def title_turn(page: Page, rng: random.Random) -> Turn | None:
     """The heading."""
-    return Turn("title", rng.choice(TITLE_QUESTIONS), page.title) if page.title else None
+    if not page.title:
+        return None
+    return Turn("title", rng.choice(TITLE_QUESTIONS), page.title, read=_found(page.title, page))
 
 
-def locatable(page: Page) -> list[tuple[str, Box]]:
-    """What can be located: every piece of text that stands on the page once, and every button."""
-    pieces = [(button.text, button.box) for button in page.buttons]
-    names = {button.text for button in page.buttons}
+def _found(text: str, page: Page, picture: int = 0) -> tuple[Trace, ...]:
+    run = run_of(text, page.runs)
+    return (spelled(text, run, picture),) if run else ()
+
+
+def locatable(page: Page) -> list[tuple[str, Box, TextRun]]:
+    """What can be located, with its text: every piece of text that stands on the page once, and every button."""
+    boxes = {button.text: button.box for button in page.buttons}
     labels = {id(entry.label_run): entry.label for entry in page.entries}
-    pieces += [(labels.get(id(run), run.text), run.box) for run in page.runs if run.text not in names]
-    texts = [text for text, _ in pieces]
-    return [(text, box) for text, box in pieces if texts.count(text) == 1 and IMAGE not in text]
+    pieces = [(labels.get(id(run), run.text), boxes.get(run.text, run.box), run) for run in page.runs]
+    texts = [text for text, _, _ in pieces]
+    return [piece for piece in pieces if texts.count(piece[0]) == 1 and IMAGE not in piece[0]]
 
 
 def locate_turn(page: Page, rng: random.Random) -> Turn | None:
@@ -147,9 +181,13 @@ def locate_turn(page: Page, rng: random.Random) -> Turn | None:
     pieces = locatable(page)
     if not pieces:
         return None
-    text, box = rng.choice(pieces)
+    text, box, run = rng.choice(pieces)
     named = f"{REF}{text}{REF_END}"
-    return Turn("locate", named, f"{named}{DET}{box_text(box, page.image.size)}{DET_END}", box)
+    numbers = box_text(box, page.image.size)
+    name = spelled(text, run)
+    # The left and upper edges are seen at the first character, the others at the last.
+    corners = [Trace(part, (name.places[-(index // 2)],)) for index, part in enumerate(numbers.split(", "))]
+    return Turn("locate", named, f"{named}{DET}{numbers}{DET_END}", box, asked=(name,), read=(name, *corners))
 
 
 def compare_turn(pages: Sequence[Page], rng: random.Random) -> Turn | None:
@@ -157,27 +195,42 @@ def compare_turn(pages: Sequence[Page], rng: random.Random) -> Turn | None:
     index = rng.randrange(len(pages))
     others = " \n ".join(page.transcript for position, page in enumerate(pages) if position != index).lower()
     page = pages[index]
-    subjects = [f"the {entry.label}" for entry in page.entries if entry.label.lower() not in others]
-    subjects += [entry.value for entry in page.entries if entry.value.lower() not in others]
+    subjects = [
+        (f"the {entry.label}", spelled(entry.label, entry.label_run, index))
+        for entry in page.entries
+        if entry.label.lower() not in others
+    ]
+    subjects += [
+        (entry.value, spelled(entry.value, entry.value_run, index))
+        for entry in page.entries
+        if entry.value.lower() not in others
+    ]
     if page.title and page.title.lower() not in others:
-        subjects.append(page.title)
+        subjects += [(page.title, trace) for trace in _found(page.title, page, index)]
     kinds = {other.kind for position, other in enumerate(pages) if position != index}
-    if page.kind in ("receipt", "dialog", "invoice", "chart", "table") and page.kind not in kinds:
-        subjects += [f"the {page.kind}"] * 2
+    if page.kind in ("receipt", "dialog", "invoice", "chart", "table") and page.kind not in kinds and page.runs:
+        first = page.runs[0]
+        subjects += [(f"the {page.kind}", Trace(page.kind, (Place(index, (first.centres[0], first.middle)),)))] * 2
     if not subjects:
         return None
-    question = rng.choice(COMPARE_QUESTIONS).format(rng.choice(subjects))
-    return Turn("compare", question, f"the {ORDINALS[index]}")
+    subject, trace = rng.choice(subjects)
+    answer = f"the {ORDINALS[index]}"
+    return Turn(
+        "compare",
+        rng.choice(COMPARE_QUESTIONS).format(subject),
+        answer,
+        asked=(trace,),
+        read=(Trace(answer, (trace.places[0],)),),
+    )
 
 
 def placed_value_turn(pages: Sequence[Page], rng: random.Random) -> Turn | None:
     """A value in one of several pictures, named by its place."""
     index = rng.randrange(len(pages))
-    turn = value_turn(pages[index], rng)
+    turn = value_turn(pages[index], rng, index)
     if turn is None:
         return None
-    question = turn.question.rstrip("?.= ") + f" in the {ORDINALS[index]} picture?"
-    return Turn("value", question, turn.answer)
+    return replace(turn, question=turn.question.rstrip("?.= ") + f" in the {ORDINALS[index]} picture?")
 
 
 def ask(task: Task, pages: Sequence[Page], rng: random.Random, split: Split) -> Turn | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import enum
+import functools
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader
 from dsvl2_demo.batches import Batch, BatchStream
 from dsvl2_demo.curriculum import Stage, shipped_stages
 from dsvl2_demo.geometry import demo_config
+from dsvl2_demo.group import Group, together
 from dsvl2_demo.measure import measure
 from dsvl2_demo.optimizers import optimizers_for
 from dsvl2_demo.reader import Losses, Phase, Reader
@@ -32,8 +34,9 @@ from dsvl2_runtime.config import ModelConfig
 LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
 IMITATION_WEIGHT = 2.0
 BALANCE_WEIGHT = 0.01
+GAZE_WEIGHT = 1.0
 GRADIENT_CLIP = 1.0
-AVERAGE_DECAY = 0.998
+AVERAGE_DECAY = 0.99
 """Decay per step of the averaged weights, which are what is measured and published."""
 
 ANSWER_TASKS = ("value", "transcribe")
@@ -50,17 +53,29 @@ class Settings:
     threads: int = 2
     workers: int = 1
     save_minutes: float = 4.0
-    measure_minutes: float = 3.0
+    measure_minutes: float = 2.0
     measure_examples: int = 64
     phase: Phase | None = None
     device: str = "cpu"
+    processes: int = 1
+
+
+class End(enum.IntEnum):
+    """What a step is the last of."""
+
+    NOT_YET = 0
+    SITTING = 1
+    STAGE = 2
 
 
 class Trainer:
     """One sitting of a run."""
 
-    def __init__(self, settings: Settings, config: ModelConfig, stages: Sequence[Stage]) -> None:
+    def __init__(
+        self, settings: Settings, config: ModelConfig, stages: Sequence[Stage], group: Group | None = None
+    ) -> None:
         seed_everything(settings.seed)
+        self.group = group or Group()
         self.settings = settings
         self.stages = stages
         self.folder = RunFolder(settings.out)
@@ -108,12 +123,14 @@ class Trainer:
         self._freeze()
         if self.stage.fresh_optimizer or not self.optimizers:
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
+        self.group.same([parameter.data for parameter in self.reader.parameters()])
         self.average.load_state_dict(self.reader.state_dict())
         self.progress.entered = self.progress.stage
         self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
 
     def _batches(self) -> Iterator[Batch]:
-        seed = hash((self.settings.seed, self.progress.stage, self.progress.sitting, self.progress.step))
+        progress, rank = self.progress, self.group.rank
+        seed = hash((self.settings.seed, progress.stage, progress.sitting, progress.step, rank))
         stream = BatchStream(self.stage.batches, self.reader.config, self.stage.batch_size, seed)
         loader = DataLoader(
             stream,
@@ -135,10 +152,9 @@ class Trainer:
     def _autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def step(self, batch: Batch) -> Losses:
-        """One update from one batch."""
+    def step(self, batch: Batch, end: End = End.NOT_YET) -> tuple[Losses, End]:
+        """One update from one batch; returns its losses and what ends with it, as the leading process sees it."""
         phase = self.stage.phase
-        rate = self._learning_rate()
         with self._autocast():
             losses: Losses = self.reader(batch.to(self.device), phase)
         total = (
@@ -146,17 +162,20 @@ class Trainer:
             + LAYOUT_WEIGHT[phase] * losses.layout
             + IMITATION_WEIGHT * losses.imitation
             + BALANCE_WEIGHT * losses.balance
+            + GAZE_WEIGHT * losses.gaze
         )
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        learning = [parameter for parameter in self.reader.parameters() if parameter.requires_grad]
+        rate, agreed = self.group.agree(learning, (self._learning_rate(), end))
+        nn.utils.clip_grad_norm_(learning, GRADIENT_CLIP)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_([p for p in self.reader.parameters() if p.requires_grad], GRADIENT_CLIP)
-        for optimizer in self.optimizers:
             optimizer.step()
         self._update_average()
-        return losses
+        return losses, End(round(agreed))
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -168,7 +187,7 @@ class Trainer:
     def run(self) -> None:
         """Train until the stages are over or this sitting's minutes are spent."""
         sitting_end = time.monotonic() + self.settings.minutes * 60
-        while self.progress.stage < len(self.stages) and time.monotonic() < sitting_end:
+        while self.progress.stage < len(self.stages):
             if self.settings.phase and self.stage.phase != self.settings.phase:
                 break
             finished = self._run_stage(sitting_end)
@@ -177,39 +196,42 @@ class Trainer:
                 if self.progress.stage < len(self.stages):
                     self._enter_stage()
             self.save()
+            if not finished:
+                break
 
     def _run_stage(self, sitting_end: float) -> bool:
-        settings, progress, stage = self.settings, self.progress, self.stage
+        """Whether the stage was finished, and not only the sitting's time over."""
+        settings, progress, stage, leads = self.settings, self.progress, self.stage, self.group.leads
         last = time.monotonic()
         next_save, next_measure = last + settings.save_minutes * 60, last + settings.measure_minutes * 60
-        since: list[tuple[float, float, float, float, int]] = []
+        since: list[tuple[dict[str, float], int]] = []
+        good = 0.0
         for batch in self._batches():
-            losses = self.step(batch)
+            spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step + 1 == stage.steps
+            end = End.SITTING if last >= sitting_end else End.NOT_YET
+            losses, end = self.step(batch, End.STAGE if spent_all or good >= stage.enough else end)
             now = time.monotonic()
             spent, last = now - last, now
             progress.step += 1
             progress.stage_step += 1
             progress.stage_seconds += spent
             progress.total_seconds += spent
-            progress.examples += batch.examples
-            since.append((*losses.numbers(), batch.examples))
-            spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step == stage.steps
-            over = spent_all or now >= sitting_end
-            if over or now >= next_measure:
+            progress.examples += batch.examples * self.group.size
+            since.append((losses.numbers(), batch.examples * self.group.size))
+            if leads and (end or now >= next_measure):
                 good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
                 since.clear()
-                over = over or good >= stage.enough
                 last = time.monotonic()
                 next_measure = last + settings.measure_minutes * 60
-            if over:
-                return spent_all or good >= stage.enough
-            if now >= next_save:
+            if end:
+                return end is End.STAGE
+            if leads and now >= next_save:
                 self.save()
                 last = time.monotonic()
                 next_save = last + settings.save_minutes * 60
         return True
 
-    def _measure(self, since: list[tuple[float, float, float, float, int]], seconds: float) -> float:
+    def _measure(self, since: list[tuple[dict[str, float], int]], seconds: float) -> float:
         stage, progress = self.stage, self.progress
         count = self.settings.measure_examples
         reports = {}
@@ -218,15 +240,14 @@ class Trainer:
             tally = measure(self.average, stage.phase, stage.batches, split, count, MEASURE_SEED)
             reports[split] = tally.report()
             good = tally.exact_rate(ANSWER_TASKS)
-        names = ("answer", "layout", "imitation", "named")
-        means = {name: round(sum(entry[index] for entry in since) / len(since), 4) for index, name in enumerate(names)}
+        means = {name: round(sum(losses[name] for losses, _ in since) / len(since), 4) for name in since[0][0]}
         self.folder.log(
             {
                 "stage": stage.name,
                 "minutes": round(progress.total_seconds / 60, 1),
                 "step": progress.step,
                 "examples": progress.examples,
-                "per_second": round(sum(entry[-1] for entry in since) / max(seconds, 1e-9), 1),
+                "per_second": round(sum(examples for _, examples in since) / max(seconds, 1e-9), 1),
                 "learning_rate": round(self._learning_rate(), 6),
                 "training": {name: value for name, value in means.items() if value},
                 **reports,
@@ -236,6 +257,8 @@ class Trainer:
 
     def save(self) -> None:
         """Save everything needed to go on."""
+        if not self.group.leads:
+            return
         average: dict[str, Tensor] = self.average.state_dict()
         self.folder.save(self.progress, self.reader, average, list(self.optimizers))
 
@@ -248,17 +271,25 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--phase", choices=("language", "vision", "joint"), help="only stages of this phase")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return Settings(**vars(parser.parse_args(arguments)))
+
+
+def train(settings: Settings, group: Group) -> None:
+    """The shipped curriculum, in this process."""
+    Trainer(settings, demo_config(), shipped_stages(), group).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shipped curriculum."""
     settings = parse_args(arguments)
-    torch.set_num_threads(settings.threads)
     settings.out.mkdir(parents=True, exist_ok=True)
-    (settings.out.parent / "pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
-    Trainer(settings, demo_config(), shipped_stages()).run()
+    if settings.processes > 1:
+        together(settings.processes, settings.out, functools.partial(train, settings))
+    else:
+        torch.set_num_threads(settings.threads)
+        train(settings, Group())
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ def encode(text: str) -> tuple[int, ...]:
     return tuple(demo_tokenizer().encode(text, add_special_tokens=False).ids)
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def last_characters(text: str) -> tuple[int, ...]:
+    """For each token of a text the index of its last character."""
+    return tuple(end - 1 for _, end in demo_tokenizer().encode(text, add_special_tokens=False).offsets)
+
+
 def decode(ids: list[int]) -> str:
     """Text of ids, added tokens kept."""
     text: str = demo_tokenizer().decode(ids, skip_special_tokens=False)

@@ -62,7 +62,7 @@ def test_entries_stand_in_the_transcript(kind: str) -> None:
             entries += 1
             assert entry.value in one.transcript
             assert entry.label.lower() in one.transcript.lower()
-        assert len({text for text, _ in locatable(one)}) == len(locatable(one))
+        assert len({text for text, _, _ in locatable(one)}) == len(locatable(one))
     assert entries > 12
 
 

@@ -22,7 +22,7 @@ from dsvl2_demo.network_answerer import network_answerer
 from dsvl2_demo.publish import publish
 from dsvl2_demo.reader import Losses, Reader
 from dsvl2_demo.style import StyleRange
-from dsvl2_demo.train import Settings, Trainer
+from dsvl2_demo.train import End, Settings, Trainer
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
@@ -49,10 +49,10 @@ class Watched(Trainer):
 
     losses: dict[str, list[Losses]]
 
-    def step(self, batch: Batch) -> Losses:
-        found = super().step(batch)
-        self.losses.setdefault(self.stage.name, []).append(found)
-        return found
+    def step(self, batch: Batch, end: End = End.NOT_YET) -> tuple[Losses, End]:
+        losses, agreed = super().step(batch, end)
+        self.losses.setdefault(self.stage.name, []).append(losses)
+        return losses, agreed
 
 
 def log_of(folder: Path) -> list[dict[str, dict[str, float]]]:

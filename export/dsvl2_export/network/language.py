@@ -26,6 +26,8 @@ class LanguageOutput:
     """Cached rows of each layer, past ones included."""
     routers: tuple[RouterStatistics, ...]
     """One per layer with experts."""
+    layer_inputs: tuple[Tensor, ...]
+    """[batch, seq, hidden] before each layer."""
 
 
 class DecoderLayer(nn.Module):
@@ -71,13 +73,14 @@ class Decoder(nn.Module):
         batch, seq = inputs_embeds.shape[:2]
         position_ids = torch.arange(start, start + seq, device=inputs_embeds.device).expand(batch, seq)
         angles = rope_angles(position_ids, self.config)
-        hidden_states, rows, routers = inputs_embeds, [], []
+        hidden_states, rows, routers, layer_inputs = inputs_embeds, [], [], []
         for index, layer in enumerate(self.layers):
+            layer_inputs.append(hidden_states)
             hidden_states, layer_rows, statistics = layer(hidden_states, angles, past[index] if past else None)
             rows.append(layer_rows)
             if statistics is not None:
                 routers.append(statistics)
-        return LanguageOutput(self.norm(hidden_states), tuple(rows), tuple(routers))
+        return LanguageOutput(self.norm(hidden_states), tuple(rows), tuple(routers), tuple(layer_inputs))
 
 
 class LanguageModel(nn.Module):

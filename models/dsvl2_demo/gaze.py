@@ -1,0 +1,68 @@
+"""Teaching the language model where to look: one head of a layer is told which cell of the picture to attend to.
+
+Which cell holds the character that is being read is known for every token of an answer. Left alone, attention finds
+this out late: answers are first learned without the picture. A cross-entropy on one head's weights teaches it at once,
+and the other heads follow. Lower layers are told the place of the token just read, higher ones that of the next one.
+The network is not changed; the loss is left out of everything but training.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles, rotate_interleaved
+from dsvl2_export.network.language import Decoder, LanguageOutput
+
+NEXT_HEAD, HERE_HEAD = 0, 1
+
+
+def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:
+    """Mean of -log(attention to the right cells) over the taught layers.
+
+    Args:
+        decoder: with latent attention.
+        output: of the decoder.
+        table_rows: `[batch, seq] int64`, which cell each position shows, -1 at text.
+        here: `[batch, seq] int64`, the cell of the token at each position, -1 where there is none.
+        ahead: `[batch, seq] int64`, the cell of the token that follows, -1 where there is none.
+    """
+    layers = len(decoder.layers)
+    taught = [(layer, HERE_HEAD, here) for layer in range(1, max(2, layers // 2))]
+    taught += [(layer, NEXT_HEAD, ahead) for layer in range(layers // 2, layers)]
+    losses = [
+        _head_loss(decoder.layers[layer], output, layer, head, table_rows, wanted) for layer, head, wanted in taught
+    ]
+    return torch.stack(losses).mean()
+
+
+def _head_loss(
+    layer: nn.Module, output: LanguageOutput, index: int, head: int, table_rows: Tensor, wanted: Tensor
+) -> Tensor:
+    attention, norm = layer.self_attn, layer.input_layernorm
+    if not isinstance(attention, LatentAttention) or not isinstance(norm, RMSNorm):
+        raise TypeError("gaze is taught to latent attention only")
+    config = attention.config
+    rank, rope, nope = config.latent_rank, config.qk_rope_head_dim, config.qk_nope_head_dim
+    hidden_states = output.layer_inputs[index]
+    looks = wanted >= 0
+    most = max(1, int(looks.sum(1).max()))
+    order = looks.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # [batch, most] positions of queries
+    valid = looks.gather(1, order)
+
+    x = hidden_states.gather(1, order[..., None].expand(-1, -1, hidden_states.shape[-1]))
+    width = nope + rope
+    q = norm(x) @ attention.q_proj.weight[head * width : (head + 1) * width].T
+    q_rope = rotate_interleaved(q[:, None, :, nope:], rope_angles(order, config))[:, 0]
+    latents, k_rope = output.rows[index][0].split([rank, rope], dim=-1)
+    start = head * (nope + config.v_head_dim)
+    k_nope = latents @ attention.kv_b_proj.weight[start : start + nope].T
+    scores = (q[..., :nope] @ k_nope.transpose(1, 2) + q_rope.to(q.dtype) @ k_rope.to(q.dtype).transpose(1, 2)).float()
+    scores = scores * config.head_dim**-0.5  # [batch, most, seq]
+
+    positions = torch.arange(table_rows.shape[1], device=table_rows.device)
+    scores = scores.masked_fill(positions > order[..., None], -torch.inf)
+    right = table_rows[:, None, :] == wanted.gather(1, order)[..., None]
+    missed = scores.logsumexp(-1) - scores.masked_fill(~right, -1e9).logsumexp(-1)
+    loss: Tensor = missed.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+    return loss

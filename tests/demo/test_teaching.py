@@ -1,0 +1,169 @@
+"""What training adds to the answers: where the text stands, heads that are told where to look, equal shares."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, equal_parts
+from dsvl2_demo.documents import PageRange, draw_page
+from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
+from dsvl2_demo.gaze import HERE_HEAD, NEXT_HEAD, gaze_loss
+from dsvl2_demo.geometry import demo_config, tiny_config
+from dsvl2_demo.group import Group, together
+from dsvl2_demo.layout import CHARACTERS, SLOTS
+from dsvl2_demo.page import TextRun
+from dsvl2_demo.reader import Reader
+from dsvl2_demo.style import StyleRange
+from dsvl2_demo.tasks import ask, locatable
+from dsvl2_demo.traces import Place, Trace, places_in, spelled
+from dsvl2_demo.vocabulary import decode
+from dsvl2_export.network.vision import VisionTower
+
+PAGES = PageRange(style=StyleRange(faces=4, smallest_em=16, largest_em=20))
+
+
+def test_places_follow_the_text_whatever_its_letter_case() -> None:
+    trace = Trace("ab", (Place(0, (1, 1)), Place(0, (2, 1))))
+    other = Trace("12", (Place(0, (9, 9)),))
+    places = places_in("Say AB: 12", [trace, other])
+    seen = [place.point if place else None for place in places]
+    assert seen == [None] * 4 + [(1, 1), (2, 1), None, None, (9, 9), (9, 9)]
+
+
+def test_a_space_is_looked_for_where_the_next_character_is() -> None:
+    run = TextRun("a b", (0.0, 0.0, 30.0, 10.0), (5.0, 15.0, 25.0), 5.0, 10.0)
+    assert [place.point[0] for place in spelled("a b", run).places] == [5.0, 25.0, 25.0]
+
+
+def test_traced_answers_stand_where_the_layout_has_their_characters() -> None:
+    """The cell that a token of a value is said to be seen in holds its character, in nearly every case.
+
+    A character whose centre falls to a fifth slot of its patch is in no layout.
+    """
+    config = demo_config()
+    tasks = BatchRange(PAGES, (("value", 1.0), ("transcribe", 1.0)), turns=3, blank=True)
+    batch = draw_batches(tasks, config, 16, "train", random.Random(5))[0]
+    grid, cells = config.vision_config.grid, config.cells
+    held = looked = 0
+    for row, position in (batch.ahead >= 0).nonzero().tolist():
+        character = decode([int(batch.targets[row, position])])
+        if character not in CHARACTERS or len(character) != 1:
+            continue
+        cell = int(batch.ahead[row, position]) - FIRST_CELL_ROW
+        tile, (down, across) = cell // cells**2, divmod(cell % cells**2, cells)
+        square = batch.layout[tile].view(grid, grid, -1)[2 * down : 2 * down + 2, 2 * across : 2 * across + 2, :SLOTS]
+        looked += 1
+        held += CHARACTERS.index(character) + 1 in square.flatten().tolist()
+    assert looked > 300
+    assert held / looked > 0.98
+
+
+@pytest.mark.parametrize("task", ["value", "label", "locate", "title", "line"])
+def test_answers_are_traced(task: str) -> None:
+    rng = random.Random(3)
+    turns = [ask(task, [draw_page(PAGES, "train", rng, blank=True)], rng, "train") for _ in range(20)]  # type: ignore[arg-type]
+    found = [turn for turn in turns if turn is not None]
+    assert found
+    for turn in found:
+        places = places_in(turn.answer, turn.read)
+        plain = [place for character, place in zip(turn.answer, places, strict=True) if character.isalpha()]
+        assert all(plain) or task == "locate"
+
+
+def test_corners_of_a_box_are_looked_for_at_its_ends() -> None:
+    page = draw_page(PAGES, "train", random.Random(8), blank=True)
+    rng = random.Random(1)
+    turn = ask("locate", [page], rng, "train")
+    assert turn is not None
+    runs = {text: run for text, _, run in locatable(page)}
+    left, top, right, bottom = turn.read[1:]
+    run = runs[turn.read[0].text]
+    assert {trace.places[0].point[0] for trace in (left, top)} == {run.centres[0]}
+    assert {trace.places[0].point[0] for trace in (right, bottom)} == {run.centres[len(turn.read[0].text) - 1]}
+
+
+def test_gaze_is_the_attention_of_the_network() -> None:
+    """The loss agrees with the weights that the heads of the whole network really have, to bf16-free precision."""
+    torch.manual_seed(2)
+    config = tiny_config()
+    reader = Reader(config).eval()
+    batch = draw_batches(BatchRange(PageRange(sizes=((112, 112),)), turns=2), config, 2, "train", random.Random(1))[0]
+    decoder = reader.network.language.model
+    embeds = torch.randn(*batch.input_ids.shape, config.language_config.hidden_size)
+    weights: list[torch.Tensor] = []
+    softmax = torch.Tensor.softmax
+
+    def kept(scores: torch.Tensor, *arguments: int, **named: int) -> torch.Tensor:
+        result = softmax(scores, *arguments, **named)
+        if result.ndim == 4 and result.shape[-1] == result.shape[-2] == batch.input_ids.shape[1]:
+            weights.append(result)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(torch.Tensor, "softmax", kept)
+        output = decoder(embeds)
+    assert len(weights) == 2
+    with torch.no_grad():
+        found = gaze_loss(decoder, output, batch.table_rows, batch.here, batch.ahead)
+    expected = []
+    for wanted, head in ((batch.here, HERE_HEAD), (batch.ahead, NEXT_HEAD)):
+        right = batch.table_rows[:, None, :] == wanted[..., None]
+        share = (weights[1][:, head] * right).sum(-1)
+        expected.append(-share[wanted >= 0].log().mean())
+    torch.testing.assert_close(found, torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_heads_begin_at_the_neighbouring_patches() -> None:
+    torch.manual_seed(0)
+    tower = VisionTower(demo_config().vision_config)
+    open_eyes(tower)
+    grid = math.isqrt(tower.pos_embed.shape[1])
+    with torch.no_grad():
+        x = tower.patch_embed(torch.rand(1, 3, 224, 224) * 2 - 1) + tower.pos_embed
+        attention = tower.blocks[0].attn
+        q, k, _ = attention.qkv(tower.blocks[0].norm1(x)).view(grid**2, 3, attention.heads, -1).permute(1, 2, 0, 3)
+        looks_at = (q @ k.transpose(-1, -2)).argmax(-1)
+    for head, (columns, rows) in enumerate(NEIGHBOURS):
+        for row in range(2, grid - 2):
+            for column in range(2, grid - 2):
+                assert int(looks_at[head, row * grid + column]) == (row + rows) * grid + column + columns
+
+
+@pytest.mark.parametrize(("costs", "count"), [([5, 1, 1, 1, 5], 2), ([1], 1), ([9, 1, 1], 3), (list(range(1, 40)), 4)])
+def test_parts_are_of_about_the_same_cost(costs: list[int], count: int) -> None:
+    parts = equal_parts(costs, count)
+    assert [cost for part in parts for cost in costs[part]] == costs
+    assert len(parts) == count
+    sums = [sum(costs[part]) for part in parts]
+    assert min(sums) > 0
+    assert max(sums) - min(sums) <= 2 * max(costs)
+
+
+def _agree(folder: Path, group: Group) -> None:
+    layer = nn.Linear(2, 1, bias=False)
+    group.same([layer.weight.data])
+    layer(torch.full((1, 2), float(1 + group.rank))).sum().backward()  # type: ignore[no-untyped-call]
+    said = group.agree(list(layer.parameters()), [7.0 - group.rank, 2.0])
+    assert layer.weight.grad is not None
+    torch.save({"weight": layer.weight.data, "grad": layer.weight.grad, "said": said}, folder / f"{group.rank}.pt")
+
+
+def test_processes_share_gradients_and_the_leading_one_speaks(tmp_path: Path) -> None:
+    together(2, tmp_path, functools.partial(_agree, tmp_path))
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert torch.equal(first["weight"], second["weight"])
+    for found in (first, second):
+        assert found["grad"].tolist() == [[1.5, 1.5]]
+        assert found["said"] == [7.0, 2.0]
+
+
+def test_one_process_is_a_group_too() -> None:
+    assert Group().leads
+    assert Group().agree([], [3.0]) == [3.0]

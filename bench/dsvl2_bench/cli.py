@@ -24,6 +24,9 @@ from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.model_names import find_model
 from dsvl2_runtime.session import default_threads
 
+VISION_PEERS = ("torch", "openvino")
+"""Packages that run vision tower and projector, each with a module in `peers`."""
+
 
 class Variant(StrEnum):
     """The three releases."""
@@ -50,7 +53,7 @@ def bench(
     threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
     repeats: Annotated[int, typer.Option(help="Of every figure; the median counts.", min=1)] = 3,
     peers: Annotated[
-        str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch.", show_default=False)
+        str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch,openvino.", show_default=False)
     ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
@@ -104,8 +107,10 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
     """
     programs: dict[str, Callable[[], Figures]] = {}
     for name in names:
-        if name == "torch":
-            arguments = ("dsvl2_bench.peers.torch_vision", variant, "--threads", str(threads))
+        if name in VISION_PEERS:
+            if find_spec(name) is None:
+                raise MissingExtraError(name, "peers")
+            arguments = (f"dsvl2_bench.peers.{name}_vision", variant, "--threads", str(threads))
             programs[name] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
         elif name == "llamacpp" and variant == "small":
             if find_spec("llama_cpp") is None:
@@ -115,7 +120,8 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
                 programs[f"llamacpp-{kind}"] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
         else:
             raise UsageError(
-                f"there is no peer {name!r} for {variant}; there are torch (vision) and, for small, llamacpp"
+                f"there is no peer {name!r} for {variant}; there are {' and '.join(VISION_PEERS)} for "
+                "vision and, for small, llamacpp"
             )
     return programs
 

@@ -1,15 +1,19 @@
-"""Kinds of pages: forms, receipts, dialogs, cards. Every page is drawn from a seed, with its exact ground truth."""
+"""Kinds of pages: forms, receipts, dialogs, cards, text.
+
+Every page is drawn from a seed, with its exact ground truth.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dsvl2_demo import words
 from dsvl2_demo.flow import Arrangement, Flow
 from dsvl2_demo.page import Page, text_width
 from dsvl2_demo.style import StyleRange, draw_style
+from dsvl2_demo.wear import worn
 from dsvl2_demo.words import Split
 
 LABEL_TRIES = 6
@@ -25,6 +29,8 @@ class PageRange:
     fewest_entries: int = 1
     most_entries: int = 6
     made_up: float = 0.15
+    worn: float = 0.0
+    """Share of pages with blur, grain or JPEG artefacts."""
     style: StyleRange = field(default_factory=StyleRange)
 
 
@@ -40,6 +46,8 @@ def draw_page(
     flow = Flow.start(kind, rng.choice(range_.sizes), style, rng)
     flow.page.blank = blank
     PAINTERS[kind](flow, range_, split, rng)
+    if not blank and rng.random() < range_.worn:
+        flow.page.image = worn(flow.page.image, rng)
     return flow.page
 
 
@@ -145,6 +153,27 @@ def _card(flow: Flow, range_: PageRange, split: Split, rng: random.Random) -> No
     _fill(flow, _count(range_, rng), rng.choice(("inline", "inline", "columns")), range_, split)
 
 
+def _text(flow: Flow, range_: PageRange, split: Split, rng: random.Random) -> None:
+    flow.style = replace(flow.style, pitch=rng.uniform(1.15, 1.6))
+    font = flow.style.font(rng.uniform(0.9, 1.1))
+    while True:
+        line = ""
+        while text_width(longer := f"{line} {_piece(range_, split, rng)}".lstrip(), font) <= flow.width:
+            line = longer
+        if not line or flow.text(line, font, "left", flow.style.ink) is None:
+            return
+
+
+def _piece(range_: PageRange, split: Split, rng: random.Random) -> str:
+    draw = rng.random()
+    if draw < range_.made_up:
+        return words.made_up_word(split, rng)
+    if draw < 0.7:
+        return words.value(words.label(split, rng).kind, split, rng)
+    word = words.choose(words.PROSE, split, rng)
+    return word + rng.choice(",.;:!?") if rng.random() < 0.25 else word
+
+
 Painter = Callable[[Flow, PageRange, Split, random.Random], None]
 
-PAINTERS: dict[str, Painter] = {"form": _form, "receipt": _receipt, "dialog": _dialog, "card": _card}
+PAINTERS: dict[str, Painter] = {"form": _form, "receipt": _receipt, "dialog": _dialog, "card": _card, "text": _text}

@@ -27,8 +27,8 @@ from dsvl2_runtime.image_tiling import Tiling, pad_to, plan_tiling
 NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 """Rows of the table that image positions are gathered from: the two format vectors, then the cells of all tiles."""
 
-PICTURE_COST = 240
-"""What looking at a picture costs, in tokens of text: its image tokens and the vision tower."""
+TILE_COST = 150
+"""What looking at a tile costs in the vision tower, in tokens of the language model."""
 
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
@@ -223,7 +223,7 @@ def draw_batches(
 ) -> list[Batch]:
     """`count` random batches of about `size` conversations, all with the same number of pictures.
 
-    Conversations of about the same length come into one batch, as padding costs as much as text, and batches of short
+    Conversations of about the same cost come into one batch, as padding costs as much as text, and batches of cheap
     ones hold more of them, so that all take the same time: processes that train together wait for one another.
     """
     pictures = 2 if rng.random() < range_.pairs else 1
@@ -234,15 +234,22 @@ def draw_batches(
         turns = draw_turns(range_, pages, split, rng)
         if turns:
             examples.append((pages, turns))
-    examples.sort(key=lambda example: text_tokens(example[1]))
+    weighed = sorted(((example_cost(*example, config), index) for index, example in enumerate(examples)))
     batches = []
-    for part in equal_parts([text_tokens(turns) + PICTURE_COST * pictures for _, turns in examples], count):
+    for part in equal_parts([cost for cost, _ in weighed], count):
         builder = BatchBuilder(config, global_only=range_.global_only)
-        for pages, turns in examples[part]:
+        for pages, turns in (examples[index] for _, index in weighed[part]):
             builder.add(pages, turns)
         batches.append(builder.batch())
     rng.shuffle(batches)
     return batches
+
+
+def example_cost(pages: Sequence[Page], turns: Sequence[Turn], config: ModelConfig) -> int:
+    """About what a conversation costs, in tokens."""
+    tilings = plan_tiling([page.image.size for page in pages], config)
+    seen = sum(tiling.token_count(config.cells) + TILE_COST * tiling.num_tiles for tiling in tilings)
+    return text_tokens(turns) + seen
 
 
 def equal_parts(costs: Sequence[int], count: int) -> list[slice]:

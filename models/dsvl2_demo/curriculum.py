@@ -37,6 +37,8 @@ class Stage:
     fresh_optimizer: bool = True
     keep_layout: bool = False
     """Leave the embedding of true layouts as it is, because the eyes have learned to give its vectors."""
+    rounded: bool = False
+    """Compute with weights rounded to the four bits that ship."""
 
 
 TASKS: TaskWeights = (
@@ -54,13 +56,17 @@ PLAIN = PageRange(
     style=StyleRange(faces=4, smallest_em=16, largest_em=20, plain=0.6),
 )
 FORMS = PageRange(made_up=MADE_UP, worn=0.2, style=StyleRange(smallest_em=13, largest_em=22))
-FULL = replace(FORMS, kinds=("text", "text", "text", "form", "receipt", "dialog", "card"), most_entries=8)
+TILED = replace(FORMS, sizes=((224, 224),) * 8 + ((300, 200), (224, 400), (448, 224)))
+"""With pictures that are seen in several tiles among them."""
+FULL = replace(TILED, kinds=("text", "text", "text", "form", "receipt", "dialog", "card"), most_entries=8)
 """Pages of text hold four times as many characters as the others, and a tile costs the same: the eyes learn more."""
 
 LANGUAGE_FIRST = BatchRange(FORMS, TASKS, turns=8, fewest_turns=3, blank=True, global_only=True)
 LANGUAGE_FEW = replace(LANGUAGE_FIRST, pages=replace(FORMS, most_entries=2), turns=5, fewest_turns=2)
 LANGUAGE_ALL = replace(LANGUAGE_FIRST, global_only=False, pairs=0.25)
-JOINT_ALL = replace(LANGUAGE_ALL, blank=False)
+EYES_PLAIN = BatchRange(PLAIN, (("line", 1.0),), turns=1)
+EYES_FULL = replace(EYES_PLAIN, pages=FULL)
+JOINT_ALL = replace(LANGUAGE_ALL, pages=TILED, blank=False)
 
 
 def shipped_stages() -> tuple[Stage, ...]:
@@ -69,7 +75,7 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("language-few", "language", 5, LANGUAGE_FEW, 8, 2e-3, enough=0.9),
         Stage("language-reading", "language", 12, LANGUAGE_FIRST, 8, 2e-3, fresh_optimizer=False, enough=0.95),
         Stage("language-views", "language", 14, LANGUAGE_ALL, 8, 2e-3, 1e-3, fresh_optimizer=False, enough=0.97),
-        Stage("eyes-plain", "vision", 5, BatchRange(PLAIN), 16, 2e-3),
-        Stage("eyes-faces", "vision", 25, BatchRange(FULL), 16, 2e-3, 7e-4, fresh_optimizer=False),
-        Stage("joint", "joint", 60, JOINT_ALL, 16, 1.5e-3, 5e-5),
+        Stage("eyes-plain", "vision", 5, EYES_PLAIN, 16, 2e-3),
+        Stage("eyes-faces", "vision", 25, EYES_FULL, 16, 2e-3, 7e-4, fresh_optimizer=False),
+        Stage("joint", "joint", 75, JOINT_ALL, 8, 1.5e-3, 5e-5),
     )

@@ -13,7 +13,7 @@ import functools
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from dsvl2_demo.group import Group, together
 from dsvl2_demo.measure import measure
 from dsvl2_demo.optimizers import optimizers_for
 from dsvl2_demo.reader import Losses, Phase, Reader
+from dsvl2_demo.rounding import rounded
 from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
 from dsvl2_runtime.config import ModelConfig
 
@@ -155,18 +156,19 @@ class Trainer:
     def step(self, batch: Batch, end: End = End.NOT_YET) -> tuple[Losses, End]:
         """One update from one batch; returns its losses and what ends with it, as the leading process sees it."""
         phase = self.stage.phase
-        with self._autocast():
-            losses: Losses = self.reader(batch.to(self.device), phase)
-        total = (
-            losses.answer
-            + LAYOUT_WEIGHT[phase] * losses.layout
-            + IMITATION_WEIGHT * losses.imitation
-            + BALANCE_WEIGHT * losses.balance
-            + GAZE_WEIGHT * losses.gaze
-        )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        with rounded(self.reader) if self.stage.rounded else nullcontext():
+            with self._autocast():
+                losses: Losses = self.reader(batch.to(self.device), phase)
+            total = (
+                losses.answer
+                + LAYOUT_WEIGHT[phase] * losses.layout
+                + IMITATION_WEIGHT * losses.imitation
+                + BALANCE_WEIGHT * losses.balance
+                + GAZE_WEIGHT * losses.gaze
+            )
+            total.backward()
         learning = [parameter for parameter in self.reader.parameters() if parameter.requires_grad]
         rate, agreed = self.group.agree(learning, (self._learning_rate(), end))
         nn.utils.clip_grad_norm_(learning, GRADIENT_CLIP)

@@ -102,5 +102,5 @@ def test_a_peer_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="peers"):
         peer_programs(["llamacpp"], "small", 1)
-    with pytest.raises(MissingExtraError, match="openvino.*peers"):
+    with pytest.raises(MissingExtraError, match=r"openvino.*peers"):
         peer_programs(["openvino"], "tiny", 1)

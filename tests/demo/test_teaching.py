@@ -7,6 +7,7 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,11 +21,14 @@ from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
 from dsvl2_demo.page import TextRun
 from dsvl2_demo.reader import Reader
+from dsvl2_demo.rounding import rounded, rounded_parameters
 from dsvl2_demo.style import StyleRange
 from dsvl2_demo.tasks import ask, locatable
 from dsvl2_demo.traces import Place, Trace, places_in, spelled
 from dsvl2_demo.vocabulary import decode
 from dsvl2_export.network.vision import VisionTower
+from dsvl2_quant.blocks import dequantize_blocks, quantize_blocks
+from dsvl2_quant.recipe import INT4, RECIPES
 
 PAGES = PageRange(style=StyleRange(faces=4, smallest_em=16, largest_em=20))
 
@@ -167,3 +171,38 @@ def test_processes_share_gradients_and_the_leading_one_speaks(tmp_path: Path) ->
 def test_one_process_is_a_group_too() -> None:
     assert Group().leads
     assert Group().agree([], [3.0]) == [3.0]
+
+
+def test_a_step_with_rounded_weights_changes_those_behind_them() -> None:
+    torch.manual_seed(4)
+    reader = Reader(tiny_config())
+    before = {name: value.clone() for name, value in reader.state_dict().items()}
+    chosen = {id(parameter) for parameter in rounded_parameters(reader)}
+    batch = draw_batches(BatchRange(PageRange(sizes=((112, 112),))), tiny_config(), 2, "train", random.Random(1))[0]
+    with rounded(reader):
+        for name, parameter in reader.named_parameters():
+            differs = not torch.equal(parameter, before[name])
+            assert differs == (id(parameter) in chosen), name
+            if differs:
+                packed = quantize_blocks(before[name].numpy(), 4, 64)
+                assert np.array_equal(parameter.detach().numpy(), dequantize_blocks(packed))
+        reader(batch, "joint").answer.backward()
+    for name, value in reader.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in rounded_parameters(reader))
+
+
+def test_rounding_is_of_what_the_recipe_stores_in_four_bits() -> None:
+    """Experts, shared experts, projections, the dense layer; not the router, nor the matrix that decode absorbs."""
+    reader = Reader(tiny_config())
+    chosen = {id(parameter) for parameter in rounded_parameters(reader)}
+    left = {
+        name.split("layers.")[1].split(".", 1)[1]
+        for name, parameter in reader.named_parameters()
+        if "language.model.layers" in name and parameter.ndim == 2 and id(parameter) not in chosen
+    }
+    assert left == {"self_attn.kv_b_proj.weight", "mlp.gate.weight"}
+    recipe = RECIPES["int4"]
+    assert recipe.experts == recipe.dense == INT4
+    assert recipe.kv_up != INT4
+    assert recipe.lm_head != INT4

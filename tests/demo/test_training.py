@@ -37,6 +37,7 @@ def stages() -> tuple[Stage, ...]:
         Stage("language", "language", 60, BATCHES, 8, 4e-3, warm_up_steps=5, steps=STEPS),
         Stage("vision", "vision", 60, BATCHES, 8, 4e-3, warm_up_steps=5, steps=STEPS),
         Stage("joint", "joint", 60, BATCHES, 8, 4e-3, warm_up_steps=5, steps=STEPS),
+        Stage("rounded", "joint", 60, BATCHES, 8, 4e-3, warm_up_steps=5, steps=2, rounded=True),
     )
 
 

@@ -30,6 +30,8 @@ NOTE = (
     "large print. It is often wrong."
 )
 NETWORK = "network."
+SHARD_BYTES = 8_000_000
+"""Small enough for a repository to hold."""
 
 
 def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> None:
@@ -60,7 +62,7 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
         yield array
 
     out.mkdir(parents=True)
-    write_shards(out, shapes, pieces)
+    write_shards(out, shapes, pieces, SHARD_BYTES)
     _write(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
     _write(out / "processor_config.json", processor_document(config))
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}

@@ -30,6 +30,7 @@ from dsvl2_demo.optimizers import optimizers_for
 from dsvl2_demo.reader import Losses, Phase, Reader
 from dsvl2_demo.rounding import rounded
 from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
+from dsvl2_export.checkpoint import Checkpoint, load_network
 from dsvl2_runtime.config import ModelConfig
 
 LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
@@ -59,6 +60,8 @@ class Settings:
     phase: Phase | None = None
     device: str = "cpu"
     processes: int = 1
+    start: Path | None = None
+    """A published checkpoint: a new run begins with its weights, at the first stage of the phase "joint"."""
 
 
 class End(enum.IntEnum):
@@ -90,6 +93,10 @@ class Trainer:
     def _restore(self) -> None:
         state = self.folder.load()
         if state is None:
+            if self.settings.start is not None:
+                network = load_network(Checkpoint.open(self.settings.start))
+                self.reader.network.load_state_dict(network.state_dict())
+                self.progress.stage = [stage.phase for stage in self.stages].index("joint")
             self._enter_stage()
             return
         self.progress = Progress(**state["progress"])
@@ -274,6 +281,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
+    parser.add_argument("--start", type=Path, help="checkpoint whose weights a new run begins with, for more training")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return Settings(**vars(parser.parse_args(arguments)))
 

@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 from dsvl2_demo.conversation import IGNORED, Conversation, conversation, text_tokens
 from dsvl2_demo.documents import PageRange, draw_page
-from dsvl2_demo.layout import layout_of, views_of
+from dsvl2_demo.layout import SLOTS, characters_in, layout_of, views_of
 from dsvl2_demo.page import Page
 from dsvl2_demo.tasks import Task, Turn, ask
 from dsvl2_demo.traces import Point
@@ -30,6 +30,7 @@ NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 TILE_COST = 150
 """What looking at a tile costs in the vision tower, in tokens of the language model."""
 
+NOWHERE = (-1, -1)
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
 
@@ -53,6 +54,20 @@ class BatchRange:
     """Leave the separator and the local views out: not the official format, but a faster beginning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Where the text of each token stands; -1 if it stands nowhere."""
+
+    cells: Tensor
+    """`[batch, seq] int64`: row of the image table."""
+    slots: Tensor
+    """`[batch, seq] int64`: which character of that cell, counted through its patches by `layout.SLOTS` each."""
+
+    def to(self, device: torch.device) -> Looks:
+        """The same on a device."""
+        return Looks(self.cells.to(device), self.slots.to(device))
+
+
 @dataclass(slots=True)
 class Batch:
     """`num_tiles` counts distinct tiles: a global view equal to its only local tile is looked at once."""
@@ -63,10 +78,10 @@ class Batch:
     """`[batch, seq] int64`, what follows each position, `IGNORED` outside the answers."""
     table_rows: Tensor
     """`[batch, seq] int64`: row of the image table, -1 at text."""
-    here: Tensor
-    """`[batch, seq] int64`: row of the cell in which the text of this token is seen, -1 if there is none."""
-    ahead: Tensor
-    """`[batch, seq] int64`: the same of the token that follows, where it is learned."""
+    here: Looks
+    """Where the text of this token is seen."""
+    ahead: Looks
+    """Where that of the next token is seen, where it is learned."""
     pixels: Tensor
     """`[num_tiles, 3, tile, tile] uint8`."""
     layout: Tensor
@@ -121,23 +136,30 @@ def table_rows_of(tiling: Tiling, cells: int, tiles: Sequence[int]) -> NDArray[n
 
 
 class CellFinder:
-    """Where a point of one picture is seen: the row of its cell in the image table, in a local tile if there is one."""
+    """Where a point of one picture is seen: in which cell, of a local tile if there is one, and in which slot of it."""
 
-    def __init__(self, size: tuple[int, int], tiling: Tiling, tiles: Sequence[int], config: ModelConfig) -> None:
+    def __init__(self, page: Page, tiling: Tiling, tiles: Sequence[int], config: ModelConfig) -> None:
         self._tile = config.vision_config.image_size
-        self._cell = config.vision_config.patch_size * config.projector_config.downsample_ratio
+        self._patch = config.vision_config.patch_size
+        self._ratio = config.projector_config.downsample_ratio
         self._cells = config.cells
-        views = views_of(size, (tiling.tiles_wide, tiling.tiles_high), self._tile)
-        self._views = list(zip(views, tiles, strict=False))[::-1]
+        views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)
+        seen = [characters_in(page, view, self._tile, self._patch) for view in views[: tiling.num_tiles]]
+        self._views = list(zip(views, tiles, seen if len(seen) == len(views) else seen * 2, strict=False))[::-1]
 
-    def table_row(self, point: Point) -> int:
-        """-1 for a point that no view shows."""
-        for view, tile in self._views:
+    def find(self, point: Point) -> tuple[int, int]:
+        """(row of the image table, slot), each -1 for a point that no view shows or no character stands at."""
+        for view, tile, patches in self._views:
             x, y = point[0] * view.scale_x + view.offset_x, point[1] * view.scale_y + view.offset_y
             if 0 <= x < self._tile and 0 <= y < self._tile:
-                row, column = min(int(y / self._cell), self._cells - 1), min(int(x / self._cell), self._cells - 1)
-                return FIRST_CELL_ROW + (tile * self._cells + row) * self._cells + column
-        return -1
+                column, row = int(x // self._patch), int(y // self._patch)
+                across, down = (min(place // self._ratio, self._cells - 1) for place in (column, row))
+                found = patches.get(row * (self._tile // self._patch) + column, ())
+                place = (row % self._ratio) * self._ratio + column % self._ratio
+                slot = min(range(len(found)), key=lambda at: abs(found[at].x + column * self._patch - x), default=-1)
+                table_row = FIRST_CELL_ROW + (tile * self._cells + down) * self._cells + across
+                return table_row, place * SLOTS + min(slot, SLOTS - 1) if slot >= 0 else -1
+        return -1, -1
 
 
 class BatchBuilder:
@@ -158,13 +180,13 @@ class BatchBuilder:
         image_rows, finders = [], []
         for page, tiling in zip(pages, plan_tiling([page.image.size for page in pages], self.config), strict=True):
             tiles = self._add_tiles(page, tiling)
-            finders.append(CellFinder(page.image.size, tiling, tiles, self.config))
+            finders.append(CellFinder(page, tiling, tiles, self.config))
             rows = table_rows_of(tiling, self.config.cells, tiles)
             image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
         talk = conversation(turns, [len(rows) for rows in image_rows])
         rows = np.full(len(talk.input_ids), -1, np.int64)
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
-        seen = [-1 if place is None else finders[place.picture].table_row(place.point) for place in talk.places]
+        seen = [NOWHERE if place is None else finders[place.picture].find(place.point) for place in talk.places]
         self._conversations.append(talk)
         self._rows.append(rows)
         self._seen.append(np.array(seen, np.int64))
@@ -183,19 +205,21 @@ class BatchBuilder:
         length = max(len(talk.input_ids) for talk in self._conversations)
         shape = (len(self._conversations), length)
         input_ids, targets = np.full(shape, PAD_ID, np.int64), np.full(shape, IGNORED, np.int64)
-        rows, here, ahead = (np.full(shape, -1, np.int64) for _ in range(3))
+        rows = np.full(shape, -1, np.int64)
+        here, ahead = (np.full((*shape, 2), -1, np.int64) for _ in range(2))
         tasks = []
         for index, (talk, talk_rows, seen) in enumerate(zip(self._conversations, self._rows, self._seen, strict=True)):
             size = len(talk.input_ids)
             input_ids[index, :size], targets[index, :size], rows[index, :size] = talk.input_ids, talk.targets, talk_rows
-            here[index, :size], ahead[index, :size] = seen[:-1], np.where(talk.targets == IGNORED, -1, seen[1:])
+            here[index, :size] = seen[:-1]
+            ahead[index, :size] = np.where((talk.targets == IGNORED)[:, None], -1, seen[1:])
             tasks += [(index, task, first, last) for task, first, last in talk.tasks]
         return Batch(
             torch.from_numpy(input_ids),
             torch.from_numpy(targets),
             torch.from_numpy(rows),
-            torch.from_numpy(here),
-            torch.from_numpy(ahead),
+            Looks(*torch.from_numpy(here).unbind(-1)),
+            Looks(*torch.from_numpy(ahead).unbind(-1)),
             torch.from_numpy(np.stack(self._pixels)),
             torch.from_numpy(np.stack(self._layouts)),
             tasks,

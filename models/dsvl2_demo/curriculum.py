@@ -56,7 +56,7 @@ PLAIN = PageRange(
     style=StyleRange(faces=4, smallest_em=16, largest_em=20, plain=0.6),
 )
 FORMS = PageRange(made_up=MADE_UP, worn=0.2, style=StyleRange(smallest_em=13, largest_em=22))
-TILED = replace(FORMS, sizes=((224, 224),) * 8 + ((300, 200), (224, 400), (448, 224)))
+TILED = replace(FORMS, sizes=((224, 224),) * 12 + ((300, 200), (224, 400), (448, 224)))
 """With pictures that are seen in several tiles among them."""
 FULL = replace(TILED, kinds=("text", "text", "text", "form", "receipt", "dialog", "card"), most_entries=8)
 """Pages of text hold four times as many characters as the others, and a tile costs the same: the eyes learn more."""
@@ -66,7 +66,8 @@ LANGUAGE_FEW = replace(LANGUAGE_FIRST, pages=replace(FORMS, most_entries=2), tur
 LANGUAGE_ALL = replace(LANGUAGE_FIRST, global_only=False, pairs=0.25)
 EYES_PLAIN = BatchRange(PLAIN, (("line", 1.0),), turns=1)
 EYES_FULL = replace(EYES_PLAIN, pages=FULL)
-JOINT_ALL = replace(LANGUAGE_ALL, pages=TILED, blank=False)
+JOINT_TILED = replace(LANGUAGE_ALL, pages=TILED, blank=False)
+JOINT = replace(JOINT_TILED, pages=replace(FORMS, worn=0.1), pairs=0.15)
 
 
 def shipped_stages() -> tuple[Stage, ...]:
@@ -76,6 +77,9 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("language-reading", "language", 12, LANGUAGE_FIRST, 8, 2e-3, fresh_optimizer=False, enough=0.95),
         Stage("language-views", "language", 14, LANGUAGE_ALL, 8, 2e-3, 1e-3, fresh_optimizer=False, enough=0.97),
         Stage("eyes-plain", "vision", 5, EYES_PLAIN, 16, 2e-3),
-        Stage("eyes-faces", "vision", 25, EYES_FULL, 16, 2e-3, 7e-4, fresh_optimizer=False),
-        Stage("joint", "joint", 75, JOINT_ALL, 8, 1.5e-3, 5e-5),
+        Stage("eyes-faces", "vision", 32, EYES_FULL, 10, 2e-3, 5e-4, fresh_optimizer=False),
+        Stage("joint-first", "joint", 16, JOINT_TILED, 6, 8e-4, 2e-4),
+        Stage("language-slots", "language", 12, LANGUAGE_ALL, 8, 1.5e-3, 8e-4, keep_layout=True),
+        Stage("joint", "joint", 24, JOINT, 8, 8e-4, 2e-4),
+        Stage("joint-rounded", "joint", 9, JOINT, 8, 2e-4, 2e-5, fresh_optimizer=False, rounded=True),
     )

@@ -1,7 +1,7 @@
-"""Teaching the language model where to look: one head of a layer is told which cell of the picture to attend to.
+"""Teaching the language model where to look: a few heads of a layer are told which cell of the picture to attend to.
 
 Which cell holds the character that is being read is known for every token of an answer. Left alone, attention finds
-this out late: answers are first learned without the picture. A cross-entropy on one head's weights teaches it at once,
+this out late: answers are first learned without the picture. A cross-entropy on a head's weights teaches it at once,
 and the other heads follow. Lower layers are told the place of the token just read, higher ones that of the next one.
 The network is not changed; the loss is left out of everything but training.
 """
@@ -9,16 +9,20 @@ The network is not changed; the loss is left out of everything but training.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
+from dsvl2_demo.layout import SLOTS
 from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles, rotate_interleaved
 from dsvl2_export.network.language import Decoder, LanguageOutput
+from dsvl2_runtime.config import ModelConfig
 
-NEXT_HEAD, HERE_HEAD = 0, 1
+NEXT_HEADS, HERE_HEADS = (0, 2, 3), (1, 4)
+"""One head carries too little of a cell, which holds a dozen characters, to tell them apart."""
 
 
 def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:
-    """Mean of -log(attention to the right cells) over the taught layers.
+    """Mean of -log(attention to the right cells) over the taught layers and heads.
 
     Args:
         decoder: with latent attention.
@@ -28,12 +32,47 @@ def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here
         ahead: `[batch, seq] int64`, the cell of the token that follows, -1 where there is none.
     """
     layers = len(decoder.layers)
-    taught = [(layer, HERE_HEAD, here) for layer in range(1, max(2, layers // 2))]
-    taught += [(layer, NEXT_HEAD, ahead) for layer in range(layers // 2, layers)]
+    taught = [(layer, HERE_HEADS, here) for layer in range(1, max(2, layers // 2))]
+    taught += [(layer, NEXT_HEADS, ahead) for layer in range(layers // 2, layers)]
     losses = [
-        _head_loss(decoder.layers[layer], output, layer, head, table_rows, wanted) for layer, head, wanted in taught
+        _head_loss(decoder.layers[layer], output, layer, head, table_rows, wanted)
+        for layer, heads, wanted in taught
+        for head in heads
+        if head < decoder.config.num_attention_heads
     ]
     return torch.stack(losses).mean()
+
+
+class SlotHeads(nn.Module):
+    """Say which character of its cell is read now and which is next, from the hidden states half-way.
+
+    A cell holds three or four characters of a line. Which of them comes next follows from counting, and a language
+    model left alone learns to count late: until then it skips thin letters and repeats double ones.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.language_config.hidden_size
+        classes = config.projector_config.downsample_ratio**2 * SLOTS
+        self.here = nn.Linear(width, classes)
+        self.ahead = nn.Linear(width, classes)
+        self._at = config.language_config.num_hidden_layers // 2
+
+    def forward(self, output: LanguageOutput, here: Tensor, ahead: Tensor) -> Tensor:
+        """Mean cross-entropy of both.
+
+        Args:
+            output: of the decoder.
+            here: `[batch, seq] int64`, the slot of the token at each position, -1 where there is none.
+            ahead: `[batch, seq] int64`, the slot of the token that follows.
+        """
+        middle = output.layer_inputs[self._at]
+        later = output.layer_inputs[min(self._at + 1, len(output.layer_inputs) - 1)]
+        pairs = ((self.here(middle), here), (self.ahead(later), ahead))
+        losses = [
+            F.cross_entropy(found.float().flatten(0, 1), wanted.flatten(), ignore_index=-1) for found, wanted in pairs
+        ]
+        return torch.stack(losses).nan_to_num().mean()
 
 
 def _head_loss(

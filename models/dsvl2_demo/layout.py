@@ -90,34 +90,51 @@ def _padded(size: tuple[int, int], box: tuple[int, int]) -> View:
     )
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Seen:
+    """One character as a patch holds it, ordered from left to right; places in pixels from the patch's corner."""
+
+    x: float
+    y: float
+    em: float
+    class_: int
+
+
+def characters_in(page: Page, view: View, tile: int, patch_size: int) -> dict[int, list[Seen]]:
+    """The legible characters of each patch of one tile that holds any, from left to right; spaces left out."""
+    grid = tile // patch_size
+    patches: dict[int, list[Seen]] = {}
+    for run in page.runs:
+        em = run.em * view.scale_y
+        y = run.middle * view.scale_y + view.offset_y
+        row = int(y // patch_size)
+        if em < SMALLEST_LEGIBLE_EM or not 0 <= row < grid:
+            continue
+        for character, centre in zip(run.text, run.centres, strict=True):
+            x = centre * view.scale_x + view.offset_x
+            column = int(x // patch_size)
+            if character != " " and 0 <= column < grid:
+                seen = Seen(x - column * patch_size, y - row * patch_size, em, _CLASS_OF.get(character, _OTHER))
+                patches.setdefault(row * grid + column, []).append(seen)
+    for found in patches.values():
+        found.sort()
+    return patches
+
+
 def layout_of(page: Page, views: Sequence[View], tile: int, patch_size: int) -> NDArray[np.uint8]:
     """The classes of every patch, `[num_tiles, grid * grid, FEATURES] uint8`, patches row by row."""
     grid = tile // patch_size
     layout = np.zeros((len(views), grid * grid, FEATURES), np.uint8)
     buttons = [(*button.box, 2 if button.highlighted else 1) for button in page.buttons]
     for tile_layout, view in zip(layout, views, strict=True):
-        cells: dict[int, list[tuple[float, int, float, float]]] = {}
-        for run in page.runs:
-            em = run.em * view.scale_y
-            y = run.middle * view.scale_y + view.offset_y
-            row = int(y // patch_size)
-            if em < SMALLEST_LEGIBLE_EM or not 0 <= row < grid:
-                continue
-            for character, centre in zip(run.text, run.centres, strict=True):
-                x = centre * view.scale_x + view.offset_x
-                column = int(x // patch_size)
-                if character != " " and 0 <= column < grid:
-                    entry = (x - column * patch_size, _CLASS_OF.get(character, _OTHER), y - row * patch_size, em)
-                    cells.setdefault(row * grid + column, []).append(entry)
-        for patch, found in cells.items():
-            found.sort()
+        for patch, found in characters_in(page, view, tile, patch_size).items():
             cell = tile_layout[patch]
-            for slot, (_, class_, _, _) in enumerate(found[:SLOTS]):
-                cell[slot] = class_
-            cell[_ROW] = 1 + int(found[0][2] // SUB_PIXELS)
-            cell[_EM] = min(LARGEST_EM_BIN, max(1, round(found[0][3] / 2)))
-            cell[_FIRST] = 1 + int(found[0][0] // SUB_PIXELS)
-            cell[_LAST] = 1 + int(found[-1][0] // SUB_PIXELS)
+            for slot, seen in enumerate(found[:SLOTS]):
+                cell[slot] = seen.class_
+            cell[_ROW] = 1 + int(found[0].y // SUB_PIXELS)
+            cell[_EM] = min(LARGEST_EM_BIN, max(1, round(found[0].em / 2)))
+            cell[_FIRST] = 1 + int(found[0].x // SUB_PIXELS)
+            cell[_LAST] = 1 + int(found[-1].x // SUB_PIXELS)
             row, column = divmod(patch, grid)
             x = ((column + 0.5) * patch_size - view.offset_x) / view.scale_x
             y = ((row + 0.5) * patch_size - view.offset_y) / view.scale_y

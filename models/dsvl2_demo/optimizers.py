@@ -69,7 +69,7 @@ class Muon(Optimizer):
 
 
 def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
-    outer = ("embed", "lm_head", "layout_", "pos_", "gate.weight", "image_newline", "seperator")
+    outer = ("embed", "lm_head", "layout_", "slot_heads", "pos_", "gate.weight", "image_newline", "seperator")
     return parameter.ndim == 2 and not any(part in name for part in outer)
 
 

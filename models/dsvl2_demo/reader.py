@@ -5,7 +5,7 @@ Both are thrown away afterwards; a trained demo model is the reference network a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dsvl2_demo.batches import Batch
 from dsvl2_demo.conversation import IGNORED
 from dsvl2_demo.first_sight import open_eyes
-from dsvl2_demo.gaze import gaze_loss
+from dsvl2_demo.gaze import SlotHeads, gaze_loss
 from dsvl2_demo.layout import FEATURES, SLOTS, feature_classes
 from dsvl2_export.network import DeepseekVL2
 from dsvl2_runtime.config import ModelConfig
@@ -38,6 +38,7 @@ class Losses:
     imitation: Tensor
     balance: Tensor
     gaze: Tensor
+    slots: Tensor
     logits: Tensor | None
     """`[answers, vocab]`, the predictions at the positions of `targets >= 0`, row by row."""
     named: Tensor
@@ -50,6 +51,7 @@ class Losses:
             "layout": self.layout,
             "imitation": self.imitation,
             "gaze": self.gaze,
+            "slots": self.slots,
             "named": self.named,
         }
         return {name: float(part.detach()) for name, part in parts.items()}
@@ -128,6 +130,7 @@ class Reader(nn.Module):
         self.network = DeepseekVL2(config)
         self.layout_embedding = LayoutEmbedding(config)
         self.layout_head = LayoutHead(config)
+        self.slot_heads = SlotHeads(config)
         # One scale for text and cells; the default of 1.0 would drown what the first layers add.
         for parameter in (
             self.network.language.model.embed_tokens.weight,
@@ -141,8 +144,7 @@ class Reader(nn.Module):
         """All losses of a batch in one phase; nothing is weighed here."""
         zero = batch.input_ids.new_zeros((), dtype=torch.float32)
         if phase == "language":
-            answer, logits, balance, gaze = self._answer(batch, self.layout_embedding(batch.layout))
-            return Losses(answer, zero, zero, balance, gaze, logits, zero)
+            return self._answer(batch, self.layout_embedding(batch.layout))
         pixels = (batch.pixels.float() / 255 - 0.5) / 0.5
         features = self.network.vision(pixels)
         layout_loss, named = self.layout_head(features, batch.layout)
@@ -150,11 +152,10 @@ class Reader(nn.Module):
         if phase == "vision":
             true_cells = self.layout_embedding(batch.layout).detach().float()
             imitation = F.mse_loss(cells.float(), true_cells) / true_cells.var()
-            return Losses(zero, layout_loss, imitation, zero, zero, None, named)
-        answer, logits, balance, gaze = self._answer(batch, cells)
-        return Losses(answer, layout_loss, zero, balance, gaze, logits, named)
+            return Losses(zero, layout_loss, imitation, zero, zero, zero, None, named)
+        return replace(self._answer(batch, cells), layout=layout_loss, named=named)
 
-    def _answer(self, batch: Batch, cells: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _answer(self, batch: Batch, cells: Tensor) -> Losses:
         language = self.network.language
         text = language.model.embed_tokens(batch.input_ids)  # [batch, seq, hidden]
         vectors = (self.network.image_newline, self.network.view_seperator)
@@ -163,7 +164,10 @@ class Reader(nn.Module):
         inputs_embeds = torch.where((rows >= 0).unsqueeze(-1), table[rows.clamp(min=0)], text)
         output = language.model(inputs_embeds)
         balance = torch.stack([router.balance_loss() for router in output.routers]).mean()
-        gaze = gaze_loss(language.model, output, rows, batch.here, batch.ahead)
+        gaze = gaze_loss(language.model, output, rows, batch.here.cells, batch.ahead.cells)
+        slots = self.slot_heads(output, batch.here.slots, batch.ahead.slots)
         learned = batch.targets != IGNORED
         logits = language.lm_head(output.hidden_states[learned]).float()  # [answers, vocab]
-        return F.cross_entropy(logits, batch.targets[learned]), logits, balance, gaze
+        answer = F.cross_entropy(logits, batch.targets[learned])
+        zero = torch.zeros_like(answer)
+        return Losses(answer, zero, zero, balance, gaze, slots, logits, zero)

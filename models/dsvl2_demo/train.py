@@ -37,6 +37,7 @@ LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.
 IMITATION_WEIGHT = 2.0
 BALANCE_WEIGHT = 0.01
 GAZE_WEIGHT = 1.0
+SLOT_WEIGHT = 0.5
 GRADIENT_CLIP = 1.0
 AVERAGE_DECAY = 0.99
 """Decay per step of the averaged weights, which are what is measured and published."""
@@ -174,6 +175,7 @@ class Trainer:
                 + IMITATION_WEIGHT * losses.imitation
                 + BALANCE_WEIGHT * losses.balance
                 + GAZE_WEIGHT * losses.gaze
+                + SLOT_WEIGHT * losses.slots
             )
             total.backward()
         learning = [parameter for parameter in self.reader.parameters() if parameter.requires_grad]

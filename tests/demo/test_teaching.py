@@ -15,7 +15,7 @@ from torch import nn
 from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, equal_parts
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
-from dsvl2_demo.gaze import HERE_HEAD, NEXT_HEAD, gaze_loss
+from dsvl2_demo.gaze import HERE_HEADS, NEXT_HEADS, gaze_loss
 from dsvl2_demo.geometry import demo_config, tiny_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
@@ -47,7 +47,7 @@ def test_a_space_is_looked_for_where_the_next_character_is() -> None:
 
 
 def test_traced_answers_stand_where_the_layout_has_their_characters() -> None:
-    """The cell that a token of a value is said to be seen in holds its character, in nearly every case.
+    """The slot that a token of an answer is said to be seen in holds its character, in nearly every case.
 
     A character whose centre falls to a fifth slot of its patch is in no layout.
     """
@@ -56,15 +56,15 @@ def test_traced_answers_stand_where_the_layout_has_their_characters() -> None:
     batch = draw_batches(tasks, config, 16, "train", random.Random(5))[0]
     grid, cells = config.vision_config.grid, config.cells
     held = looked = 0
-    for row, position in (batch.ahead >= 0).nonzero().tolist():
+    for row, position in (batch.ahead.cells >= 0).nonzero().tolist():
         character = decode([int(batch.targets[row, position])])
         if character not in CHARACTERS or len(character) != 1:
             continue
-        cell = int(batch.ahead[row, position]) - FIRST_CELL_ROW
+        cell = int(batch.ahead.cells[row, position]) - FIRST_CELL_ROW
         tile, (down, across) = cell // cells**2, divmod(cell % cells**2, cells)
         square = batch.layout[tile].view(grid, grid, -1)[2 * down : 2 * down + 2, 2 * across : 2 * across + 2, :SLOTS]
         looked += 1
-        held += CHARACTERS.index(character) + 1 in square.flatten().tolist()
+        held += CHARACTERS.index(character) + 1 == int(square.flatten()[batch.ahead.slots[row, position]])
     assert looked > 300
     assert held / looked > 0.98
 
@@ -115,9 +115,9 @@ def test_gaze_is_the_attention_of_the_network() -> None:
         output = decoder(embeds)
     assert len(weights) == 2
     with torch.no_grad():
-        found = gaze_loss(decoder, output, batch.table_rows, batch.here, batch.ahead)
+        found = gaze_loss(decoder, output, batch.table_rows, batch.here.cells, batch.ahead.cells)
     expected = []
-    for wanted, head in ((batch.here, HERE_HEAD), (batch.ahead, NEXT_HEAD)):
+    for wanted, head in ((batch.here.cells, HERE_HEADS[0]), (batch.ahead.cells, NEXT_HEADS[0])):
         right = batch.table_rows[:, None, :] == wanted[..., None]
         share = (weights[1][:, head] * right).sum(-1)
         expected.append(-share[wanted >= 0].log().mean())

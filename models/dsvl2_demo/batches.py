@@ -227,19 +227,36 @@ class BatchBuilder:
 
 
 def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: random.Random) -> list[Turn]:
-    """As many different questions as the range says; a transcription comes last, as it gives the others away."""
+    """Up to as many questions as the range says, none of which an earlier one has given the answer to.
+
+    Otherwise later answers are copied from the conversation, which is easier than reading them, and reading is not
+    learned. So a transcription stands alone.
+    """
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
     wanted = rng.randint(range_.fewest_turns, range_.turns)
-    turns: dict[str, Turn] = {}
-    for _ in range(4 * wanted):
+    turns: list[Turn] = []
+    spoken = ""
+    for _ in range(2 * wanted):
         task: Task = rng.choice(("compare", "compare", "value")) if len(pages) > 1 else rng.choices(names, weights)[0]
         turn = ask(task, pages, rng, split)
-        if turn is not None and not any(turn.task == "transcribe" == other.task for other in turns.values()):
-            turns.setdefault(turn.question, turn)
+        if turn is None or given_away(turn, spoken):
+            continue
+        turns.append(turn)
+        spoken += f"\n{turn.question}\n{turn.answer}".lower()
         if len(turns) == wanted:
             break
-    return sorted(turns.values(), key=lambda turn: turn.task == "transcribe")
+    return turns
+
+
+def given_away(turn: Turn, spoken: str) -> bool:
+    """Whether a part of what the answer reads was said before; what the question itself says is no answer."""
+    question = turn.question.lower()
+    if turn.question.lower() in spoken:
+        return True
+    return any(
+        trace.text.strip().lower() in spoken for trace in turn.read if trace.text.strip().lower() not in question
+    )
 
 
 def draw_batches(

@@ -67,7 +67,7 @@ LANGUAGE_ALL = replace(LANGUAGE_FIRST, global_only=False, pairs=0.25)
 EYES_PLAIN = BatchRange(PLAIN, (("line", 1.0),), turns=1)
 EYES_FULL = replace(EYES_PLAIN, pages=FULL)
 JOINT_TILED = replace(LANGUAGE_ALL, pages=TILED, blank=False)
-JOINT = replace(JOINT_TILED, pages=replace(FORMS, worn=0.1), pairs=0.15)
+JOINT = replace(JOINT_TILED, pages=replace(FORMS, worn=0.1), fewest_turns=4, pairs=0.1)
 
 
 def shipped_stages() -> tuple[Stage, ...]:
@@ -80,6 +80,7 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("eyes-faces", "vision", 32, EYES_FULL, 10, 2e-3, 5e-4, fresh_optimizer=False),
         Stage("joint-first", "joint", 16, JOINT_TILED, 6, 8e-4, 2e-4),
         Stage("language-slots", "language", 12, LANGUAGE_ALL, 8, 1.5e-3, 8e-4, keep_layout=True),
-        Stage("joint", "joint", 24, JOINT, 8, 8e-4, 2e-4),
-        Stage("joint-rounded", "joint", 9, JOINT, 8, 2e-4, 2e-5, fresh_optimizer=False, rounded=True),
+        Stage("joint", "joint", 10, JOINT, 8, 8e-4, 2e-4),
+        Stage("joint-fair", "joint", 24, JOINT, 8, 8e-4, 1e-4, fresh_optimizer=False, warm_up_steps=1),
+        Stage("joint-rounded", "joint", 6, JOINT, 8, 1e-4, 2e-5, fresh_optimizer=False, rounded=True, warm_up_steps=1),
     )

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, equal_parts
+from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, draw_turns, equal_parts
+from dsvl2_demo.curriculum import TASKS
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
 from dsvl2_demo.gaze import HERE_HEADS, NEXT_HEADS, gaze_loss
@@ -206,3 +207,24 @@ def test_rounding_is_of_what_the_recipe_stores_in_four_bits() -> None:
     assert recipe.experts == recipe.dense == INT4
     assert recipe.kv_up != INT4
     assert recipe.lm_head != INT4
+
+
+def test_no_answer_is_given_away_by_an_earlier_one() -> None:
+    """What an answer reads was not said before it, so a transcription stands before questions of places alone."""
+    rng = random.Random(12)
+    several = transcribed = 0
+    for _ in range(60):
+        turns = draw_turns(
+            BatchRange(PAGES, TASKS, turns=8), [draw_page(PAGES, "train", rng, blank=True)], "train", rng
+        )
+        spoken = ""
+        for turn in turns:
+            if turn.task in ("value", "transcribe", "title"):
+                assert turn.answer.lower() not in spoken
+            if turn.task == "transcribe":
+                transcribed += 1
+                assert not {text.strip() for text in spoken.split("\n") if text} & set(turn.answer.lower().split("\n"))
+            spoken += f"\n{turn.question}\n{turn.answer}".lower()
+        several += len(turns) > 2
+    assert several > 20
+    assert transcribed > 5

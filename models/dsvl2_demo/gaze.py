@@ -17,7 +17,8 @@ from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles
 from dsvl2_export.network.language import Decoder, LanguageOutput
 from dsvl2_runtime.config import ModelConfig
 
-NEXT_HEADS, HERE_HEADS = (0, 2, 3), (1, 4)
+NEXT_HEADS: tuple[int, ...] = (0, 2, 3)
+HERE_HEADS: tuple[int, ...] = (1, 4)
 """One head carries too little of a cell, which holds a dozen characters, to tell them apart."""
 
 

@@ -84,3 +84,13 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("joint-fair", "joint", 24, JOINT, 8, 8e-4, 1e-4, fresh_optimizer=False, warm_up_steps=1),
         Stage("joint-rounded", "joint", 6, JOINT, 8, 1e-4, 2e-5, fresh_optimizer=False, rounded=True, warm_up_steps=1),
     )
+
+
+def further_stages() -> tuple[Stage, ...]:
+    """Two more hours for a published model."""
+    return (
+        Stage("language-more", "language", 20, replace(JOINT, blank=True), 8, 1.5e-3, 5e-4, keep_layout=True),
+        Stage("eyes-more", "vision", 20, EYES_FULL, 10, 1e-3, 3e-4),
+        Stage("joint-more", "joint", 75, JOINT, 8, 8e-4, 1e-4),
+        Stage("rounded-more", "joint", 8, JOINT, 8, 1e-4, 2e-5, fresh_optimizer=False, rounded=True, warm_up_steps=1),
+    )

@@ -1,7 +1,7 @@
 """A run as a checkpoint in the official layout: `python -m dsvl2_demo.publish --run DIR --out CHECKPOINT`.
 
-The averaged weights are written; what training added to the network (layout embedding and head) stays behind. Then
-`dsvl2-onnx export CHECKPOINT` makes bundles of it like of any other checkpoint.
+The averaged weights are written. Then `dsvl2-onnx export CHECKPOINT` makes bundles of it like of any other checkpoint.
+What training added to the network (layout embedding, heads) lies in a file beside, for more training alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dsvl2_demo.geometry import demo_config
@@ -30,6 +31,7 @@ NOTE = (
     "large print. It is often wrong."
 )
 NETWORK = "network."
+BESIDE_FILE = "training.safetensors"
 SHARD_BYTES = 8_000_000
 """Small enough for a repository to hold."""
 
@@ -63,6 +65,8 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
 
     out.mkdir(parents=True)
     write_shards(out, shapes, pieces, SHARD_BYTES)
+    beside = {name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)}
+    save_file(beside, out / BESIDE_FILE)
     _write(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
     _write(out / "processor_config.json", processor_document(config))
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}

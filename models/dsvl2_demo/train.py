@@ -18,15 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dsvl2_demo.batches import Batch, BatchStream
-from dsvl2_demo.curriculum import Stage, shipped_stages
+from dsvl2_demo.curriculum import Stage, further_stages, shipped_stages
 from dsvl2_demo.geometry import demo_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.measure import measure
 from dsvl2_demo.optimizers import optimizers_for
+from dsvl2_demo.publish import BESIDE_FILE
 from dsvl2_demo.reader import Losses, Phase, Reader
 from dsvl2_demo.rounding import rounded
 from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
@@ -62,7 +64,7 @@ class Settings:
     device: str = "cpu"
     processes: int = 1
     start: Path | None = None
-    """A published checkpoint: a new run begins with its weights, at the first stage of the phase "joint"."""
+    """A published checkpoint whose weights a new run begins with."""
 
 
 class End(enum.IntEnum):
@@ -97,7 +99,8 @@ class Trainer:
             if self.settings.start is not None:
                 network = load_network(Checkpoint.open(self.settings.start))
                 self.reader.network.load_state_dict(network.state_dict())
-                self.progress.stage = [stage.phase for stage in self.stages].index("joint")
+                beside = load_file(self.settings.start / BESIDE_FILE)
+                self.reader.load_state_dict(beside, strict=False)
             self._enter_stage()
             return
         self.progress = Progress(**state["progress"])
@@ -283,18 +286,19 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights a new run begins with, for more training")
+    parser.add_argument("--start", type=Path, help="checkpoint to train further; give it again to go on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return Settings(**vars(parser.parse_args(arguments)))
 
 
 def train(settings: Settings, group: Group) -> None:
-    """The shipped curriculum, in this process."""
-    Trainer(settings, demo_config(), shipped_stages(), group).run()
+    """The shipped curriculum, or that of more training, in this process."""
+    stages = further_stages() if settings.start else shipped_stages()
+    Trainer(settings, demo_config(), stages, group).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the shipped curriculum."""
+    """Run a curriculum."""
     settings = parse_args(arguments)
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.processes > 1:

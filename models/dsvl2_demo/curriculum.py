@@ -82,7 +82,9 @@ def shipped_stages() -> tuple[Stage, ...]:
         Stage("language-slots", "language", 12, LANGUAGE_ALL, 8, 1.5e-3, 8e-4, keep_layout=True),
         Stage("joint", "joint", 10, JOINT, 8, 8e-4, 2e-4),
         Stage("joint-fair", "joint", 24, JOINT, 8, 8e-4, 1e-4, fresh_optimizer=False, warm_up_steps=1),
-        Stage("joint-rounded", "joint", 6, JOINT, 8, 1e-4, 2e-5, fresh_optimizer=False, rounded=True, warm_up_steps=1),
+        Stage(
+            "joint-rounded", "joint", 2.5, JOINT, 8, 1e-4, 2e-5, fresh_optimizer=False, rounded=True, warm_up_steps=1
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, draw_tu
 from dsvl2_demo.curriculum import TASKS
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
-from dsvl2_demo.gaze import HERE_HEADS, NEXT_HEADS, gaze_loss
+from dsvl2_demo.gaze import HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
 from dsvl2_demo.geometry import demo_config, tiny_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
@@ -27,6 +27,7 @@ from dsvl2_demo.style import StyleRange
 from dsvl2_demo.tasks import ask, locatable
 from dsvl2_demo.traces import Place, Trace, places_in, spelled
 from dsvl2_demo.vocabulary import decode
+from dsvl2_export.network.language import LanguageOutput
 from dsvl2_export.network.vision import VisionTower
 from dsvl2_quant.blocks import dequantize_blocks, quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
@@ -228,3 +229,21 @@ def test_no_answer_is_given_away_by_an_earlier_one() -> None:
         several += len(turns) > 2
     assert several > 20
     assert transcribed > 5
+
+
+def test_slots_are_learned_where_they_are_known() -> None:
+    """Chance at the beginning, and nothing from positions whose text stands nowhere."""
+    torch.manual_seed(6)
+    config = tiny_config()
+    heads = SlotHeads(config)
+    hidden = torch.randn(2, 5, config.language_config.hidden_size) * 0.02
+    output = LanguageOutput(hidden, (), (), (hidden,) * config.language_config.num_hidden_layers)
+    nowhere = torch.full((2, 5), -1)
+    known = nowhere.clone()
+    known[0, 2], known[1, 4] = 3, 7
+    assert heads(output, nowhere, nowhere).item() == 0.0
+    assert heads(output, known, known).item() == pytest.approx(math.log(4 * SLOTS), abs=0.5)
+    changed = hidden.clone()
+    changed[0, 0] += 5.0  # a position without a slot
+    elsewhere = LanguageOutput(changed, (), (), (changed,) * config.language_config.num_hidden_layers)
+    assert torch.equal(heads(elsewhere, known, known), heads(output, known, known))

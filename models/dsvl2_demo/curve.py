@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from dsvl2_demo.run_state import LOG_FILE
 from dsvl2_runtime.errors import UsageError
 
 WIDTH, HEIGHT = 900, 440
-LEFT, TOP, RIGHT, BOTTOM = 56, 56, 170, 48
+LEFT, TOP, RIGHT, BOTTOM = 56, 76, 170, 48
+LABEL_ROWS = 4
 INK, FAINT, GRID = "#1b1f24", "#667080", "#e3e7ec"
 CURVES: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
     ("next token", "#2563eb", lambda report: report.get("token")),
@@ -52,9 +54,10 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
     )
     for row, (label, colour, value) in enumerate(CURVES):
         points = [(entry["minutes"], value(entry["held_out"])) for entry in entries]
-        known = [(x(minutes), y(share)) for minutes, share in points if share is not None]
-        if len(known) > 1:
-            draw.line(known, fill=colour, width=3, joint="curve")
+        for known, part in itertools.groupby(points, key=lambda point: point[1] is not None):
+            drawn = [(x(minutes), y(share or 0.0)) for minutes, share in part]
+            if known and len(drawn) > 1:
+                draw.line(drawn, fill=colour, width=3, joint="curve")
         at = TOP + 30 * row
         draw.line((WIDTH - RIGHT + 14, at + 8, WIDTH - RIGHT + 34, at + 8), fill=colour, width=3)
         for line, text in enumerate(_wrapped(label)):
@@ -64,17 +67,15 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
 
 
 def _draw_stages(draw: ImageDraw.ImageDraw, entries: Sequence[dict[str, Any]], x: Any) -> None:
-    """Names of the phases above, where each begins."""
-    stages: dict[str, list[float]] = {}
-    for entry in entries:
-        stages.setdefault(str(entry["stage"]), []).append(entry["minutes"])
+    """Names of the stages above, where each begins."""
     start = 0.0
-    for index, (name, minutes) in enumerate(stages.items()):
+    for index, (name, part) in enumerate(itertools.groupby(entries, key=lambda entry: str(entry["stage"]))):
+        end = [float(entry["minutes"]) for entry in part][-1]
         if index % 2:
-            draw.rectangle((x(start), TOP, x(minutes[-1]), HEIGHT - BOTTOM), fill="#f5f7fa")
-        place = (x(start) + 3, TOP - 16 - 14 * (index % 2))
+            draw.rectangle((x(start), TOP, x(end), HEIGHT - BOTTOM), fill="#f5f7fa")
+        place = (x(start) + 3, TOP - 16 - 13 * (index % LABEL_ROWS))
         draw.text(place, name, fill=FAINT, font=ImageFont.load_default(12))
-        start = minutes[-1]
+        start = end
 
 
 def _wrapped(label: str) -> list[str]:

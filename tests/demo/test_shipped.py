@@ -9,6 +9,7 @@ import pytest
 from dsvl2_demo import BUNDLE
 from dsvl2_demo.evaluate import bundle_answerer, evaluate, scores_of
 from dsvl2_demo.held_out import held_out_cases
+from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
@@ -35,9 +36,13 @@ def test_the_name_leads_to_the_bundle() -> None:
     ("picture", "question", "answer"),
     [
         ("small_form", "What is the name?", "Anna Weber"),
-        ("small_form", "City?", "Bergen"),
+        ("small_form", "What is the date?", "2026-05-17"),
+        ("small_form", "Room?", "204"),
         ("small_form", "Guests?", "3"),
         ("small_receipt", "What is the total?", "$15.15"),
+        ("small_receipt", "What is the Bread?", "$4.10"),
+        ("small_receipt", "What is the Cheese?", "$7.85"),
+        ("small_dialog", "What is the port?", "8443"),
         ("small_dialog", "What is the title?", "Network"),
     ],
 )
@@ -50,13 +55,27 @@ def test_it_reads_what_the_model_card_says_it_reads(
     assert found == answer
 
 
+def test_it_tells_two_pictures_apart(model: VisionLanguageModel) -> None:
+    pictures = [EXAMPLES / "small_form.png", EXAMPLES / "small_receipt.png"]
+    for order, answer in ((pictures, "the second"), (pictures[::-1], "the first")):
+        found = "".join(piece.text for piece in model.generate("Which picture shows the total?", order))
+        assert found == answer
+
+
+def test_the_bundle_is_what_export_makes_of_the_checkpoint(tmp_path: Path) -> None:
+    """The weights that ship are those that can be trained further."""
+    export_bundle(BUNDLE.parent / "checkpoint", tmp_path / "bundle", "int4")
+    for name in ("decoder.data", "embed_tokens.data"):
+        assert (tmp_path / "bundle" / name).read_bytes() == (BUNDLE / name).read_bytes()
+
+
 def test_it_reads_pages_it_has_never_seen(model: VisionLanguageModel) -> None:
     """Some of twenty held-out values are read exactly; the model card has the figure of 200 questions.
 
-    One in three was right when it was shipped; guessing finds none. The bound leaves room for other processors, whose
+    Three in five were right when it was shipped; guessing finds none. The bound leaves room for other processors, whose
     kernels round differently.
     """
     cases = [case for case in held_out_cases(80, 1) if case.task == "value"]
     scores = scores_of(evaluate(bundle_answerer(model), cases, lambda judged: None))
     assert scores["value"]["n"] == 20
-    assert scores["value"]["exact"] >= 0.1
+    assert scores["value"]["exact"] >= 0.35

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
-BINARY = {".png", ".ttf", ".onnx", ".data"}
+BINARY = {".png", ".safetensors", ".ttf", ".onnx", ".data"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MACHINE = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|mnt)/[\w.]")
 

@@ -288,7 +288,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
     parser.add_argument("--start", type=Path, help="checkpoint to train further; give it again to go on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return Settings(**vars(parser.parse_args(arguments)))
+    settings = Settings(**vars(parser.parse_args(arguments)))
+    if settings.start is not None and not (settings.start / BESIDE_FILE).is_file():
+        parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.publish` wrote")
+    return settings
 
 
 def train(settings: Settings, group: Group) -> None:

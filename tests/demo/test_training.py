@@ -22,7 +22,7 @@ from dsvl2_demo.network_answerer import network_answerer
 from dsvl2_demo.publish import publish
 from dsvl2_demo.reader import Losses, Reader
 from dsvl2_demo.style import StyleRange
-from dsvl2_demo.train import End, Settings, Trainer
+from dsvl2_demo.train import End, Settings, Trainer, parse_args
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
@@ -118,6 +118,14 @@ def test_a_run_can_begin_with_published_weights(run_folder: Path, tmp_path: Path
     begun = Trainer(replace(settings(tmp_path / "run"), start=tmp_path / "checkpoint"), tiny_config(), stages())
     for name, value in begun.reader.state_dict().items():
         assert torch.equal(value, published[name].bfloat16().float()), name
+
+
+def test_only_a_published_checkpoint_can_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is started."""
+    with pytest.raises(SystemExit):
+        parse_args(["--out", str(tmp_path / "run"), "--start", str(tmp_path)])
+    assert "training.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_published_run_is_a_checkpoint_that_exports_and_answers(run_folder: Path, tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: ran
     """Up to as many questions as the range says, none of which an earlier one has given the answer to.
 
     Otherwise later answers are copied from the conversation, which is easier than reading them, and reading is not
-    learned. So a transcription stands alone.
+    learned. So behind a transcription only places are asked for, and what is not there.
     """
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
@@ -252,11 +252,8 @@ def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: ran
 def given_away(turn: Turn, spoken: str) -> bool:
     """Whether a part of what the answer reads was said before; what the question itself says is no answer."""
     question = turn.question.lower()
-    if turn.question.lower() in spoken:
-        return True
-    return any(
-        trace.text.strip().lower() in spoken for trace in turn.read if trace.text.strip().lower() not in question
-    )
+    read = [trace.text.lower().strip(" \n:=-") for trace in turn.read]
+    return question in spoken or any(text in spoken for text in read if text not in question)
 
 
 def draw_batches(

@@ -41,6 +41,7 @@ class Precision(StrEnum):
 
     INT8 = "int8"
     INT4 = "int4"
+    INT4_128 = "int4-128"
 
 
 def bench(

@@ -17,6 +17,7 @@ class Precision(StrEnum):
     FP32 = "fp32"
     INT8 = "int8"
     INT4 = "int4"
+    INT4_128 = "int4-128"
 
 
 class Variant(StrEnum):
@@ -30,7 +31,9 @@ class Variant(StrEnum):
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Folder with config.json and *.safetensors.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new bundle.", show_default=False)],
-    precision: Annotated[Precision, typer.Option(help="int4 and int8 to use, fp32 to compare.")] = Precision.INT4,
+    precision: Annotated[
+        Precision, typer.Option(help="int4 and int8 to use, int4-128 for speed, fp32 to compare.")
+    ] = Precision.INT4,
     name: Annotated[
         str | None, typer.Option(help="What the bundle calls itself; by default its folder's name.")
     ] = None,

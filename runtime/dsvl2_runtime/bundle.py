@@ -55,7 +55,7 @@ class Manifest(BaseModel):
     schema_version: Literal[1] = 1
     name: str
     variant: Literal["tiny", "small", "base"]
-    precision: Literal["fp32", "int8", "int4"]
+    precision: Literal["fp32", "int8", "int4", "int4-128"]
     parts: dict[str, str]
     """Format of each part."""
     config: ModelConfig

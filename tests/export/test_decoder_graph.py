@@ -74,3 +74,11 @@ def test_the_graph_file_holds_no_large_tensor(decoder: onnx.ModelProto, tmp_path
     """Weights lie in the external file: the graph alone stays small whatever the model's size."""
     onnx.save(decoder, str(tmp_path / "alone.onnx"))
     assert (tmp_path / "alone.onnx").stat().st_size < 400_000
+
+
+def test_the_last_layers_experts_run_for_the_last_position_alone(decoder: onnx.ModelProto) -> None:
+    """A prompt's other positions owe that layer nothing but their cached rows."""
+    made_by = {name: node.op_type for node in decoder.graph.node for name in node.output}
+    norms = [node for node in decoder.graph.node if node.op_type == "SkipSimplifiedLayerNormalization"]
+    assert [made_by[name] for name in norms[-1].input[:2]] == ["Gather", "Gather"]
+    assert "Gather" not in {made_by.get(name) for norm in norms[:-1] for name in norm.input}

@@ -56,6 +56,9 @@ def write_decoder(
                 delta = latent_attention(builder, normed, attention, weights, rows[0], at, config, recipe)
             else:
                 delta = plain_attention(builder, normed, attention, weights, (rows[0], rows[1]), at, config, recipe)
+            if layer == config.num_hidden_layers - 1:
+                # Logits follow from the last position; of the others the last layer only owes the cached rows.
+                residual, delta = (builder.node("Gather", [x, builder.int64(-1)], axis=1) for x in (residual, delta))
             normed, residual = norm(residual, delta, f"{name}.post_attention_layernorm")
             if config.is_moe(layer):
                 delta = experts(builder, normed, f"{name}.mlp", weights, config, recipe)
@@ -64,7 +67,7 @@ def write_decoder(
             builder.data.commit()
             on_layer()
 
-        last = builder.node("Gather", [builder.node("Add", [residual, delta]), builder.int64(-1)], axis=1)
+        last = builder.node("Add", [residual, delta])  # [1, 1, hidden]
         weight = weights.array("language.model.norm.weight")
         normed = rms_norm(builder, last, "language.model.norm", weight, config.rms_norm_eps)
         head = weights.array("language.lm_head.weight")

@@ -18,7 +18,7 @@ from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.layout import SLOTS, characters_in, layout_of, views_of
 from dsvl2_demo.page import Page
 from dsvl2_demo.tasks import Task, Turn, ask
-from dsvl2_demo.traces import Point
+from dsvl2_demo.traces import Place
 from dsvl2_demo.vocabulary import IMAGE_ID, PAD_ID
 from dsvl2_demo.words import Split
 from dsvl2_runtime.config import ModelConfig
@@ -30,7 +30,7 @@ NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 TILE_COST = 150
 """What looking at a tile costs in the vision tower, in tokens of the language model."""
 
-NOWHERE = (-1, -1)
+NOWHERE = (-1, -1, -1)
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
 
@@ -62,10 +62,12 @@ class Looks:
     """`[batch, seq] int64`: row of the image table."""
     slots: Tensor
     """`[batch, seq] int64`: which character of that cell, counted through its patches by `layout.SLOTS` each."""
+    coordinates: Tensor
+    """`[batch, seq] int64`: of a box, 0 to 999, for the tokens that tell it."""
 
     def to(self, device: torch.device) -> Looks:
         """The same on a device."""
-        return Looks(self.cells.to(device), self.slots.to(device))
+        return Looks(self.cells.to(device), self.slots.to(device), self.coordinates.to(device))
 
 
 @dataclass(slots=True)
@@ -147,19 +149,20 @@ class CellFinder:
         seen = [characters_in(page, view, self._tile, self._patch) for view in views[: tiling.num_tiles]]
         self._views = list(zip(views, tiles, seen if len(seen) == len(views) else seen * 2, strict=False))[::-1]
 
-    def find(self, point: Point) -> tuple[int, int]:
-        """(row of the image table, slot), each -1 for a point that no view shows or no character stands at."""
+    def find(self, place: Place) -> tuple[int, int, int]:
+        """(row of the image table, slot, coordinate), the first two -1 where no view shows it or no character is."""
         for view, tile, patches in self._views:
-            x, y = point[0] * view.scale_x + view.offset_x, point[1] * view.scale_y + view.offset_y
+            x, y = place.point[0] * view.scale_x + view.offset_x, place.point[1] * view.scale_y + view.offset_y
             if 0 <= x < self._tile and 0 <= y < self._tile:
                 column, row = int(x // self._patch), int(y // self._patch)
-                across, down = (min(place // self._ratio, self._cells - 1) for place in (column, row))
+                across, down = (min(patch // self._ratio, self._cells - 1) for patch in (column, row))
                 found = patches.get(row * (self._tile // self._patch) + column, ())
-                place = (row % self._ratio) * self._ratio + column % self._ratio
+                inside = (row % self._ratio) * self._ratio + column % self._ratio
                 slot = min(range(len(found)), key=lambda at: abs(found[at].x + column * self._patch - x), default=-1)
                 table_row = FIRST_CELL_ROW + (tile * self._cells + down) * self._cells + across
-                return table_row, place * SLOTS + min(slot, SLOTS - 1) if slot >= 0 else -1
-        return -1, -1
+                slot = inside * SLOTS + min(slot, SLOTS - 1) if slot >= 0 else -1
+                return table_row, slot, place.coordinate
+        return NOWHERE
 
 
 class BatchBuilder:
@@ -186,7 +189,7 @@ class BatchBuilder:
         talk = conversation(turns, [len(rows) for rows in image_rows])
         rows = np.full(len(talk.input_ids), -1, np.int64)
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
-        seen = [NOWHERE if place is None else finders[place.picture].find(place.point) for place in talk.places]
+        seen = [NOWHERE if place is None else finders[place.picture].find(place) for place in talk.places]
         self._conversations.append(talk)
         self._rows.append(rows)
         self._seen.append(np.array(seen, np.int64))
@@ -206,7 +209,7 @@ class BatchBuilder:
         shape = (len(self._conversations), length)
         input_ids, targets = np.full(shape, PAD_ID, np.int64), np.full(shape, IGNORED, np.int64)
         rows = np.full(shape, -1, np.int64)
-        here, ahead = (np.full((*shape, 2), -1, np.int64) for _ in range(2))
+        here, ahead = (np.full((*shape, len(NOWHERE)), -1, np.int64) for _ in range(2))
         tasks = []
         for index, (talk, talk_rows, seen) in enumerate(zip(self._conversations, self._rows, self._seen, strict=True)):
             size = len(talk.input_ids)

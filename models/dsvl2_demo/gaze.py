@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
+from dsvl2_demo.batches import Looks
 from dsvl2_demo.layout import SLOTS
+from dsvl2_demo.tasks import COORDINATES
 from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles, rotate_interleaved
 from dsvl2_export.network.language import Decoder, LanguageOutput
 from dsvl2_runtime.config import ModelConfig
@@ -20,6 +22,9 @@ from dsvl2_runtime.config import ModelConfig
 NEXT_HEADS: tuple[int, ...] = (0, 2, 3)
 HERE_HEADS: tuple[int, ...] = (1, 4)
 """One head carries too little of a cell, which holds a dozen characters, to tell them apart."""
+
+EDGE_BIN = 8
+"""Coordinates told apart as one; 1.8 pixels of a tile, and a line of text is twelve high."""
 
 
 def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:
@@ -45,7 +50,7 @@ def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here
 
 
 class SlotHeads(nn.Module):
-    """Say which character of its cell is read now and which is next, from the hidden states half-way.
+    """Say which character of its cell is read now, which is next, and which edge of a box, from states half-way.
 
     A cell holds three or four characters of a line. Which of them comes next follows from counting, and a language
     model left alone learns to count late: until then it skips thin letters and repeats double ones.
@@ -57,19 +62,21 @@ class SlotHeads(nn.Module):
         classes = config.projector_config.downsample_ratio**2 * SLOTS
         self.here = nn.Linear(width, classes)
         self.ahead = nn.Linear(width, classes)
+        self.edge = nn.Linear(width, (COORDINATES + 1) // EDGE_BIN)
         self._at = config.language_config.num_hidden_layers // 2
 
-    def forward(self, output: LanguageOutput, here: Tensor, ahead: Tensor) -> Tensor:
-        """Mean cross-entropy of both.
+    def forward(self, output: LanguageOutput, here: Looks, ahead: Looks) -> Tensor:
+        """Mean cross-entropy of all of them.
 
         Args:
             output: of the decoder.
-            here: `[batch, seq] int64`, the slot of the token at each position, -1 where there is none.
-            ahead: `[batch, seq] int64`, the slot of the token that follows.
+            here: where the token at each position is seen.
+            ahead: where the token that follows is seen.
         """
         middle = output.layer_inputs[self._at]
         later = output.layer_inputs[min(self._at + 1, len(output.layer_inputs) - 1)]
-        pairs = ((self.here(middle), here), (self.ahead(later), ahead))
+        edges = ahead.coordinates.div(EDGE_BIN, rounding_mode="floor")  # -1 stays -1
+        pairs = ((self.here(middle), here.slots), (self.ahead(later), ahead.slots), (self.edge(later), edges))
         losses = [
             F.cross_entropy(found.float().flatten(0, 1), wanted.flatten(), ignore_index=-1) for found, wanted in pairs
         ]

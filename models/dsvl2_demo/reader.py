@@ -165,7 +165,7 @@ class Reader(nn.Module):
         output = language.model(inputs_embeds)
         balance = torch.stack([router.balance_loss() for router in output.routers]).mean()
         gaze = gaze_loss(language.model, output, rows, batch.here.cells, batch.ahead.cells)
-        slots = self.slot_heads(output, batch.here.slots, batch.ahead.slots)
+        slots = self.slot_heads(output, batch.here, batch.ahead)
         learned = batch.targets != IGNORED
         logits = language.lm_head(output.hidden_states[learned]).float()  # [answers, vocab]
         answer = F.cross_entropy(logits, batch.targets[learned])

@@ -186,7 +186,10 @@ def locate_turn(page: Page, rng: random.Random) -> Turn | None:
     numbers = box_text(box, page.image.size)
     name = spelled(text, run)
     # The left and upper edges are seen at the first character, the others at the last.
-    corners = [Trace(part, (name.places[-(index // 2)],)) for index, part in enumerate(numbers.split(", "))]
+    corners = [
+        Trace(part, (replace(name.places[-(index // 2)], coordinate=int(part.strip("[]"))),))
+        for index, part in enumerate(numbers.split(", "))
+    ]
     return Turn("locate", named, f"{named}{DET}{numbers}{DET_END}", box, asked=(name,), read=(name, *corners))
 
 

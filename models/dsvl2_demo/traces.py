@@ -17,6 +17,8 @@ class Place:
 
     picture: int
     point: Point
+    coordinate: int = -1
+    """Of a box, 0 to 999, where it is one that is told; -1 where it is text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.
 IMITATION_WEIGHT = 2.0
 BALANCE_WEIGHT = 0.01
 GAZE_WEIGHT = 1.0
-SLOT_WEIGHT = 0.5
+SLOT_WEIGHT = 0.75
 GRADIENT_CLIP = 1.0
 AVERAGE_DECAY = 0.99
 """Decay per step of the averaged weights, which are what is measured and published."""

@@ -12,11 +12,19 @@ import pytest
 import torch
 from torch import nn
 
-from dsvl2_demo.batches import FIRST_CELL_ROW, BatchRange, draw_batches, draw_turns, equal_parts
+from dsvl2_demo.batches import (
+    FIRST_CELL_ROW,
+    BatchBuilder,
+    BatchRange,
+    Looks,
+    draw_batches,
+    draw_turns,
+    equal_parts,
+)
 from dsvl2_demo.curriculum import TASKS
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
-from dsvl2_demo.gaze import HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
+from dsvl2_demo.gaze import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
 from dsvl2_demo.geometry import demo_config, tiny_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
@@ -24,7 +32,7 @@ from dsvl2_demo.page import TextRun
 from dsvl2_demo.reader import Reader
 from dsvl2_demo.rounding import rounded, rounded_parameters
 from dsvl2_demo.style import StyleRange
-from dsvl2_demo.tasks import ask, locatable
+from dsvl2_demo.tasks import COORDINATES, ask, locatable
 from dsvl2_demo.traces import Place, Trace, places_in, spelled
 from dsvl2_demo.vocabulary import decode
 from dsvl2_export.network.language import LanguageOutput
@@ -231,19 +239,42 @@ def test_no_answer_is_given_away_by_an_earlier_one() -> None:
     assert transcribed > 5
 
 
-def test_slots_are_learned_where_they_are_known() -> None:
+def _looks(slots: dict[tuple[int, int], int], coordinates: dict[tuple[int, int], int]) -> Looks:
+    nowhere = torch.full((2, 5), -1)
+    found = Looks(nowhere.clone(), nowhere.clone(), nowhere.clone())
+    for at, slot in slots.items():
+        found.slots[at] = slot
+    for at, coordinate in coordinates.items():
+        found.coordinates[at] = coordinate
+    return found
+
+
+def test_slots_and_edges_are_learned_where_they_are_known() -> None:
     """Chance at the beginning, and nothing from positions whose text stands nowhere."""
     torch.manual_seed(6)
     config = tiny_config()
     heads = SlotHeads(config)
     hidden = torch.randn(2, 5, config.language_config.hidden_size) * 0.02
     output = LanguageOutput(hidden, (), (), (hidden,) * config.language_config.num_hidden_layers)
-    nowhere = torch.full((2, 5), -1)
-    known = nowhere.clone()
-    known[0, 2], known[1, 4] = 3, 7
+    nowhere, slots = _looks({}, {}), _looks({(0, 2): 3, (1, 4): 7}, {})
+    edges = _looks({}, {(0, 2): 0, (1, 4): 999})
+    chance, chance_of_edges = 2 * math.log(4 * SLOTS) / 3, math.log((COORDINATES + 1) // EDGE_BIN) / 3
     assert heads(output, nowhere, nowhere).item() == 0.0
-    assert heads(output, known, known).item() == pytest.approx(math.log(4 * SLOTS), abs=0.5)
+    assert heads(output, slots, slots).item() == pytest.approx(chance, abs=0.3)
+    assert heads(output, nowhere, edges).item() == pytest.approx(chance_of_edges, abs=0.3)
     changed = hidden.clone()
     changed[0, 0] += 5.0  # a position without a slot
     elsewhere = LanguageOutput(changed, (), (), (changed,) * config.language_config.num_hidden_layers)
-    assert torch.equal(heads(elsewhere, known, known), heads(output, known, known))
+    assert torch.equal(heads(elsewhere, slots, slots), heads(output, slots, slots))
+
+
+def test_every_token_of_a_box_knows_its_coordinate() -> None:
+    """So that the digits of one number are learned from the same place and value."""
+    page = draw_page(PAGES, "train", random.Random(3))
+    builder = BatchBuilder(tiny_config())
+    turn = ask("locate", [page], random.Random(4), "train")
+    assert turn is not None
+    builder.add([page], [turn])
+    told = builder.batch().ahead.coordinates[0].tolist()
+    numbers = [int(number) for number in turn.answer.split("[[")[1].split("]]")[0].split(", ")]
+    assert list(dict.fromkeys(found for found in told if found >= 0)) == list(dict.fromkeys(numbers))

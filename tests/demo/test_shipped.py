@@ -36,14 +36,15 @@ def test_the_name_leads_to_the_bundle() -> None:
     ("picture", "question", "answer"),
     [
         ("small_form", "What is the name?", "Anna Weber"),
-        ("small_form", "What is the date?", "2026-05-17"),
         ("small_form", "Room?", "204"),
+        ("small_form", "City?", "Bergen"),
         ("small_form", "Guests?", "3"),
         ("small_receipt", "What is the total?", "$15.15"),
         ("small_receipt", "What is the Bread?", "$4.10"),
         ("small_receipt", "What is the Cheese?", "$7.85"),
         ("small_dialog", "What is the port?", "8443"),
         ("small_dialog", "What is the title?", "Network"),
+        ("small_dialog", "Which button is highlighted?", "Save"),
     ],
 )
 def test_it_reads_what_the_model_card_says_it_reads(
@@ -69,13 +70,14 @@ def test_the_bundle_is_what_export_makes_of_the_checkpoint(tmp_path: Path) -> No
         assert (tmp_path / "bundle" / name).read_bytes() == (BUNDLE / name).read_bytes()
 
 
-def test_it_reads_pages_it_has_never_seen(model: VisionLanguageModel) -> None:
-    """Some of twenty held-out values are read exactly; the model card has the figure of 200 questions.
+def test_it_reads_and_places_on_pages_it_has_never_seen(model: VisionLanguageModel) -> None:
+    """Held-out values are read to the letter, and held-out things are found, twenty each.
 
-    Three in five were right when it was shipped; guessing finds none. The bound leaves room for other processors, whose
-    kernels round differently.
+    Three of four and seven of eight were right when it was shipped; guessing finds none. The bounds leave room for
+    other processors, whose kernels round differently; the model card has the figures of 200 questions.
     """
-    cases = [case for case in held_out_cases(80, 1) if case.task == "value"]
+    cases = [case for case in held_out_cases(80, 1) if case.task in ("value", "locate")]
     scores = scores_of(evaluate(bundle_answerer(model), cases, lambda judged: None))
-    assert scores["value"]["n"] == 20
-    assert scores["value"]["exact"] >= 0.35
+    assert scores["value"]["n"] == scores["locate"]["n"] == 20
+    assert scores["value"]["exact"] >= 0.5
+    assert scores["locate"]["iou50"] >= 0.6

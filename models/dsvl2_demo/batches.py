@@ -17,6 +17,7 @@ from dsvl2_demo.conversation import IGNORED, Conversation, conversation, text_to
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.layout import SLOTS, characters_in, layout_of, views_of
 from dsvl2_demo.page import Page
+from dsvl2_demo.slips import with_slips
 from dsvl2_demo.tasks import Task, Turn, ask
 from dsvl2_demo.traces import Place
 from dsvl2_demo.vocabulary import IMAGE_ID, PAD_ID
@@ -52,6 +53,8 @@ class BatchRange:
     blank: bool = False
     global_only: bool = False
     """Leave the separator and the local views out: not the official format, but a faster beginning."""
+    slips: bool = False
+    """Put mistakes into the answers given so far, see `slips.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +171,9 @@ class CellFinder:
 class BatchBuilder:
     """Collects examples and makes one batch of them."""
 
-    def __init__(self, config: ModelConfig, *, global_only: bool = False) -> None:
+    def __init__(self, config: ModelConfig, *, global_only: bool = False, slips: random.Random | None = None) -> None:
         self.config = config
+        self._slips = slips
         self._global_only = global_only
         self._tile = config.vision_config.image_size
         self._conversations: list[Conversation] = []
@@ -187,12 +191,16 @@ class BatchBuilder:
             rows = table_rows_of(tiling, self.config.cells, tiles)
             image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
         talk = conversation(turns, [len(rows) for rows in image_rows])
+        talk = with_slips(talk, self._slips) if self._slips else talk
         rows = np.full(len(talk.input_ids), -1, np.int64)
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
-        seen = [NOWHERE if place is None else finders[place.picture].find(place) for place in talk.places]
+        here, ahead = (
+            [NOWHERE if place is None else finders[place.picture].find(place) for place in places]
+            for places in (talk.here, talk.ahead)
+        )
         self._conversations.append(talk)
         self._rows.append(rows)
-        self._seen.append(np.array(seen, np.int64))
+        self._seen.append(np.array((here, ahead), np.int64))
 
     def _add_tiles(self, page: Page, tiling: Tiling) -> list[int]:
         views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)[: tiling.num_tiles]
@@ -214,8 +222,8 @@ class BatchBuilder:
         for index, (talk, talk_rows, seen) in enumerate(zip(self._conversations, self._rows, self._seen, strict=True)):
             size = len(talk.input_ids)
             input_ids[index, :size], targets[index, :size], rows[index, :size] = talk.input_ids, talk.targets, talk_rows
-            here[index, :size] = seen[:-1]
-            ahead[index, :size] = np.where((talk.targets == IGNORED)[:, None], -1, seen[1:])
+            here[index, :size] = seen[0]
+            ahead[index, :size] = np.where((talk.targets == IGNORED)[:, None], -1, seen[1])
             tasks += [(index, task, first, last) for task, first, last in talk.tasks]
         return Batch(
             torch.from_numpy(input_ids),
@@ -278,7 +286,7 @@ def draw_batches(
     weighed = sorted(((example_cost(*example, config), index) for index, example in enumerate(examples)))
     batches = []
     for part in equal_parts([cost for cost, _ in weighed], count):
-        builder = BatchBuilder(config, global_only=range_.global_only)
+        builder = BatchBuilder(config, global_only=range_.global_only, slips=rng if range_.slips else None)
         for pages, turns in (examples[index] for _, index in weighed[part]):
             builder.add(pages, turns)
         batches.append(builder.batch())

@@ -29,8 +29,10 @@ class Conversation:
     targets: NDArray[np.int64]
     tasks: tuple[tuple[str, int, int], ...]
     """(task, first, last) of each answer: the span of positions whose targets it is, end exclusive."""
-    places: tuple[Place | None, ...]
-    """`[seq + 1]`, where the text of each token, the last target included, is seen; None where it is not."""
+    here: tuple[Place | None, ...]
+    """`[seq]`, where the text of each token is seen; None where it is not."""
+    ahead: tuple[Place | None, ...]
+    """`[seq]`, where the text of what follows each token is seen."""
 
 
 def text_tokens(turns: Sequence[Turn]) -> int:
@@ -61,7 +63,7 @@ def conversation(turns: Sequence[Turn], image_tokens: Sequence[int]) -> Conversa
     whole = np.array(ids, np.int64)
     for _, first, last in spans:
         targets[first:last] = whole[first + 1 : last + 1]
-    return Conversation(whole[:-1], targets[:-1], tuple(spans), tuple(places))
+    return Conversation(whole[:-1], targets[:-1], tuple(spans), tuple(places[:-1]), tuple(places[1:]))
 
 
 def _token_places(text: str, traces: Sequence[Trace]) -> list[Place | None]:

@@ -8,6 +8,8 @@ The network is not changed; the loss is left out of everything but training.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
@@ -24,6 +26,9 @@ HERE_HEADS: tuple[int, ...] = (1, 4, 6)
 """One head carries too little of a cell, which holds a dozen characters, to tell them apart, and heads that are not
 told do not follow by themselves: after two hours with three told heads, the others gave the right cell 2 %."""
 
+SMALLEST_SHARE = 1e-9
+"""Of its attention that a head is taken to give to any cell, so that a logarithm exists."""
+
 EDGE_BIN = 8
 """Coordinates told apart as one; 1.8 pixels of a tile, and a line of text is twelve high."""
 
@@ -38,16 +43,12 @@ def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here
         here: `[batch, seq] int64`, the cell of the token at each position, -1 where there is none.
         ahead: `[batch, seq] int64`, the cell of the token that follows, -1 where there is none.
     """
-    layers = len(decoder.layers)
-    taught = [(layer, HERE_HEADS, here) for layer in range(1, max(2, layers // 2))]
-    taught += [(layer, NEXT_HEADS, ahead) for layer in range(layers // 2, layers)]
-    losses = [
-        _head_loss(decoder.layers[layer], output, layer, head, table_rows, wanted)
-        for layer, heads, wanted in taught
-        for head in heads
-        if head < decoder.config.num_attention_heads
-    ]
-    return torch.stack(losses).mean()
+    halfway = len(decoder.layers) // 2
+    looking_here, looking_ahead = _Queries.of(here, table_rows), _Queries.of(ahead, table_rows)
+    taught = [(layer, HERE_HEADS, looking_here) for layer in range(1, max(2, halfway))]
+    taught += [(layer, NEXT_HEADS, looking_ahead) for layer in range(halfway, len(decoder.layers))]
+    losses = [_heads_loss(decoder.layers[layer], output, layer, heads, queries) for layer, heads, queries in taught]
+    return torch.cat(losses).mean()
 
 
 class SlotHeads(nn.Module):
@@ -84,33 +85,53 @@ class SlotHeads(nn.Module):
         return torch.stack(losses).nan_to_num().mean()
 
 
-def _head_loss(
-    layer: nn.Module, output: LanguageOutput, index: int, head: int, table_rows: Tensor, wanted: Tensor
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    """The positions that look at a cell, brought to the front of each row: `most` of them and padding."""
+
+    order: Tensor
+    """`[batch, most] int64`, their positions."""
+    valid: Tensor
+    """`[batch, most] bool`, False at padding."""
+    right: Tensor
+    """`[batch, 1, most, seq] bool`, the positions that show their cell."""
+    future: Tensor
+    """`[batch, 1, most, seq] bool`, what they do not see."""
+
+    @classmethod
+    def of(cls, wanted: Tensor, table_rows: Tensor) -> _Queries:
+        """Those with a wanted cell; `[batch, seq] int64` both."""
+        looks = wanted >= 0
+        most = max(1, int(looks.sum(1).max()))
+        order = looks.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        positions = torch.arange(table_rows.shape[1], device=table_rows.device)
+        right = table_rows[:, None, :] == wanted.gather(1, order)[..., None]
+        return cls(order, looks.gather(1, order), right[:, None], (positions > order[..., None])[:, None])
+
+
+def _heads_loss(
+    layer: nn.Module, output: LanguageOutput, index: int, heads: tuple[int, ...], queries: _Queries
 ) -> Tensor:
+    """Of each of the heads that the layer has, `[heads] float32`."""
     attention, norm = layer.self_attn, layer.input_layernorm
     if not isinstance(attention, LatentAttention) or not isinstance(norm, RMSNorm):
         raise TypeError("gaze is taught to latent attention only")
     config = attention.config
     rank, rope, nope = config.latent_rank, config.qk_rope_head_dim, config.qk_nope_head_dim
+    taught = torch.tensor([head for head in heads if head < config.num_attention_heads])
     hidden_states = output.layer_inputs[index]
-    looks = wanted >= 0
-    most = max(1, int(looks.sum(1).max()))
-    order = looks.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # [batch, most] positions of queries
-    valid = looks.gather(1, order)
-
-    x = hidden_states.gather(1, order[..., None].expand(-1, -1, hidden_states.shape[-1]))
-    width = nope + rope
-    q = norm(x) @ attention.q_proj.weight[head * width : (head + 1) * width].T
-    q_rope = rotate_interleaved(q[:, None, :, nope:], rope_angles(order, config))[:, 0]
+    order = queries.order
+    x = norm(hidden_states.gather(1, order[..., None].expand(-1, -1, hidden_states.shape[-1])))
+    q_weight = attention.q_proj.weight.unflatten(0, (-1, nope + rope))[taught]  # [heads, nope + rope, hidden]
+    q = (x @ q_weight.flatten(0, 1).T).unflatten(-1, (len(taught), -1)).transpose(1, 2)
+    q_rope = rotate_interleaved(q[..., nope:], rope_angles(order, config))
     latents, k_rope = output.rows[index][0].split([rank, rope], dim=-1)
-    start = head * (nope + config.v_head_dim)
-    k_nope = latents @ attention.kv_b_proj.weight[start : start + nope].T
-    scores = (q[..., :nope] @ k_nope.transpose(1, 2) + q_rope.to(q.dtype) @ k_rope.to(q.dtype).transpose(1, 2)).float()
-    scores = scores * config.head_dim**-0.5  # [batch, most, seq]
-
-    positions = torch.arange(table_rows.shape[1], device=table_rows.device)
-    scores = scores.masked_fill(positions > order[..., None], -torch.inf)
-    right = table_rows[:, None, :] == wanted.gather(1, order)[..., None]
-    missed = scores.logsumexp(-1) - scores.masked_fill(~right, -1e9).logsumexp(-1)
-    loss: Tensor = missed.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+    k_weight = attention.kv_b_proj.weight.unflatten(0, (-1, nope + config.v_head_dim))[taught, :nope]
+    k_nope = (latents @ k_weight.flatten(0, 1).T).unflatten(-1, (len(taught), -1)).transpose(1, 2)
+    k_rope = k_rope[:, None].expand(-1, len(taught), -1, -1)
+    q, k = torch.cat([q[..., :nope], q_rope.to(q.dtype)], -1), torch.cat([k_nope, k_rope.to(k_nope.dtype)], -1)
+    scores = (q @ k.transpose(2, 3)).float() * config.head_dim**-0.5  # [batch, heads, most, seq]
+    seen = scores.masked_fill(queries.future, -torch.inf).softmax(-1)
+    missed = -((seen * queries.right).sum(-1) + SMALLEST_SHARE).log()
+    loss: Tensor = (missed * queries.valid[:, None]).sum((0, 2)) / queries.valid.sum().clamp(min=1)
     return loss

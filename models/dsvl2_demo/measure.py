@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -66,8 +66,9 @@ def measure(reader: Reader, phase: Phase, range_: BatchRange, split: Split, exam
     """Judge fresh pages of a split; the same seed gives the same pages.
 
     In the phase of the eyes the answers are measured from pixels all the same: they show what the language model, not
-    changed in that phase, makes of what the eyes give it.
+    changed in that phase, makes of what the eyes give it. What was answered before is always the truth.
     """
+    range_ = replace(range_, slips=False)
     was_training = reader.training
     reader.eval()
     rng = random.Random(seed)  # noqa: S311 - drawing pages, not keys

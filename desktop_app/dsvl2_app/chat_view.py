@@ -32,15 +32,16 @@ class PlainText(QTextEdit):
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
         self.document().contentsChanged.connect(self._fit)
+        self._text = ""
         self.set_text(text)
 
     def text(self) -> str:
-        """What is shown."""
+        """What is shown, with the line ends and spaces that Qt makes of others."""
         return self.toPlainText()
 
     def set_text(self, text: str) -> None:
         """Show another text; one that only grows keeps what is selected."""
-        shown = self.toPlainText()
+        shown, self._text = self._text, text
         if text == shown:
             return
         if shown and text.startswith(shown):

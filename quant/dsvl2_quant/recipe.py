@@ -31,7 +31,7 @@ class Recipe:
     dense: BlockFormat | None = None
     """Attention projections and the MLP of layers without experts."""
     kv_up: BlockFormat | None = None
-    """`kv_b_proj`, absorbed for decode and expanded for prefill."""
+    """`kv_b_proj`, expanded for prefill; absorbed for decode it is int8 per column, and fp32 where this is None."""
     lm_head: BlockFormat | None = None
     embed_tokens: BlockFormat | None = None
     vision: Literal["fp32", "int8"] = "fp32"

@@ -82,3 +82,18 @@ def test_the_last_layers_experts_run_for_the_last_position_alone(decoder: onnx.M
     norms = [node for node in decoder.graph.node if node.op_type == "SkipSimplifiedLayerNormalization"]
     assert [made_by[name] for name in norms[-1].input[:2]] == ["Gather", "Gather"]
     assert "Gather" not in {made_by.get(name) for norm in norms[:-1] for name in norm.input}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int4"])
+def test_a_decode_step_has_few_nodes(precision: str, tmp_path: Path) -> None:
+    """Each node of a step begins with cold caches, as the experts between them read more than the caches hold."""
+    config = small_config("small")
+    path = tmp_path / "decoder.onnx"
+    write_decoder(path, config.language_config, RandomWeights(config, seed=1), RECIPES[precision])
+    model = onnx.load(str(path), load_external_data=False)
+    branches = bodies(model, "then_branch")
+    assert len(branches) == config.language_config.num_hidden_layers
+    assert max(len(body.node) for body in branches) <= 15
+    if precision == "int4":
+        outside = len(model.graph.node) / len(branches)
+        assert outside <= 22  # about 15 of a layer, and what begins and ends the graph

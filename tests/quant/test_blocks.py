@@ -161,6 +161,9 @@ def test_columns_are_within_half_a_step() -> None:
     assert columns.values.dtype == np.int8
     assert (np.abs(dequantize_columns(columns) - weight) <= columns.scales * 0.501).all()
     assert not columns.values[:, 5].any()
+    stacked = quantize_columns(np.stack([weight, 2 * weight]))
+    assert stacked.scales.shape == (2, 12)
+    assert (stacked.values == columns.values).all()
 
 
 @pytest.mark.parametrize("precision", list(RECIPES))

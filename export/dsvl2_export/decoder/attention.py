@@ -45,6 +45,8 @@ class Positions:
     """[] bool: one new position."""
     mask: str
     """[seq, total] float32: 0 where a position may look, -inf where not."""
+    past_and_one: str
+    """[2] int64: how many rows are cached, and 1."""
     cos: str
     """[context, rope_dim / 2] float32."""
     sin: str
@@ -72,43 +74,49 @@ def positions(
     one = builder.constant(np.array(1, np.int64))
     seq = builder.node("Shape", [inputs_embeds], start=1, end=2)
     is_decode = builder.node("Equal", [builder.node("Squeeze", [seq]), one])
-    total = builder.node("Squeeze", [builder.node("Add", [builder.node("Shape", [past], start=0, end=1), seq])])
+    cached = builder.node("Shape", [past], start=0, end=1)
+    past_and_one = builder.node("Concat", [cached, builder.int64(1)], axis=0)
+    total = builder.node("Squeeze", [builder.node("Add", [cached, seq])])
     keys = builder.node("Range", [builder.constant(np.array(0, np.int64)), total, one])
     queries = builder.node("Reshape", [position_ids, builder.int64(-1, 1)])
     hidden = builder.node("Greater", [keys, queries])  # [seq, total]
     mask = builder.node("Where", [hidden, builder.scalar(-np.inf), builder.scalar(0.0)])
     cos, sin = rope_tables(config)
-    return Positions(position_ids, is_decode, mask, builder.weight("rope.cos", cos), builder.weight("rope.sin", sin))
+    tables = builder.weight("rope.cos", cos), builder.weight("rope.sin", sin)
+    return Positions(position_ids, is_decode, mask, past_and_one, *tables)
 
 
 def rotate(builder: GraphBuilder, x: str, at: Positions, interleaved: bool) -> str:
-    """Rotary embedding of [1, heads, seq, rope_dim]; interleaved pairs (2i, 2i+1) or halves (i, i + rope_dim / 2)."""
+    """Rotary embedding of [1, heads, seq, rope_dim] or [1, seq, heads * rope_dim].
+
+    Interleaved pairs (2i, 2i+1) or halves (i, i + rope_dim / 2).
+    """
     inputs = [x, at.position_ids, at.cos, at.sin]
     return builder.node("RotaryEmbedding", inputs, domain=MICROSOFT, interleaved=int(interleaved))
 
 
 def fold_over_past(
-    builder: GraphBuilder, queries: str, past: tuple[str, str], new: tuple[str, str], scale: float
+    builder: GraphBuilder, queries: str, past: tuple[str, str], new: tuple[str, str], at: Positions, scale: float
 ) -> str:
     """Attention of query rows over past and new rows, for one position.
 
     Args:
         builder: the graph.
-        queries: [heads, row].
+        queries: [..., heads, row] or [heads, 1, row].
         past: (keys, values), each [past, row]; views of the cache.
         new: (keys, values), each [1, row].
+        at: the position.
         scale: of the scores.
 
     Returns:
-        [heads, row], the mixed value rows.
+        As `queries`, the mixed value rows.
     """
     scores = [
         builder.node("FusedMatMul", [queries, keys], domain=MICROSOFT, transB=1, alpha=scale)
         for keys in (past[0], new[0])
     ]
     weights = builder.node("Softmax", [builder.node("Concat", scores, axis=-1)], axis=-1)  # [heads, past + 1]
-    lengths = builder.node("Concat", [builder.node("Shape", [past[0]], start=0, end=1), builder.int64(1)], axis=0)
-    over_past, over_new = builder.nodes("Split", [weights, lengths], 2, axis=-1)
+    over_past, over_new = builder.nodes("Split", [weights, at.past_and_one], 2, axis=-1)
     return builder.node(
         "Add", [builder.node("MatMul", [over_past, past[1]]), builder.node("MatMul", [over_new, new[1]])]
     )
@@ -135,20 +143,18 @@ def latent_attention(
     scale = float(config.head_dim**-0.5)
     past, new = cache.past, cache.new
 
-    q_and_kv = np.concatenate(
-        [weights.array(f"{name}.q_proj.weight"), weights.array(f"{name}.kv_a_proj_with_mqa.weight")]
-    )
+    # Rows by what becomes of them, so that every later cut is one piece: nope of all heads, what is rotated, latent.
+    q_proj = weights.array(f"{name}.q_proj.weight").reshape(heads, nope + rope, -1)
+    kv_a = weights.array(f"{name}.kv_a_proj_with_mqa.weight")
+    parts = [q_proj[:, :nope].reshape(heads * nope, -1), q_proj[:, nope:].reshape(heads * rope, -1)]
+    q_and_kv = np.concatenate([*parts, kv_a[rank:], kv_a[:rank]])
     projected = linear(builder, x, f"{name}.q_and_kv_a_proj", q_and_kv, recipe.dense)
-    q, kv = builder.nodes("Split", [projected, builder.int64(heads * (nope + rope), rank + rope)], 2, axis=-1)
-    q = builder.node("Reshape", [q, builder.int64(1, -1, heads, nope + rope)])
-    q = builder.node("Transpose", [q], perm=[0, 2, 1, 3])  # [1, heads, seq, nope + rope]
-    q_nope, q_rope = builder.nodes("Split", [q, builder.int64(nope, rope)], 2, axis=-1)
-    q_rope = rotate(builder, q_rope, at, interleaved=True)
-    latent, k_rope = builder.nodes("Split", [kv, builder.int64(rank, rope)], 2, axis=-1)
+    sizes = builder.int64(heads * nope, (heads + 1) * rope, rank)
+    q_nope, rotated, latent = builder.nodes("Split", [projected, sizes], 3, axis=-1)  # each [1, seq, size]
+    rotated = rotate(builder, rotated, at, interleaved=True)
+    q_rope, k_rope = builder.nodes("Split", [rotated, builder.int64(heads * rope, rope)], 2, axis=-1)
     norm = weights.array(f"{name}.kv_a_layernorm.weight")
     latent = rms_norm(builder, latent, f"{name}.kv_a_layernorm", norm, KV_A_NORM_EPS)
-    k_rope = rotate(builder, builder.node("Unsqueeze", [k_rope, builder.int64(1)]), at, interleaved=True)
-    k_rope = builder.node("Squeeze", [k_rope, builder.int64(1)])  # [1, seq, rope]
     rows = builder.node("Concat", [latent, k_rope], axis=-1)
     builder.node("Squeeze", [rows, builder.int64(0)], into=new)  # [seq, rank + rope]
 
@@ -158,14 +164,13 @@ def latent_attention(
 
     decoded = builder.fresh("decoded")
     with builder.body(decoded) as decode:
-        q_heads = builder.node("Squeeze", [q_nope, builder.int64(0)])  # [heads, 1, nope]
+        q_heads = builder.node("Reshape", [q_nope, builder.int64(heads, 1, nope)])
         absorbed = linear_per_head(builder, q_heads, f"{name}.up_key", up_key.transpose(0, 2, 1), recipe.kv_up)
-        q_rows = builder.node("Concat", [absorbed, builder.node("Squeeze", [q_rope, builder.int64(0)])], axis=-1)
-        q_rows = builder.node("Reshape", [q_rows, builder.int64(heads, rank + rope)])
-        mixed = fold_over_past(builder, q_rows, (past, past), (new, new), scale)
+        q_turned = builder.node("Reshape", [q_rope, builder.int64(heads, 1, rope)])
+        q_rows = builder.node("Concat", [absorbed, q_turned], axis=-1)  # [heads, 1, rank + rope]
+        mixed = fold_over_past(builder, q_rows, (past, past), (new, new), at, scale)
         # The output is sliced to the latent, never the cache: slicing the cache would copy it.
         mixed = builder.node("Slice", [mixed, builder.int64(0), builder.int64(rank), builder.int64(-1)])
-        mixed = builder.node("Unsqueeze", [mixed, builder.int64(1)])  # [heads, 1, rank]
         values = linear_per_head(builder, mixed, f"{name}.up_value", up_value, recipe.kv_up)
         builder.node("Reshape", [values, builder.int64(1, 1, heads * width)], into=decoded)
 
@@ -177,16 +182,11 @@ def latent_attention(
         expanded = builder.node("Reshape", [expanded, builder.int64(-1, heads, nope + width)])
         expanded = builder.node("Transpose", [expanded], perm=[1, 0, 2])  # [heads, total, nope + width]
         keys, values = builder.nodes("Split", [expanded, builder.int64(nope, width)], 2, axis=-1)
-        scores = [
-            builder.node(
-                "FusedMatMul",
-                [builder.node("Squeeze", [q_part, builder.int64(0)]), k_part],
-                domain=MICROSOFT,
-                transB=1,
-                alpha=scale,
-            )
-            for q_part, k_part in ((q_nope, keys), (q_rope, k_ropes))
-        ]
+        scores = []
+        for q_part, k_part, size in ((q_nope, keys, nope), (q_rope, k_ropes, rope)):
+            by_position = builder.node("Reshape", [q_part, builder.int64(-1, heads, size)])
+            queries = builder.node("Transpose", [by_position], perm=[1, 0, 2])  # [heads, seq, size]
+            scores.append(builder.node("FusedMatMul", [queries, k_part], domain=MICROSOFT, transB=1, alpha=scale))
         attend_causally(builder, builder.node("Add", scores), values, at, heads * width, prefilled)
 
     out = builder.branch(at.is_decode, decode[0], prefill[0])
@@ -234,7 +234,7 @@ def plain_attention(
     with builder.body(decoded) as decode:
         q_rows = builder.node("Mul", [builder.node("Reshape", [q, builder.int64(1, row)]), own])
         past, new = (key_cache.past, value_cache.past), (key_cache.new, value_cache.new)
-        mixed = builder.node("Mul", [fold_over_past(builder, q_rows, past, new, scale), own])
+        mixed = builder.node("Mul", [fold_over_past(builder, q_rows, past, new, at, scale), own])
         mixed = builder.node("ReduceSum", [mixed, builder.int64(0)], keepdims=1)
         builder.node("Reshape", [mixed, builder.int64(1, 1, row)], into=decoded)
 

@@ -114,8 +114,10 @@ def _experts_quantised(
     choice, router_weights = routing.choice, routing.weights
     if shared:
         pad = builder.int64(0, 0, 0, shared)
-        choice = builder.node("Pad", [choice, pad, builder.scalar(ALWAYS)])
         router_weights = builder.node("Pad", [router_weights, pad, builder.scalar(1.0)])
+        # Softmax keeps the order of the logits and stays below 1, so its values choose as they do, at one node less.
+        by_weight = config.scoring_func == "softmax" and config.routed_scaling_factor == 1.0
+        choice = router_weights if by_weight else builder.node("Pad", [choice, pad, builder.scalar(ALWAYS)])
 
     names = [f"{name}.{part}" for part in ("gate_up", "gate_up.scales", "down", "down.scales")]
     fc1, fc1_scales, fc2, fc2_scales = builder.weights(names, lambda: _quantised_rows(name, weights, config, form))

@@ -46,23 +46,6 @@ class Button:
     highlighted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar of a chart, its name and the value printed at it."""
-
-    name: str
-    value: str
-    box: Box
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: column headings, and rows of the same length; the first column names the row."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 @dataclass(slots=True)
 class Page:
     """A picture and its ground truth; the drawing methods change it in place."""
@@ -72,8 +55,6 @@ class Page:
     lines: list[list[TextRun]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     buttons: list[Button] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-    table: Table | None = None
     title: str | None = None
     blank: bool = False
     """Leave the text undrawn: for training on the ground truth alone, which needs no pixels."""

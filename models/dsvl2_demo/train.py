@@ -58,7 +58,7 @@ class Settings:
     threads: int = 2
     workers: int = 1
     save_minutes: float = 4.0
-    measure_minutes: float = 6.0
+    measure_minutes: float = 10.0
     measure_examples: int = 64
     phase: Phase | None = None
     device: str = "cpu"

@@ -71,8 +71,8 @@ JOINT = replace(JOINT_TILED, pages=replace(FORMS, worn=0.1), fewest_turns=4, pai
 JOINT_SLIPS = replace(JOINT, slips=True)
 DENSE = StyleRange(smallest_em=13, largest_em=16, tightest=1.12, loosest=1.4)
 JOINT_DENSE = replace(JOINT_SLIPS, pages=replace(JOINT.pages, kinds=("form", "receipt", "card", "text"), style=DENSE))
-"""Print so small and tight that two lines share one cell in four, where they share one in twenty of other pages. Without
-dialogs, the frames of whose fields would cover the line above."""
+"""Print so small and tight that two lines share one cell in four, where they share one in twenty of other pages.
+Without dialogs, the frames of whose fields would cover the line above."""
 
 
 def shipped_stages() -> tuple[Stage, ...]:

@@ -8,7 +8,7 @@ The network is not changed; the loss is left out of everything but training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
@@ -26,12 +26,6 @@ HERE_HEADS: tuple[int, ...] = (1, 4, 6)
 """One head carries too little of a cell, which holds a dozen characters, to tell them apart, and heads that are not
 told do not follow by themselves: after two hours with three told heads, the others gave the right cell 2 %."""
 
-UPPER_HEADS: tuple[int, ...] = (0, 2, 3)
-LOWER_HEADS: tuple[int, ...] = (5, 6, 7)
-"""In the layers above the middle one: the told heads that read the upper and the lower patches of a cell. The others of
-them look at the first position then, where nothing is to be read. Heads that all read the whole cell mix two lines that
-share one: 65 % of characters were right there, beside 97 % where a cell held a single line."""
-
 SMALLEST_SHARE = 1e-9
 """Of its attention that a head is taken to give to any cell, so that a logarithm exists."""
 
@@ -39,33 +33,21 @@ EDGE_BIN = 8
 """Coordinates told apart as one; 1.8 pixels of a tile, and a line of text is twelve high."""
 
 
-def gaze_loss(
-    decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Looks, ahead: Looks, ratio: int
-) -> Tensor:
+def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:
     """Mean of -log(attention to the right cells) over the taught layers and heads.
 
     Args:
         decoder: with latent attention.
         output: of the decoder.
         table_rows: `[batch, seq] int64`, which cell each position shows, -1 at text.
-        here: where the token at each position is seen.
-        ahead: where the token that follows is seen.
-        ratio: patches along one side of a cell.
+        here: `[batch, seq] int64`, the cell of the token at each position, -1 where there is none.
+        ahead: `[batch, seq] int64`, the cell of the token that follows, -1 where there is none.
     """
     halfway = len(decoder.layers) // 2
-    looking_here, looking_ahead = _Queries.of(here.cells, table_rows), _Queries.of(ahead.cells, table_rows)
-    lower = torch.where(ahead.slots >= 0, ahead.slots.div(SLOTS * ratio, rounding_mode="floor"), -1)
-    above, below = (looking_ahead.at_first(lower == other) for other in (1, 0))
+    looking_here, looking_ahead = _Queries.of(here, table_rows), _Queries.of(ahead, table_rows)
     taught = [(layer, HERE_HEADS, looking_here) for layer in range(1, max(2, halfway))]
-    taught.append((halfway, NEXT_HEADS, looking_ahead))
-    for layer in range(halfway + 1, len(decoder.layers)):
-        taught += [(layer, UPPER_HEADS, above), (layer, LOWER_HEADS, below)]
-    count = decoder.config.num_attention_heads
-    losses = [
-        _heads_loss(decoder.layers[layer], output, layer, [head for head in heads if head < count], queries)
-        for layer, heads, queries in taught
-        if min(heads) < count
-    ]
+    taught += [(layer, NEXT_HEADS, looking_ahead) for layer in range(halfway, len(decoder.layers))]
+    losses = [_heads_loss(decoder.layers[layer], output, layer, heads, queries) for layer, heads, queries in taught]
     return torch.cat(losses).mean()
 
 
@@ -126,30 +108,27 @@ class _Queries:
         right = table_rows[:, None, :] == wanted.gather(1, order)[..., None]
         return cls(order, looks.gather(1, order), right[:, None], (positions > order[..., None])[:, None])
 
-    def at_first(self, elsewhere: Tensor) -> _Queries:
-        """The same, but those of `elsewhere` `[batch, seq] bool` look at the first position."""
-        first = torch.zeros_like(self.right[..., :1, :])
-        first[..., 0] = True
-        return replace(self, right=torch.where(elsewhere.gather(1, self.order)[:, None, :, None], first, self.right))
 
-
-def _heads_loss(layer: nn.Module, output: LanguageOutput, index: int, heads: list[int], queries: _Queries) -> Tensor:
-    """Of each of the heads, `[heads] float32`."""
+def _heads_loss(
+    layer: nn.Module, output: LanguageOutput, index: int, heads: tuple[int, ...], queries: _Queries
+) -> Tensor:
+    """Of each of the heads that the layer has, `[heads] float32`."""
     attention, norm = layer.self_attn, layer.input_layernorm
     if not isinstance(attention, LatentAttention) or not isinstance(norm, RMSNorm):
         raise TypeError("gaze is taught to latent attention only")
     config = attention.config
     rank, rope, nope = config.latent_rank, config.qk_rope_head_dim, config.qk_nope_head_dim
+    taught = torch.tensor([head for head in heads if head < config.num_attention_heads])
     hidden_states = output.layer_inputs[index]
     order = queries.order
     x = norm(hidden_states.gather(1, order[..., None].expand(-1, -1, hidden_states.shape[-1])))
-    q_weight = attention.q_proj.weight.unflatten(0, (-1, nope + rope))[heads]  # [heads, nope + rope, hidden]
-    q = (x @ q_weight.flatten(0, 1).T).unflatten(-1, (len(heads), -1)).transpose(1, 2)
+    q_weight = attention.q_proj.weight.unflatten(0, (-1, nope + rope))[taught]  # [heads, nope + rope, hidden]
+    q = (x @ q_weight.flatten(0, 1).T).unflatten(-1, (len(taught), -1)).transpose(1, 2)
     q_rope = rotate_interleaved(q[..., nope:], rope_angles(order, config))
     latents, k_rope = output.rows[index][0].split([rank, rope], dim=-1)
-    k_weight = attention.kv_b_proj.weight.unflatten(0, (-1, nope + config.v_head_dim))[heads, :nope]
-    k_nope = (latents @ k_weight.flatten(0, 1).T).unflatten(-1, (len(heads), -1)).transpose(1, 2)
-    k_rope = k_rope[:, None].expand(-1, len(heads), -1, -1)
+    k_weight = attention.kv_b_proj.weight.unflatten(0, (-1, nope + config.v_head_dim))[taught, :nope]
+    k_nope = (latents @ k_weight.flatten(0, 1).T).unflatten(-1, (len(taught), -1)).transpose(1, 2)
+    k_rope = k_rope[:, None].expand(-1, len(taught), -1, -1)
     q, k = torch.cat([q[..., :nope], q_rope.to(q.dtype)], -1), torch.cat([k_nope, k_rope.to(k_nope.dtype)], -1)
     scores = (q @ k.transpose(2, 3)).float() * config.head_dim**-0.5  # [batch, heads, most, seq]
     seen = scores.masked_fill(queries.future, -torch.inf).softmax(-1)

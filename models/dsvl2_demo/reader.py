@@ -164,9 +164,7 @@ class Reader(nn.Module):
         inputs_embeds = torch.where((rows >= 0).unsqueeze(-1), table[rows.clamp(min=0)], text)
         output = language.model(inputs_embeds)
         balance = torch.stack([router.balance_loss() for router in output.routers]).mean()
-        gaze = gaze_loss(
-            language.model, output, rows, batch.here, batch.ahead, self.config.projector_config.downsample_ratio
-        )
+        gaze = gaze_loss(language.model, output, rows, batch.here.cells, batch.ahead.cells)
         slots = self.slot_heads(output, batch.here, batch.ahead)
         learned = batch.targets != IGNORED
         logits = language.lm_head(output.hidden_states[learned]).float()  # [answers, vocab]

@@ -22,9 +22,6 @@ class StyleRange:
     largest_em: int = 20
     plain: float = 0.2
     """Share of pages in black on white."""
-    tightest: float = 1.3
-    loosest: float = 2.0
-    """Distances of baselines in em."""
 
     def __post_init__(self) -> None:
         if not 6 <= self.smallest_em <= self.largest_em:
@@ -103,6 +100,6 @@ def draw_style(range_: StyleRange, split: Split, rng: random.Random, scale: floa
         face=face,
         bold=bold,
         em=round(rng.randint(range_.smallest_em, range_.largest_em) * scale),
-        pitch=rng.uniform(range_.tightest, range_.loosest),
+        pitch=rng.uniform(1.3, 2.0),
         margin=round(rng.randint(6, 18) * scale),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from dsvl2_demo.batches import (
 from dsvl2_demo.curriculum import TASKS
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
-from dsvl2_demo.gaze import EDGE_BIN, HERE_HEADS, LOWER_HEADS, NEXT_HEADS, UPPER_HEADS, SlotHeads, gaze_loss
+from dsvl2_demo.gaze import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
 from dsvl2_demo.geometry import demo_config, tiny_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
@@ -105,15 +104,9 @@ def test_corners_of_a_box_are_looked_for_at_its_ends() -> None:
 
 
 def test_gaze_is_the_attention_of_the_network() -> None:
-    """The loss agrees with the weights that the heads of the whole network really have, to bf16-free precision.
-
-    Of the upper layers' heads, half read the upper and half the lower patches of a cell, and rest where the character
-    that follows is in the other half.
-    """
+    """The loss agrees with the weights that the heads of the whole network really have, to bf16-free precision."""
     torch.manual_seed(2)
     config = tiny_config()
-    language = replace(config.language_config, num_hidden_layers=3, num_attention_heads=8, num_key_value_heads=8)
-    config = replace(config, language_config=language)
     reader = Reader(config).eval()
     batch = draw_batches(BatchRange(PageRange(sizes=((112, 112),)), turns=2), config, 2, "train", random.Random(1))[0]
     decoder = reader.network.language.model
@@ -130,20 +123,14 @@ def test_gaze_is_the_attention_of_the_network() -> None:
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
         patch.setattr(torch.Tensor, "softmax", kept)
         output = decoder(embeds)
-    assert len(weights) == 3
+    assert len(weights) == 2
     with torch.no_grad():
-        found = gaze_loss(decoder, output, batch.table_rows, batch.here, batch.ahead, 2)
-    ahead = batch.ahead.cells
-    half = torch.where(batch.ahead.slots >= 0, batch.ahead.slots // (2 * SLOTS), -1)  # 0 is the upper one
-    assert {int(value) for value in half.unique()} == {-1, 0, 1}
+        found = gaze_loss(decoder, output, batch.table_rows, batch.here.cells, batch.ahead.cells)
     expected = []
-    taught = [(1, HERE_HEADS, batch.here.cells, -2), (1, NEXT_HEADS, ahead, -2)]
-    taught += [(2, UPPER_HEADS, ahead, 1), (2, LOWER_HEADS, ahead, 0)]
-    for layer, heads, wanted, rests in taught:
-        for head in heads:
-            share = (weights[layer][:, head] * (batch.table_rows[:, None, :] == wanted[..., None])).sum(-1)
-            share = torch.where(half == rests, weights[layer][:, head, :, 0], share)
-            expected.append(-share[wanted >= 0].log().mean())
+    for wanted, head in ((batch.here.cells, HERE_HEADS[0]), (batch.ahead.cells, NEXT_HEADS[0])):
+        right = batch.table_rows[:, None, :] == wanted[..., None]
+        share = (weights[1][:, head] * right).sum(-1)
+        expected.append(-share[wanted >= 0].log().mean())
     torch.testing.assert_close(found, torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)
 
 

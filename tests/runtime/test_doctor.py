@@ -17,7 +17,7 @@ from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graph_io import cache_tensors
 from dsvl2_runtime.kv_cache import KVCache
-from dsvl2_runtime.machine import describe_machine
+from dsvl2_runtime.machine import bytes_saturate, describe_machine
 from dsvl2_runtime.memory_plan import plan_memory
 
 
@@ -90,3 +90,16 @@ def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     assert "it fits" in table
     assert "weights" in table
     assert "weights" not in call()
+
+
+@pytest.mark.parametrize(
+    ("flags", "saturate"),
+    [("avx2 fma", True), ("avx2 avx512f avx512_vnni", False), ("avx2 avx_vnni", False), ("", False)],
+)
+def test_bytes_saturate_without_dot_products(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, saturate: bool
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(f"model name : one\nflags : {flags}\n" if flags else "")
+    monkeypatch.setattr("dsvl2_runtime.machine.CPU_INFO", info)
+    assert bytes_saturate() is saturate

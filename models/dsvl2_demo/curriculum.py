@@ -97,7 +97,7 @@ def shipped_stages() -> tuple[Stage, ...]:
 
 
 def further_stages() -> tuple[Stage, ...]:
-    """What the shipped model learned last, for a published one: the eyes first, which alone see three times the tiles."""
+    """What the shipped model learned last, for a published one; the eyes alone see three times the tiles."""
     return (
         Stage("eyes-again", "vision", 22, EYES_FULL, 10, 1e-3, 1.5e-4),
         Stage("joint-slips", "joint", 80, JOINT_SLIPS, 8, 8e-4, 3e-5),

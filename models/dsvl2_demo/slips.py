@@ -41,7 +41,7 @@ def with_slips(talk: Conversation, rng: random.Random) -> Conversation:
     input_ids = talk.input_ids.copy()
     times = np.ones(len(input_ids), np.int64)
     for task, first, last in talk.tasks:
-        if task not in READING_TASKS or last - first < 2:
+        if task not in READING_TASKS:
             continue
         letters = range(first + 1, last)  # `first` is the end of the question
         for index in letters:

@@ -42,7 +42,7 @@ class Positions:
     position_ids: str
     """[1, seq] int64."""
     is_decode: str
-    """[] bool: one new position."""
+    """[1] bool: one new position."""
     mask: str
     """[seq, total] float32: 0 where a position may look, -inf where not."""
     past_and_one: str
@@ -73,10 +73,10 @@ def positions(
     """The tensors every layer needs, from the inputs of the graph; `past` is any one of the cache inputs."""
     one = builder.constant(np.array(1, np.int64))
     seq = builder.node("Shape", [inputs_embeds], start=1, end=2)
-    is_decode = builder.node("Equal", [builder.node("Squeeze", [seq]), one])
+    is_decode = builder.node("Equal", [seq, builder.int64(1)])
     cached = builder.node("Shape", [past], start=0, end=1)
     past_and_one = builder.node("Concat", [cached, builder.int64(1)], axis=0)
-    total = builder.node("Squeeze", [builder.node("Add", [cached, seq])])
+    total = builder.node("Add", [cached, seq])
     keys = builder.node("Range", [builder.constant(np.array(0, np.int64)), total, one])
     queries = builder.node("Reshape", [position_ids, builder.int64(-1, 1)])
     hidden = builder.node("Greater", [keys, queries])  # [seq, total]
@@ -102,14 +102,14 @@ def fold_over_past(
 
     Args:
         builder: the graph.
-        queries: [..., heads, row] or [heads, 1, row].
+        queries: [heads, row]; two axes, for with three the heads would read the cache one by one.
         past: (keys, values), each [past, row]; views of the cache.
         new: (keys, values), each [1, row].
         at: the position.
         scale: of the scores.
 
     Returns:
-        As `queries`, the mixed value rows.
+        [heads, row], the mixed value rows.
     """
     scores = [
         builder.node("FusedMatMul", [queries, keys], domain=MICROSOFT, transB=1, alpha=scale)
@@ -117,9 +117,7 @@ def fold_over_past(
     ]
     weights = builder.node("Softmax", [builder.node("Concat", scores, axis=-1)], axis=-1)  # [heads, past + 1]
     over_past, over_new = builder.nodes("Split", [weights, at.past_and_one], 2, axis=-1)
-    return builder.node(
-        "Add", [builder.node("MatMul", [over_past, past[1]]), builder.node("MatMul", [over_new, new[1]])]
-    )
+    return builder.node("Gemm", [over_new, new[1], builder.node("MatMul", [over_past, past[1]])])
 
 
 def latent_attention(
@@ -153,6 +151,7 @@ def latent_attention(
     q_nope, rotated, latent = builder.nodes("Split", [projected, sizes], 3, axis=-1)  # each [1, seq, size]
     rotated = rotate(builder, rotated, at, interleaved=True)
     q_rope, k_rope = builder.nodes("Split", [rotated, builder.int64(heads * rope, rope)], 2, axis=-1)
+    q_rope = builder.node("Reshape", [q_rope, builder.int64(-1, rope)])  # [seq * heads, rope]
     norm = weights.array(f"{name}.kv_a_layernorm.weight")
     latent = rms_norm(builder, latent, f"{name}.kv_a_layernorm", norm, KV_A_NORM_EPS)
     rows = builder.node("Concat", [latent, k_rope], axis=-1)
@@ -166,11 +165,12 @@ def latent_attention(
     with builder.body(decoded) as decode:
         q_heads = builder.node("Reshape", [q_nope, builder.int64(heads, 1, nope)])
         absorbed = linear_per_head(builder, q_heads, f"{name}.up_key", up_key.transpose(0, 2, 1), recipe.kv_up)
-        q_turned = builder.node("Reshape", [q_rope, builder.int64(heads, 1, rope)])
-        q_rows = builder.node("Concat", [absorbed, q_turned], axis=-1)  # [heads, 1, rank + rope]
+        absorbed = builder.node("Squeeze", [absorbed, builder.int64(1)])  # [heads, rank]
+        q_rows = builder.node("Concat", [absorbed, q_rope], axis=-1)
         mixed = fold_over_past(builder, q_rows, (past, past), (new, new), at, scale)
         # The output is sliced to the latent, never the cache: slicing the cache would copy it.
         mixed = builder.node("Slice", [mixed, builder.int64(0), builder.int64(rank), builder.int64(-1)])
+        mixed = builder.node("Unsqueeze", [mixed, builder.int64(1)])  # [heads, 1, rank]
         values = linear_per_head(builder, mixed, f"{name}.up_value", up_value, recipe.kv_up)
         builder.node("Reshape", [values, builder.int64(1, 1, heads * width)], into=decoded)
 

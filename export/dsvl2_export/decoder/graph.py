@@ -67,9 +67,7 @@ def write_decoder(
             builder.data.commit()
             on_layer()
 
-        last = builder.node("Add", [residual, delta])  # [1, 1, hidden]
-        weight = weights.array("language.model.norm.weight")
-        normed = rms_norm(builder, last, "language.model.norm", weight, config.rms_norm_eps)
+        normed, _ = norm(residual, delta, "language.model.norm")  # [1, 1, hidden]
         head = weights.array("language.lm_head.weight")
         logits = linear(builder, normed, "language.lm_head", head, recipe.lm_head)
         builder.node("Reshape", [logits, builder.int64(1, config.vocab_size)], into=graph_io.LOGITS)

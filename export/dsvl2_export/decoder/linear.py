@@ -57,9 +57,9 @@ def linear_per_head(
 ) -> str:
     """A different linear layer for each head: `y_h = x_h W_h^T`, for one position.
 
-    Quantised, this is one product with signed columns. One `MatMulNBits` per head took nearly twice as long in a decode
-    step, where every node begins with cold caches (docs/performance.md). The activations of all heads share one scale
-    then; they belong to a single position, so no other token's outliers widen it.
+    Quantised, this is one product with signed columns. One `MatMulNBits` per head took one and a half times as long or
+    more in a decode step, where every node begins with cold caches (docs/performance.md). The activations of all heads
+    share one scale then; they belong to a single position, so no other token's outliers widen it.
 
     Args:
         builder: the graph.

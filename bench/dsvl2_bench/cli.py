@@ -8,17 +8,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
+from dsvl2_bench.kept import synthetic_bundle, synthetic_gguf
 from dsvl2_bench.turns import Figures, figures_of, in_turns
-from dsvl2_runtime.bundle import MANIFEST
-from dsvl2_runtime.console import ReportFormat, progress_bars
+from dsvl2_runtime.console import ReportFormat
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.model_names import find_model
@@ -80,25 +78,6 @@ def bench(
         Console().print(figure_table(folder.name, report))
 
 
-def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
-    """A bundle with random weights, made once and kept in the cache folder of this program."""
-    name = f"{variant}-{precision}" + (f"-{layers}-layers" if layers else "")
-    folder: Path = user_cache_path("dsvl2-onnx") / "bench" / name
-    if (folder / MANIFEST).is_file():
-        return folder
-    from dsvl2_bench.random_weights import RandomWeights
-    from dsvl2_export.exporter import export_weights
-    from dsvl2_export.synth import synthetic_config
-
-    print(f"making {folder}, which is kept for the next time", file=sys.stderr)
-    with progress_bars(of_bytes=True) as bars:
-        config = synthetic_config(variant, layers=layers)  # type: ignore[arg-type]
-        export_weights(
-            RandomWeights(config), folder, precision, on_progress=lambda done, total: bars.update("bundle", done, total)
-        )
-    return folder
-
-
 def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Callable[[], Figures]]:
     """What measures each peer on a release's sizes.
 
@@ -125,19 +104,6 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
                 "vision and, for small, llamacpp"
             )
     return programs
-
-
-def synthetic_gguf(kind: str) -> Path:
-    """Small's language model with random weights for llama.cpp, made once and kept as the bundle is."""
-    from dsvl2_bench.peers.gguf_model import write_gguf
-    from dsvl2_export.synth import official_config
-
-    path: Path = user_cache_path("dsvl2-onnx") / "bench" / f"small-{kind}.gguf"
-    if not path.is_file():
-        print(f"making {path}, which is kept for the next time", file=sys.stderr)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_gguf(path, official_config("small").language_config, kind)
-    return path
 
 
 def figure_table(name: str, report: dict[str, Any]) -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeBundle
+from dsvl2_bench import kept
 from dsvl2_bench.random_weights import RandomWeights
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.tensor_names import expected_tensors
@@ -63,3 +64,18 @@ def test_random_weights_are_a_source_like_a_checkpoint(tmp_path: Path) -> None:
     assert (first == RandomWeights(config).array("language.model.layers.1.mlp.experts.0.up_proj.weight")).all()
     export_weights(weights, tmp_path / "bundle", "int4")
     assert "random" in load_model(tmp_path / "bundle", threads=1).weights_note
+
+
+def test_a_kept_bundle_is_made_anew_when_its_writer_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the graphs of an older version are measured."""
+    monkeypatch.setattr(kept, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("dsvl2_export.synth.synthetic_config", lambda variant, layers=None: small_config(variant))
+    folder = kept.synthetic_bundle("small", "int4", 2)
+    made = (folder / "manifest.json").stat().st_mtime_ns
+    assert kept.synthetic_bundle("small", "int4", 2) == folder
+    assert (folder / "manifest.json").stat().st_mtime_ns == made
+    monkeypatch.setattr(kept, "GRAPH_WRITERS", ("dsvl2_export",))
+    assert kept.synthetic_bundle("small", "int4", 2) == folder
+    assert (folder / "manifest.json").stat().st_mtime_ns > made

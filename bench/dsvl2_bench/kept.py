@@ -1,0 +1,71 @@
+"""Models with random weights that are made once and kept in the cache folder of this program."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from dsvl2_runtime.bundle import MANIFEST
+from dsvl2_runtime.console import progress_bars
+
+GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
+"""What a bundle's graphs and formats follow from."""
+
+
+def kept_folder() -> Path:
+    """Where they lie."""
+    folder: Path = user_cache_path("dsvl2-onnx") / "bench"
+    return folder
+
+
+def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
+    """A bundle of random weights; one that other source code wrote is made anew, since its graphs may differ."""
+    name = f"{variant}-{precision}" + (f"-{layers}-layers" if layers else "")
+    folder, written_by = kept_folder() / name, kept_folder() / f"{name}.written-by"
+    writer = source_of(GRAPH_WRITERS)
+    made = (folder / MANIFEST).is_file()
+    if made and written_by.is_file() and written_by.read_text("ascii") == writer:
+        return folder
+    from dsvl2_bench.random_weights import RandomWeights
+    from dsvl2_export.exporter import export_weights
+    from dsvl2_export.synth import synthetic_config
+
+    print(f"making {folder}{' anew' if made else ''}, which is kept for the next time", file=sys.stderr)
+    with progress_bars(of_bytes=True) as bars:
+        export_weights(
+            RandomWeights(synthetic_config(variant, layers=layers)),  # type: ignore[arg-type]
+            folder,
+            precision,
+            overwrite=made,
+            on_progress=lambda done, total: bars.update("bundle", done, total),
+        )
+    written_by.write_text(writer, "ascii")
+    return folder
+
+
+def source_of(packages: tuple[str, ...]) -> str:
+    """A hash over the source files of installed packages."""
+    digest = sha256()
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def synthetic_gguf(kind: str) -> Path:
+    """Small's language model with random weights for llama.cpp."""
+    from dsvl2_bench.peers.gguf_model import write_gguf
+    from dsvl2_export.synth import official_config
+
+    path = kept_folder() / f"small-{kind}.gguf"
+    if not path.is_file():
+        print(f"making {path}, which is kept for the next time", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_gguf(path, official_config("small").language_config, kind)
+    return path

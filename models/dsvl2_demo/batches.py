@@ -28,7 +28,7 @@ from dsvl2_runtime.image_tiling import Tiling, pad_to, plan_tiling
 NEWLINE_ROW, SEPARATOR_ROW, FIRST_CELL_ROW = 0, 1, 2
 """Rows of the table that image positions are gathered from: the two format vectors, then the cells of all tiles."""
 
-TILE_COST = 150
+TILE_COST = 300
 """What looking at a tile costs in the vision tower, in tokens of the language model."""
 
 NOWHERE = (-1, -1, -1)

@@ -24,8 +24,11 @@ SHARPNESS = 1.2
 
 
 def _waves(grid: int, count: int) -> Tensor:
-    """Frequencies in radians per patch, `[count]`; the slowest turns half a circle over the grid."""
-    return math.pi / grid * torch.arange(1, count + 1)
+    """Frequencies in radians per patch, `[count]`, from half a circle over the grid to a quarter of one per patch.
+
+    The quickest tells neighbours apart, so it does not slow down on larger grids.
+    """
+    return torch.linspace(math.pi / grid, math.pi / 2, count)
 
 
 def position_waves(grid: int, channels: int) -> Tensor:

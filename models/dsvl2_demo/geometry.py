@@ -1,7 +1,9 @@
 """The sizes of the demo model: the official architecture, small, with every quantised width a multiple of 64.
 
-Tiles are 224 pixels instead of 384: 256 patches a tile keep a step on two CPU cores short, and print of 13 pixels and
-more stays legible. The vocabulary is a byte-level one with a few words of the prompts (`vocabulary.py`).
+Tiles are 308 pixels instead of 384: 484 patches a tile keep a step on two CPU cores short. The pages that are drawn
+have 224 pixels and are enlarged to fill a tile, so that two lines of print of 13 pixels seldom share a row of cells,
+where the language model mixes them. The vocabulary is a byte-level one with a few words of the prompts
+(`vocabulary.py`).
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ from __future__ import annotations
 from dsvl2_demo.vocabulary import BOS_ID, EOS_ID, VOCABULARY_ROWS
 from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
 
-TILE = 224
+TILE = 308
 
 
 def demo_config() -> ModelConfig:
     """The shipped geometry, about 9 M parameters."""
     return ModelConfig(
         vision_config=VisionConfig(
-            model_name="siglip_demo_patch14_224",
+            model_name="siglip_demo_patch14_308",
             image_size=TILE,
             patch_size=14,
             width=192,

@@ -28,8 +28,9 @@ from dsvl2_demo.geometry import demo_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.measure import measure
 from dsvl2_demo.optimizers import optimizers_for
-from dsvl2_demo.publish import BESIDE_FILE
+from dsvl2_demo.publish import BESIDE_FILE, NETWORK
 from dsvl2_demo.reader import Losses, Phase, Reader
+from dsvl2_demo.regrid import stretched
 from dsvl2_demo.rounding import rounded
 from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
 from dsvl2_export.checkpoint import Checkpoint, load_network
@@ -98,9 +99,9 @@ class Trainer:
         if state is None:
             if self.settings.start is not None:
                 network = load_network(Checkpoint.open(self.settings.start))
-                self.reader.network.load_state_dict(network.state_dict())
-                beside = load_file(self.settings.start / BESIDE_FILE)
-                self.reader.load_state_dict(beside, strict=False)
+                weights = {NETWORK + name: value for name, value in network.state_dict().items()}
+                weights |= load_file(self.settings.start / BESIDE_FILE)
+                self.reader.load_state_dict(stretched(weights, self.reader.config))
             self._enter_stage()
             return
         self.progress = Progress(**state["progress"])

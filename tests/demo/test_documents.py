@@ -10,7 +10,7 @@ import pytest
 from dsvl2_demo import words
 from dsvl2_demo.documents import PAINTERS, PageRange, draw_page
 from dsvl2_demo.fonts import HELD_OUT_FACES, TRAINING_FACES, held_out_faces
-from dsvl2_demo.geometry import demo_config
+from dsvl2_demo.geometry import TILE, demo_config
 from dsvl2_demo.held_out import EVALUATED_TASKS, held_out_cases
 from dsvl2_demo.layout import CHARACTERS, SLOTS, layout_of, views_of
 from dsvl2_demo.page import Page
@@ -107,11 +107,11 @@ def test_views_put_a_point_where_padding_puts_it() -> None:
     image = Image.new("RGB", (400, 200))
     image.paste((255, 255, 255), (300, 120, 304, 124))
     (tiling,) = plan_tiling([image.size], config)
-    tiles = picture_tiles(image, tiling, 224)
+    tiles = picture_tiles(image, tiling, TILE)
     seen = 0
-    for view, tile in zip(views_of(image.size, (tiling.tiles_wide, tiling.tiles_high), 224), tiles, strict=True):
+    for view, tile in zip(views_of(image.size, (tiling.tiles_wide, tiling.tiles_high), TILE), tiles, strict=True):
         x, y = 302 * view.scale_x + view.offset_x, 122 * view.scale_y + view.offset_y
-        if not (0 <= x < 224 and 0 <= y < 224):
+        if not (0 <= x < TILE and 0 <= y < TILE):
             continue
         pixels = np.asarray(tile.convert("L"), np.float32)
         row, column = np.unravel_index(int(pixels.argmax()), pixels.shape)

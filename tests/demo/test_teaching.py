@@ -25,7 +25,7 @@ from dsvl2_demo.curriculum import TASKS
 from dsvl2_demo.documents import PageRange, draw_page
 from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
 from dsvl2_demo.gaze import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
-from dsvl2_demo.geometry import demo_config, tiny_config
+from dsvl2_demo.geometry import TILE, demo_config, tiny_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.layout import CHARACTERS, SLOTS
 from dsvl2_demo.page import TextRun
@@ -140,7 +140,7 @@ def test_heads_begin_at_the_neighbouring_patches() -> None:
     open_eyes(tower)
     grid = math.isqrt(tower.pos_embed.shape[1])
     with torch.no_grad():
-        x = tower.patch_embed(torch.rand(1, 3, 224, 224) * 2 - 1) + tower.pos_embed
+        x = tower.patch_embed(torch.rand(1, 3, TILE, TILE) * 2 - 1) + tower.pos_embed
         attention = tower.blocks[0].attn
         q, k, _ = attention.qkv(tower.blocks[0].norm1(x)).view(grid**2, 3, attention.heads, -1).permute(1, 2, 0, 3)
         looks_at = (q @ k.transpose(-1, -2)).argmax(-1)

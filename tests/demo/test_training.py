@@ -21,10 +21,12 @@ from dsvl2_demo.held_out import held_out_cases
 from dsvl2_demo.network_answerer import network_answerer
 from dsvl2_demo.publish import publish
 from dsvl2_demo.reader import Losses, Reader
+from dsvl2_demo.regrid import POSITIONS, ROW, stretched
 from dsvl2_demo.style import StyleRange
 from dsvl2_demo.train import End, Settings, Trainer, parse_args
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
+from dsvl2_runtime.config import official_resolutions
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
 
 PAGES = PageRange(sizes=((112, 112),), most_entries=2, style=StyleRange(faces=1, smallest_em=14, largest_em=16))
@@ -118,6 +120,28 @@ def test_a_run_can_begin_with_published_weights(run_folder: Path, tmp_path: Path
     begun = Trainer(replace(settings(tmp_path / "run"), start=tmp_path / "checkpoint"), tiny_config(), stages())
     for name, value in begun.reader.state_dict().items():
         assert torch.equal(value, published[name].bfloat16().float()), name
+
+
+def test_weights_for_small_tiles_are_stretched_to_larger_ones() -> None:
+    """A slope over the tile stays that slope; what belongs to no place stays as it is, as do fitting weights."""
+    small = tiny_config()
+    vision = replace(small.vision_config, image_size=224)
+    large = replace(small, vision_config=vision, candidate_resolutions=official_resolutions(224))
+    weights = {name: value.clone() for name, value in Reader(small).state_dict().items()}
+    column = (torch.arange(8) + 0.5) / 8
+    weights[POSITIONS][0] = (column[None, :, None] + 10 * column[:, None, None]).expand(8, 8, 64).reshape(64, 64)
+    weights[ROW][:, 0] = ((torch.arange(4) + 0.5) / 4)[:, None]
+    found = stretched(weights, large)
+    place = (torch.arange(16) + 0.5) / 16
+    expected = place[None, :, None] + 10 * place[:, None, None]
+    inside = slice(3, -3)
+    square = found[POSITIONS].view(16, 16, 64)
+    # Cubic pieces leave a slope by up to a tenth of a step, which is 10 / 16 down and 1 / 16 across.
+    torch.testing.assert_close(square[inside, inside], expected.expand(16, 16, 64)[inside, inside], atol=0.07, rtol=0)
+    torch.testing.assert_close(found[ROW][3:-3, 0, 0], ((torch.arange(8) + 0.5) / 8)[3:-3], atol=0.02, rtol=0)
+    Reader(large).load_state_dict(found)
+    for name, value in stretched(weights, small).items():
+        assert torch.equal(value, weights[name]), name
 
 
 def test_only_a_published_checkpoint_can_be_begun_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

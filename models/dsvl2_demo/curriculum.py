@@ -108,7 +108,7 @@ def further_stages() -> tuple[Stage, ...]:
     """What the shipped model learned last, for a published one; the eyes alone see three times the tiles."""
     return (
         Stage("eyes-larger", "vision", 15, EYES_SHAPES, 10, 1e-3, 2e-4),
-        Stage("joint-larger", "joint", 72, JOINT_SHAPES, 8, 8e-4, 3e-5),
+        Stage("joint-larger", "joint", 80, JOINT_SHAPES, 8, 8e-4, 3e-5),
         _rounded("rounded-larger", 4, JOINT_SHAPES, 6e-5, 1e-5),
     )
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from dsvl2_demo.run_state import LOG_FILE
 from dsvl2_runtime.errors import UsageError
 
-WIDTH, HEIGHT = 900, 440
-LEFT, TOP, RIGHT, BOTTOM = 56, 76, 170, 48
-LABEL_ROWS = 4
+WIDTH, HEIGHT = 900, 466
+LEFT, TOP, RIGHT, BOTTOM = 56, 102, 170, 48
+LABEL_ROWS = 6
 INK, FAINT, GRID = "#1b1f24", "#667080", "#e3e7ec"
 CURVES: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
     ("next token", "#2563eb", lambda report: report.get("token")),
@@ -67,14 +67,17 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
 
 
 def _draw_stages(draw: ImageDraw.ImageDraw, entries: Sequence[dict[str, Any]], x: Any) -> None:
-    """Names of the stages above, where each begins."""
-    start = 0.0
+    """Names of the stages above, where each begins, in the lowest row that has room."""
+    font = ImageFont.load_default(12)
+    start, free_from = 0.0, [0.0] * LABEL_ROWS
     for index, (name, part) in enumerate(itertools.groupby(entries, key=lambda entry: str(entry["stage"]))):
         end = [float(entry["minutes"]) for entry in part][-1]
         if index % 2:
             draw.rectangle((x(start), TOP, x(end), HEIGHT - BOTTOM), fill="#f5f7fa")
-        place = (x(start) + 3, TOP - 16 - 13 * (index % LABEL_ROWS))
-        draw.text(place, name, fill=FAINT, font=ImageFont.load_default(12))
+        left = x(start) + 3
+        row = next((row for row, free in enumerate(free_from) if free <= left), index % LABEL_ROWS)
+        draw.text((left, TOP - 16 - 13 * row), name, fill=FAINT, font=font)
+        free_from[row] = left + font.getlength(name) + 6
         start = end
 
 

@@ -74,11 +74,11 @@ def test_the_bundle_is_what_export_makes_of_the_checkpoint(tmp_path: Path) -> No
 def test_it_reads_and_places_on_pages_it_has_never_seen(model: VisionLanguageModel) -> None:
     """Held-out values are read to the letter, and held-out things are found, twenty each.
 
-    Four of five and nineteen of twenty were right when it was shipped; guessing finds none. The bounds leave room for
-    other processors, whose kernels round differently; the model card has the figures of 200 questions.
+    Nine of ten of each were right when it was shipped; guessing finds none. The bounds leave room for other processors,
+    whose kernels round differently; the model card has the figures of 200 questions.
     """
     cases = [case for case in held_out_cases(80, 1) if case.task in ("value", "locate")]
     scores = scores_of(evaluate(bundle_answerer(model), cases, lambda judged: None))
     assert scores["value"]["n"] == scores["locate"]["n"] == 20
-    assert scores["value"]["exact"] >= 0.55
+    assert scores["value"]["exact"] >= 0.7
     assert scores["locate"]["iou50"] >= 0.75

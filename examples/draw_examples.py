@@ -105,7 +105,7 @@ def invoice() -> None:
 
 
 SMALL = 224
-"""One tile of the demonstration model."""
+"""The pages that the demonstration model was trained on; enlarged they fill one of its tiles."""
 
 
 def small_receipt() -> None:

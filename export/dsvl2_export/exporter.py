@@ -73,6 +73,7 @@ def export_weights(
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Write a bundle from any source of weights; see `export_bundle`."""
+    out = out if out.is_symlink() else out.resolve()
     config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
     expected = expected_bytes(config, recipe)

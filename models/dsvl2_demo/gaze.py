@@ -30,7 +30,7 @@ SMALLEST_SHARE = 1e-9
 """Of its attention that a head is taken to give to any cell, so that a logarithm exists."""
 
 EDGE_BIN = 8
-"""Coordinates told apart as one; 1.8 pixels of a tile, and a line of text is twelve high."""
+"""Coordinates told apart as one; 2.5 pixels of a tile."""
 
 
 def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ MEASURE_SEED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is driven; none of it changes what is learned from the same number of steps."""
+    """How a run is driven."""
 
     out: Path
     minutes: float = math.inf

@@ -213,12 +213,15 @@ class BundleWriter:
     """
 
     def __init__(self, out: Path, overwrite: bool = False, *, purpose: str = "", journal: str | None = None) -> None:
+        if out.is_symlink():
+            raise UsageError(f"{out} is a link; give the folder it leads to, or another one")
         if out.exists() and not overwrite:
             raise UsageError(f"{out} is there already; give another folder or --force to replace it")
         if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir() if out.is_dir() else [out]):
             raise UsageError(f"{out} is no bundle and will not be replaced; give another folder")
-        self.out = out
-        self.folder = unfinished_folder(out)
+        # "." has no name and no parent, so what is written beside it would lie inside.
+        self.out = out.resolve()
+        self.folder = unfinished_folder(self.out)
         self._purpose = purpose
         self._journal = journal
         self._finished = False
@@ -268,11 +271,25 @@ class BundleWriter:
             (self.folder / MANIFEST).write_text(document + "\n", "utf-8")
             _flush(self.folder / MANIFEST)
             self.folder.chmod(0o755)
-            if self.out.exists():
-                shutil.rmtree(self.out)
-            self.folder.rename(self.out)
+            self._put_in_place()
         self._finished = True
         return manifest
+
+    def _put_in_place(self) -> None:
+        """Rename the folder to `out`; a bundle that is there is deleted only when the new one stands in its place."""
+        if not self.out.exists():
+            self.folder.rename(self.out)
+            return
+        replaced = self.folder.with_suffix(".replaced")
+        if replaced.exists():
+            shutil.rmtree(replaced)
+        self.out.rename(replaced)
+        try:
+            self.folder.rename(self.out)
+        except OSError:
+            replaced.rename(self.out)
+            raise
+        shutil.rmtree(replaced)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import pytest
 
 from conftest import MakeBundle
 from dsvl2_runtime import load_model
-from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, contained
+from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, Manifest, contained
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.model_names import find_model
 
@@ -186,6 +186,34 @@ def test_existing_folders_are_not_replaced_by_accident(tmp_path: Path, folder: P
     (tmp_path / "photos" / "cat.png").write_bytes(b"meow")
     with pytest.raises(UsageError, match="no bundle"):
         BundleWriter(tmp_path / "photos", overwrite=True)
+
+
+def test_a_bundle_that_is_here_is_replaced_whole(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by a dot, which has neither name nor parent: the old one goes when the new one is there, nothing else."""
+    place = tmp_path / "place"
+    old = shutil.copytree(folder, place / "bundle")
+    (old / "left_over.txt").write_text("of the old one")
+    manifest = Bundle.open(folder).manifest
+    fields = {name: getattr(manifest, name) for name in Manifest.model_fields}
+    for written in ("files", "created_with", "schema_version"):
+        del fields[written]
+    monkeypatch.chdir(old)
+    with BundleWriter(Path(), overwrite=True) as writer:
+        for entry in manifest.files:
+            (writer.folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / entry.path, writer.folder / entry.path)
+        writer.finish(**fields)
+    Bundle.open(place / "bundle").verify()
+    assert not (place / "bundle" / "left_over.txt").exists()
+    assert [path.name for path in place.iterdir()] == ["bundle"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")
+def test_a_link_is_not_written_through(tmp_path: Path, folder: Path) -> None:
+    """Said before anything is converted."""
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(UsageError, match="is a link"):
+        BundleWriter(tmp_path / "link", overwrite=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

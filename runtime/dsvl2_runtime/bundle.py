@@ -168,12 +168,12 @@ def contained(folder: Path, relative: str) -> Path:
     """A file inside a folder.
 
     Raises:
-        ModelCorruptError: the path is absolute, climbs out, or is a link.
+        ModelCorruptError: the path is absolute, climbs out, is a link or leads through one.
     """
     parts = PurePosixPath(relative).parts
     plain = parts and not relative.startswith("/") and all(part not in ("..", ".") for part in parts)
     path = folder.joinpath(*parts)
-    if not plain or "\\" in relative or ":" in relative or path.is_symlink():
+    if not plain or "\\" in relative or ":" in relative or path.resolve() != folder.resolve().joinpath(*parts):
         raise ModelCorruptError(folder / MANIFEST, f"it lists {relative!r}, outside the bundle", "do not trust it")
     return path
 

@@ -209,6 +209,17 @@ def test_a_bundle_that_is_here_is_replaced_whole(tmp_path: Path, folder: Path, m
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")
+def test_a_linked_folder_leads_nowhere(tmp_path: Path) -> None:
+    """A listed file behind it would lie outside the bundle."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("x")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "sub").symlink_to(tmp_path / "outside")
+    with pytest.raises(ModelCorruptError, match="outside the bundle"):
+        contained(tmp_path / "bundle", "sub/secret")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")
 def test_a_link_is_not_written_through(tmp_path: Path, folder: Path) -> None:
     """Said before anything is converted."""
     (tmp_path / "link").symlink_to(folder)

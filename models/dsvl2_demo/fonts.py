@@ -1,8 +1,8 @@
 # ruff: noqa: SIM905 - a long list of names is read and edited as text
 """The typefaces pages are set in: those to train with, those kept back for evaluation.
 
-Training wants many faces, which come from Debian packages (`fonts-liberation`, `fonts-lato`, …). Nothing but training
-may depend on them: a face that is not installed is left out, and Aileron, which Pillow carries, is always there.
+Training wants many faces, which come from Debian packages. Nothing but training may depend on them: a face that is not
+installed is left out, and Aileron, which Pillow carries, is always there.
 """
 
 from __future__ import annotations
@@ -42,6 +42,15 @@ TRAINING_FACES = tuple(
     """.split()
 )
 """Ordered from plain to odd: a curriculum takes the first few, then all."""
+
+TRAINING_PACKAGES = (
+    "fonts-cabin fonts-cantarell fonts-clear-sans fonts-croscore fonts-crosextra-caladea fonts-crosextra- "
+    "carlito fonts-dejavu-core fonts-dejavu-extra fonts-ebgaramond fonts-firacode fonts-freefont-otf fonts-go "
+    "fonts-hack fonts-inter fonts-jetbrains-mono fonts-karla fonts-lato fonts-liberation fonts-linuxlibertine "
+    "fonts-manrope fonts-mplus fonts-noto-core fonts-oxygen fonts-paratype fonts-quicksand fonts-roboto-slab "
+    "fonts-roboto-unhinted fonts-sil-andika fonts-sil-gentium-basic fonts-urw-base35"
+)
+"""Debian packages with all of `TRAINING_FACES`."""
 
 HELD_OUT_FACES = (PILLOW_FACE, "OpenSans-Regular", "OpenSans-Semibold", "Go-Mono")
 """Never drawn in training."""
@@ -90,6 +99,12 @@ def available(names: tuple[str, ...]) -> tuple[Face, ...]:
 def training_faces(count: int | None = None) -> tuple[Face, ...]:
     """The first `count` installed training faces, or all of them."""
     return available(TRAINING_FACES)[:count]
+
+
+def missing_training_faces() -> tuple[str, ...]:
+    """Names of the training faces that are not installed."""
+    installed = {face.name for face in available(TRAINING_FACES)}
+    return tuple(name for name in TRAINING_FACES if name not in installed)
 
 
 def held_out_faces() -> tuple[Face, ...]:

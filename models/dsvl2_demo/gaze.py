@@ -23,8 +23,9 @@ from dsvl2_runtime.config import ModelConfig
 
 NEXT_HEADS: tuple[int, ...] = (0, 2, 3, 5, 6, 7)
 HERE_HEADS: tuple[int, ...] = (1, 4, 6)
-"""One head carries too little of a cell, which holds a dozen characters, to tell them apart, and heads that are not
-told do not follow by themselves: after two hours with three told heads, the others gave the right cell 2 %."""
+"""One head carries too little of a cell, which holds three or four characters of a line, to tell them apart, and heads
+that are not told do not follow by themselves: after two hours with three told heads, the others gave the right cell
+2 %."""
 
 SMALLEST_SHARE = 1e-9
 """Of its attention that a head is taken to give to any cell, so that a logarithm exists."""

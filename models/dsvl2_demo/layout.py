@@ -54,9 +54,6 @@ class View:
     offset_y: float
 
 
-IDENTITY = View(1.0, 1.0, 0.0, 0.0)
-
-
 def views_of(size: tuple[int, int], tiling: tuple[int, int], tile: int) -> list[View]:
     """The views of one picture in the official order: global, then the tiles row by row.
 

@@ -20,10 +20,10 @@ def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim == 2 and not any(part in name for part in outer)
 
 
-def optimizers_for(model: nn.Module, learning_rate: float, *, muon: bool = True) -> list[Optimizer]:
+def optimizers_for(model: nn.Module, learning_rate: float) -> list[Optimizer]:
     """Optimisers over the parameters that require gradients."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    hidden = [parameter for name, parameter in named if muon and _is_hidden_matrix(name, parameter)]
+    hidden = [parameter for name, parameter in named if _is_hidden_matrix(name, parameter)]
     chosen = {id(parameter) for parameter in hidden}
     others = [parameter for _, parameter in named if id(parameter) not in chosen]
     groups = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ class Progress:
     sitting: int = 0
     entered: int = -1
     """The stage that the optimisers belong to; behind `stage` when a finished run is given more stages."""
+    stage_name: str = ""
+    """Of `entered`, so that a run cannot go on with the stages of another."""
 
 
 @dataclass(slots=True)
@@ -38,7 +39,6 @@ class RunFolder:
     """The folder of one run."""
 
     path: Path
-    started: float = field(default_factory=time.time)
 
     def save(self, progress: Progress, model: nn.Module, average: dict[str, Tensor], optimizers: list[Any]) -> None:
         """Write the whole state beside the old one, then put it in its place."""
@@ -72,6 +72,17 @@ class RunFolder:
         if state is None:
             raise UsageError(f"{self.path} holds no {STATE_FILE}; train first, or name the folder of a run")
         return state
+
+    def forget_after(self, step: int) -> None:
+        """Drop the log's lines about steps that were never saved and will be made again."""
+        path = self.path / LOG_FILE
+        if path.is_file():
+            lines = path.read_text("utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            if len(kept) < len(lines):
+                part = path.with_suffix(".part")
+                part.write_text("".join(kept), "utf-8")
+                part.replace(path)
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one JSON line."""

@@ -74,8 +74,8 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
     return mixed[0], mixed[1], mixed[2]
 
 
-def draw_style(range_: StyleRange, split: Split, rng: random.Random, scale: float = 1.0) -> Style:
-    """A random look within the range; `scale` multiplies the em for canvases that will be shrunk."""
+def draw_style(range_: StyleRange, split: Split, rng: random.Random) -> Style:
+    """A random look within the range."""
     faces = held_out_faces() if split == "held_out" else training_faces(range_.faces)
     face = rng.choice(faces)
     bold = rng.choice(faces) if rng.random() < 0.3 else face
@@ -99,7 +99,7 @@ def draw_style(range_: StyleRange, split: Split, rng: random.Random, scale: floa
         accent_ink=(255, 255, 255) if luminance(accent) < 0.5 else (10, 10, 10),
         face=face,
         bold=bold,
-        em=round(rng.randint(range_.smallest_em, range_.largest_em) * scale),
+        em=rng.randint(range_.smallest_em, range_.largest_em),
         pitch=rng.uniform(1.3, 2.0),
-        margin=round(rng.randint(6, 18) * scale),
+        margin=rng.randint(6, 18),
     )

@@ -23,7 +23,7 @@ NOT_SHOWN = "not shown"
 COORDINATES = 999
 """Largest coordinate of a box: 0 and 999 are the edges of the original picture."""
 
-Task = Literal["value", "transcribe", "locate", "absent", "button", "title", "label", "line", "compare", "table", "bar"]
+Task = Literal["value", "transcribe", "locate", "absent", "button", "title", "label", "line", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def compare_turn(pages: Sequence[Page], rng: random.Random) -> Turn | None:
     if page.title and page.title.lower() not in others:
         subjects += [(page.title, trace) for trace in _found(page.title, page, index)]
     kinds = {other.kind for position, other in enumerate(pages) if position != index}
-    if page.kind in ("receipt", "dialog", "invoice", "chart", "table") and page.kind not in kinds and page.runs:
+    if page.kind in ("receipt", "dialog") and page.kind not in kinds and page.runs:
         first = page.runs[0]
         subjects += [(f"the {page.kind}", Trace(page.kind, (Place(index, (first.centres[0], first.middle)),)))] * 2
     if not subjects:

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from dsvl2_demo.batches import Batch, BatchStream
 from dsvl2_demo.curriculum import Stage, further_stages, shipped_stages
+from dsvl2_demo.fonts import TRAINING_PACKAGES, missing_training_faces
 from dsvl2_demo.geometry import demo_config
 from dsvl2_demo.group import Group, together
 from dsvl2_demo.measure import measure
@@ -35,6 +36,7 @@ from dsvl2_demo.rounding import rounded
 from dsvl2_demo.run_state import Progress, RunFolder, seed_everything
 from dsvl2_export.checkpoint import Checkpoint, load_network
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import UsageError
 
 LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
 IMITATION_WEIGHT = 2.0
@@ -105,7 +107,10 @@ class Trainer:
             self._enter_stage()
             return
         self.progress = Progress(**state["progress"])
+        self._require_same_stages()
         self.progress.sitting += 1
+        if self.group.leads:
+            self.folder.forget_after(self.progress.step)
         self.reader.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
@@ -116,6 +121,15 @@ class Trainer:
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
+
+    def _require_same_stages(self) -> None:
+        entered, name = self.progress.entered, self.progress.stage_name
+        found = self.stages[entered].name if 0 <= entered < len(self.stages) else None
+        if name and found != name:
+            raise UsageError(
+                f"{self.settings.out} is in stage {name!r}, where this curriculum has {found!r}; give --start as when "
+                "the run began, or --out another folder"
+            )
 
     @property
     def stage(self) -> Stage:
@@ -138,7 +152,7 @@ class Trainer:
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
         self.group.same([parameter.data for parameter in self.reader.parameters()])
         self.average.load_state_dict(self.reader.state_dict())
-        self.progress.entered = self.progress.stage
+        self.progress.entered, self.progress.stage_name = self.progress.stage, self.stage.name
         self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
 
     def _batches(self) -> Iterator[Batch]:
@@ -288,10 +302,19 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
     parser.add_argument("--start", type=Path, help="checkpoint to train further; give it again to go on")
+    parser.add_argument("--any-faces", action="store_true", help="train with the typefaces that there are")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    settings = Settings(**vars(parser.parse_args(arguments)))
+    options = vars(parser.parse_args(arguments))
+    any_faces = options.pop("any_faces")
+    settings = Settings(**options)
     if settings.start is not None and not (settings.start / BESIDE_FILE).is_file():
         parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.publish` wrote")
+    missing = missing_training_faces()
+    if missing and not any_faces:
+        parser.error(
+            f"{len(missing)} of the typefaces to train with are not installed, {missing[0]} among them; install the "
+            f"Debian packages {TRAINING_PACKAGES}, or give --any-faces for a model that knows fewer"
+        )
     return settings
 
 

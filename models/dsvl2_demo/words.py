@@ -103,7 +103,6 @@ TITLES: dict[str, str] = {
     "|Application form|Details|Summary|Report|Delivery note|Certificate|Visitor pass|Boarding pass|Label|Passport",
     "dialog": "Settings|Options|Preferences|Save file|Print|Network|Display|Sound|Account|Update|Warning|Export|Login"
     "|Confirm|Properties|Language|Privacy|Printer setup|Connection|Backup|Import|About|Error|Download",
-    "invoice": "Invoice|INVOICE|Bill|Statement|Quotation|Proforma invoice",
     "receipt": "Receipt|RECEIPT|Sales receipt|Cash receipt",
 }
 
@@ -139,7 +138,7 @@ def choose(entries: Sequence[str], split: Split, rng: random.Random) -> str:
     if split == "train" and rng.random() < SPLICED:
         first, second = _entry(entries, split, rng), _entry(entries, split, rng)
         splice = (first[: rng.randint(1, len(first))] + second[rng.randrange(len(second)) :])[:LONGEST_SPLICE].strip()
-        if splice not in entries[KEPT_BACK - 1 :: KEPT_BACK]:
+        if splice.casefold() not in _KEPT:
             return splice
     return _entry(entries, split, rng)
 
@@ -147,13 +146,17 @@ def choose(entries: Sequence[str], split: Split, rng: random.Random) -> str:
 def _entry(entries: Sequence[str], split: Split, rng: random.Random) -> str:
     while True:
         index = rng.randrange(len(entries))
-        if (index % KEPT_BACK == KEPT_BACK - 1) == (split == "held_out"):
+        kept = index % KEPT_BACK == KEPT_BACK - 1
+        if kept if split == "held_out" else not kept and entries[index].casefold() not in _KEPT:
             return entries[index]
 
 
 _KINDS: tuple[ValueKind, ...] = tuple(LABELS)
 _LABEL_LISTS = {kind: text.split("|") for kind, text in LABELS.items()}
 _TITLE_LISTS = {kind: text.split("|") for kind, text in TITLES.items()}
+_SPLIT_LISTS = (*_LABEL_LISTS.values(), WORDS, PROSE, FIRST_NAMES, LAST_NAMES, CITIES, VENDORS)
+_KEPT = frozenset(entry.casefold() for entries in _SPLIT_LISTS for entry in entries[KEPT_BACK - 1 :: KEPT_BACK])
+"""A word in two lists may be kept back in one of them alone; training does without it in both."""
 
 
 def title(kind: str, split: Split, rng: random.Random) -> str:

@@ -63,8 +63,27 @@ def test_entries_stand_in_the_transcript(kind: str) -> None:
             entries += 1
             assert entry.value in one.transcript
             assert entry.label.lower() in one.transcript.lower()
-        assert len({text for text, _, _ in locatable(one)}) == len(locatable(one))
     assert entries > 12
+
+
+def test_what_stands_twice_is_not_asked_to_be_located() -> None:
+    """There would be two right answers."""
+    one = page("text", 1)
+    before = {text for text, _, _ in locatable(one)}
+    assert before
+    twice = next(run for run in one.runs if run.text in before)
+    one.lines.append([twice])
+    assert {text for text, _, _ in locatable(one)} == before - {twice.text}
+
+
+def test_words_kept_back_are_drawn_in_no_training_page() -> None:
+    """Not even where a word stands in two lists and is kept back in one of them alone."""
+    rng = random.Random(7)
+    drawn = {words.choose(words.PROSE, "train", rng).casefold() for _ in range(4000)}
+    assert "receipt" in drawn
+    assert not drawn & {"room", "morning", "winter"}
+    kept = {words.choose(words.PROSE, "held_out", rng) for _ in range(400)}
+    assert "winter" in kept
 
 
 def test_worn_pages_are_the_same_pages() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from dsvl2_export.network.language import LanguageOutput
 from dsvl2_export.network.vision import VisionTower
 from dsvl2_quant.blocks import dequantize_blocks, quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
+from dsvl2_runtime.tokenizer import DET
 
 PAGES = PageRange(style=StyleRange(faces=4, smallest_em=16, largest_em=20))
 
@@ -81,14 +83,20 @@ def test_traced_answers_stand_where_the_layout_has_their_characters() -> None:
 
 @pytest.mark.parametrize("task", ["value", "label", "locate", "title", "line"])
 def test_answers_are_traced(task: str) -> None:
+    """Every letter of an answer has its place, and of a box every digit, with the coordinate that it belongs to."""
     rng = random.Random(3)
     turns = [ask(task, [draw_page(PAGES, "train", rng, blank=True)], rng, "train") for _ in range(20)]  # type: ignore[arg-type]
     found = [turn for turn in turns if turn is not None]
     assert found
     for turn in found:
         places = places_in(turn.answer, turn.read)
-        plain = [place for character, place in zip(turn.answer, places, strict=True) if character.isalpha()]
-        assert all(plain) or task == "locate"
+        if task == "locate":
+            for number in re.finditer(r"\d+", turn.answer[turn.answer.index(DET) :]):
+                start, end = (turn.answer.index(DET) + at for at in number.span())
+                assert {place.coordinate for place in places[start:end] if place} == {int(number.group())}
+                assert all(places[start:end])
+        else:
+            assert all(place for character, place in zip(turn.answer, places, strict=True) if character.isalpha())
 
 
 def test_corners_of_a_box_are_looked_for_at_its_ends() -> None:

@@ -96,11 +96,37 @@ def test_a_run_goes_on_where_it_was_saved(tmp_path: Path) -> None:
     for name, value in first.average.state_dict().items():
         assert torch.equal(second.average.state_dict()[name], value), name
     for old, new in zip(first.optimizers, second.optimizers, strict=True):
-        assert str(old.state_dict()) == str(new.state_dict())
+        before, after = old.state_dict(), new.state_dict()
+        assert before["param_groups"] == after["param_groups"]
+        assert before["state"].keys() == after["state"].keys() != set()
+        for parameter, values in before["state"].items():
+            assert values.keys() == after["state"][parameter].keys()
+            for name, value in values.items():
+                torch.testing.assert_close(after["state"][parameter][name], value, rtol=0, atol=0)
     lines = len(log_of(tmp_path))
     second.run()
     assert second.progress.step == STEPS
     assert len(log_of(tmp_path)) > lines
+
+
+def test_steps_that_were_not_saved_leave_the_log(tmp_path: Path) -> None:
+    """A run that was killed behind its last save makes those steps again, and logs them once."""
+    first = Trainer(replace(settings(tmp_path), minutes=0.0), tiny_config(), stages()[:1])
+    first._run_stage(0.0)
+    first.save()
+    first._run_stage(0.0)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 3, "broken')
+    assert Trainer(settings(tmp_path), tiny_config(), stages()[:1]).progress.step == 1
+    assert [entry["step"] for entry in log_of(tmp_path)] == [1]
+
+
+def test_a_run_does_not_go_on_with_the_stages_of_another(tmp_path: Path) -> None:
+    """As it would when `--start` is left out the second time."""
+    first = Trainer(replace(settings(tmp_path), minutes=0.0), tiny_config(), stages()[:1])
+    first.save()
+    with pytest.raises(UsageError, match="in stage 'language', where this curriculum has 'vision'"):
+        Trainer(settings(tmp_path), tiny_config(), stages()[1:])
 
 
 def test_a_finished_run_can_be_given_more_stages(run_folder: Path, tmp_path: Path) -> None:
@@ -150,6 +176,17 @@ def test_only_a_published_checkpoint_can_be_begun_with(tmp_path: Path, capsys: p
         parse_args(["--out", str(tmp_path / "run"), "--start", str(tmp_path)])
     assert "training.safetensors" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_training_wants_its_typefaces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them a model would quietly learn to read a few; whoever wants that says so."""
+    monkeypatch.setattr("dsvl2_demo.train.missing_training_faces", lambda: ("Lato-Regular",))
+    with pytest.raises(SystemExit):
+        parse_args(["--out", str(tmp_path / "run")])
+    assert "fonts-lato" in capsys.readouterr().err
+    assert parse_args(["--out", str(tmp_path / "run"), "--any-faces"]).out == tmp_path / "run"
 
 
 def test_a_published_run_is_a_checkpoint_that_exports_and_answers(run_folder: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class VisionAttention(nn.Module):
         tiles, patches, width = x.shape
         qkv = self.qkv(x).view(tiles, patches, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [num_tiles, heads, patches, head_dim]
-        mixed = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1) @ v
+        mixed = F.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.proj(mixed.transpose(1, 2).reshape(tiles, patches, width))
         return out
 

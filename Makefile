@@ -6,18 +6,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SYNTHETIC := models/synthetic
 QUESTION ?= What is the name?
 PICTURE ?= examples/small_form.png
+# The shell gets them from the environment, so that spaces and quotes in them stay what they are.
+export QUESTION PICTURE
 
 .PHONY: run app synthetic test check format lint types imports clean
 
 run: $(VENV)/run.stamp
-	@$(BIN)/dsvl2-onnx run "$(QUESTION)" -i $(PICTURE)
+	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
 
 app: $(VENV)/app.stamp
-	@$(BIN)/dsvl2-onnx app $(PICTURE)
+	@$(BIN)/dsvl2-onnx app "$$PICTURE"
 
 # The whole path from a checkpoint to an answer, with random weights in the official layout.
 synthetic: $(SYNTHETIC)/bundle/manifest.json
-	@$(BIN)/dsvl2-onnx run "$(QUESTION)" -i $(PICTURE) --model $(SYNTHETIC)/bundle -n 48
+	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE" --model $(SYNTHETIC)/bundle -n 48
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -14,13 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dsvl2_bench.kept import synthetic_bundle, synthetic_gguf
 from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.console import ReportFormat
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine import describe_machine
 from dsvl2_runtime.model_names import find_model
-from dsvl2_runtime.session import default_threads
 
 VISION_PEERS = ("torch", "openvino")
 """Packages that run vision tower and projector, each with a module in `peers`."""
@@ -57,6 +55,10 @@ def bench(
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Measure load, vision, prefill, decode and memory on this machine."""
+    from dsvl2_bench.kept import synthetic_bundle
+    from dsvl2_runtime.bundle import Bundle
+    from dsvl2_runtime.session import default_threads
+
     if (model is None) == (synthetic is None):
         raise UsageError("give either --model BUNDLE or --synthetic tiny|small|base")
     if peers and (synthetic is None or layers):
@@ -64,6 +66,7 @@ def bench(
     threads = threads or default_threads()
     others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads)
     folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
+    Bundle.open(folder)  # what is wrong with it is said here, not by the process that measures
     # Alone, one process repeats its figures; with others, whole processes take turns.
     within, rounds = (1, repeats) if others else (repeats, 1)
     ours = ("dsvl2_bench.phases", str(folder), "--threads", str(threads), "--repeats", str(within))
@@ -95,6 +98,8 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
         elif name == "llamacpp" and variant == "small":
             if find_spec("llama_cpp") is None:
                 raise MissingExtraError("llama_cpp", "peers")
+            from dsvl2_bench.kept import synthetic_gguf
+
             for kind in ("Q4_0", "Q4_K"):
                 arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind)), "--threads", str(threads))
                 programs[f"llamacpp-{kind}"] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]

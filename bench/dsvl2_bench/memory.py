@@ -12,8 +12,8 @@ import psutil
 
 from dsvl2_runtime.memory_plan import GIGABYTE
 
-ARRAY_BYTES = 1 << 28
-"""Far larger than any cache."""
+ALL_BYTES, FEWEST_BYTES = 1 << 29, 1 << 26
+"""Of the arrays of all threads together, far larger than most caches, and of one of them at least."""
 REPEATS = 7
 SMAPS = Path("/proc/self/smaps_rollup")
 
@@ -23,7 +23,8 @@ def read_gb_s(threads: int) -> float:
 
     Each sums its own array of int64, one addition for eight bytes read, as STREAM's read kernels do.
     """
-    arrays = [np.ones(ARRAY_BYTES // 8, np.int64) for _ in range(threads)]
+    size = _array_bytes(threads)
+    arrays = [np.ones(size // 8, np.int64) for _ in range(threads)]
     best = 0.0
     for _ in range(REPEATS):
         workers = [threading.Thread(target=np.add.reduce, args=(array,)) for array in arrays]
@@ -32,13 +33,14 @@ def read_gb_s(threads: int) -> float:
             worker.start()
         for worker in workers:
             worker.join()
-        best = max(best, threads * ARRAY_BYTES / (time.perf_counter() - start) / GIGABYTE)
+        best = max(best, threads * size / (time.perf_counter() - start) / GIGABYTE)
     return best
 
 
 def copy_gb_s(threads: int) -> float:
     """Gigabytes per second that `threads` threads copy together, bytes read and bytes written both counted."""
-    pairs = [(np.ones(ARRAY_BYTES, np.uint8), np.zeros(ARRAY_BYTES, np.uint8)) for _ in range(threads)]
+    size = _array_bytes(threads)
+    pairs = [(np.ones(size, np.uint8), np.zeros(size, np.uint8)) for _ in range(threads)]
     best = 0.0
     for _ in range(REPEATS):
         workers = [threading.Thread(target=np.copyto, args=(target, source)) for source, target in pairs]
@@ -47,8 +49,13 @@ def copy_gb_s(threads: int) -> float:
             worker.start()
         for worker in workers:
             worker.join()
-        best = max(best, 2 * threads * ARRAY_BYTES / (time.perf_counter() - start) / GIGABYTE)
+        best = max(best, 2 * threads * size / (time.perf_counter() - start) / GIGABYTE)
     return best
+
+
+def _array_bytes(threads: int) -> int:
+    """Of each thread's array; a machine of many cores must not be filled."""
+    return max(FEWEST_BYTES, ALL_BYTES // threads)
 
 
 def peak_rss_gb() -> float | None:

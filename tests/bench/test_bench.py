@@ -53,6 +53,13 @@ def test_exactly_one_model_is_measured(arguments: tuple[str, ...]) -> None:
     assert "either --model" in found.stderr
 
 
+def test_a_bundle_that_is_not_there_is_said_to_be_missing() -> None:
+    """With the exit code of a missing model, before anything is measured."""
+    found = call("--model", "nowhere")
+    assert found.returncode == 3
+    assert "measuring" not in found.stderr
+
+
 def test_random_weights_are_a_source_like_a_checkpoint(tmp_path: Path) -> None:
     """Every tensor has its shape and its own values, the same each time, and the bundle loads and answers."""
     config = small_config("base")

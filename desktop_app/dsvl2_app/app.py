@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from dsvl2_app import strings
@@ -15,6 +17,12 @@ from dsvl2_app.main_window import MainWindow
 from dsvl2_app.protocol import Load
 from dsvl2_runtime.errors import UsageError
 
+CLOSING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, a request to end, a terminal that is closed; Windows knows no third one."""
+SIGNAL_MILLISECONDS = 100
+SIGNAL_EXIT_CODE = 128
+"""Plus the number of the signal, as shells count: 130 for Ctrl-C."""
+
 
 def has_screen() -> bool:
     """Whether Qt will find somewhere to draw; only Linux and the like can be without."""
@@ -22,8 +30,8 @@ def has_screen() -> bool:
     return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in variables)
 
 
-def run_app(model: str, threads: int | None, pictures: Sequence[Path]) -> int:
-    """Show the window until it is closed.
+def run_app(load: Load, pictures: Sequence[Path]) -> int:
+    """Show the window until it is closed, by its user or by a signal.
 
     Returns:
         The exit code.
@@ -33,9 +41,31 @@ def run_app(model: str, threads: int | None, pictures: Sequence[Path]) -> int:
     """
     if not has_screen():
         raise UsageError("there is no screen to show a window on: DISPLAY and WAYLAND_DISPLAY are not set")
+    caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(strings.APP_NAME)
-    window = MainWindow(Engine(Load(model, threads)))
+    window = MainWindow(Engine(load))
     window.open_pictures(pictures)
     window.show()
-    return application.exec()
+
+    def close_when_caught() -> None:
+        if caught:
+            window.close()
+            application.exit()  # closing does not end the loop while a dialog is open
+
+    # Python handles signals only when it runs, and an idle window never leaves Qt's loop.
+    timer = QTimer()
+    timer.timeout.connect(close_when_caught)
+    timer.start(SIGNAL_MILLISECONDS)
+    code = application.exec()
+    return SIGNAL_EXIT_CODE + caught[0] if caught else code
+
+
+def catch_signals() -> list[int]:
+    """A list to which the signals that ask for the end are added; those that are ignored, as by nohup, stay so."""
+    caught: list[int] = []
+    for name in CLOSING_SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda found, _frame: caught.append(found))
+    return caught

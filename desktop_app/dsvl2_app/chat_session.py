@@ -10,7 +10,20 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from dsvl2_app import strings
-from dsvl2_app.protocol import Ask, Command, Event, Failed, Finished, Loaded, Progressed, Stop, Wrote
+from dsvl2_app.protocol import (
+    LONGEST_LINE,
+    Ask,
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Loaded,
+    Progressed,
+    Stop,
+    Wrote,
+    to_line,
+)
+from dsvl2_runtime.errors import UsageError
 
 TurnState = Literal["waiting", "streaming", "done", "stopped", "failed"]
 EngineState = Literal["loading", "ready", "failed"]
@@ -85,17 +98,25 @@ class ChatSession:
         self.on_change("pictures")
 
     def ask(self, question: str) -> bool:
-        """Ask about the present pictures; False while an answer is open or when there is nothing to ask."""
+        """Ask about the present pictures; False while an answer is open or when there is nothing to ask.
+
+        Raises:
+            UsageError: the question is longer than the engine reads.
+        """
         question = question.strip()
         if self.open_turn is not None or not question:
             return False
         turn = Turn(len(self.turns), question, tuple(self.pictures))
+        command = Ask(turn.number, question, tuple(str(picture.path) for picture in turn.pictures))
+        size = len(to_line(command))
+        if size > LONGEST_LINE:
+            raise UsageError(strings.too_long(size, LONGEST_LINE))
         self.turns.append(turn)
         self.on_change("turns")
         if self.engine_state == "failed":
             self.engine_state, self.error = "loading", ""
             self.on_change("status")
-        self.engine.send(Ask(turn.number, question, tuple(str(picture.path) for picture in turn.pictures)))
+        self.engine.send(command)
         return True
 
     def stop(self) -> None:
@@ -113,8 +134,7 @@ class ChatSession:
             self.progress = event
             self.on_change("status")
         elif isinstance(event, Failed) and event.turn is None:
-            self.engine_state, self.error, self.progress = "failed", event.message, None
-            self.on_change("status")
+            self._engine_failed(strings.not_loaded(event.message), event.message)
         else:
             turn = self.open_turn
             if turn is not None and turn.number == event.turn:
@@ -136,9 +156,12 @@ class ChatSession:
 
     def engine_died(self, reason: str) -> None:
         """The engine is gone: the open answer keeps what has come, and the next question starts a new engine."""
-        self.engine_state, self.error, self.progress = "failed", strings.engine_died(reason), None
-        if self.open_turn is not None:
-            turn = self.open_turn
-            turn.state, turn.remark = "failed", strings.ANSWER_LOST
+        self._engine_failed(strings.engine_died(reason), strings.ANSWER_LOST)
+
+    def _engine_failed(self, error: str, remark: str) -> None:
+        self.engine_state, self.error, self.progress = "failed", error, None
+        turn = self.open_turn
+        if turn is not None:
+            turn.state, turn.remark = "failed", remark
             self.on_change("answer")
         self.on_change("status")

@@ -76,6 +76,7 @@ class TurnView(QFrame):
         self.remark = QLabel()
         self.remark.setTextFormat(Qt.TextFormat.PlainText)
         self.remark.setWordWrap(True)
+        self.remark.setMinimumWidth(1)  # a long path in an error must not widen the conversation
         small = self.remark.font()
         small.setPointSizeF(small.pointSizeF() * 0.85)
         self.remark.setFont(small)

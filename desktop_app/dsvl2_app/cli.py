@@ -16,10 +16,15 @@ def app(
         str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
     ] = DEFAULT_MODEL,
     threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:
     """Open a window: drop a picture, ask, watch the answer come."""
+    from dsvl2_app.qt_libraries import require_qt
+
+    require_qt()
     from dsvl2_app.app import run_app
+    from dsvl2_app.protocol import Load
     from dsvl2_runtime.model_names import find_model
 
     # A folder is given to the engine as an absolute path: the window's process need not stay in this one.
-    raise typer.Exit(run_app(str(find_model(model).absolute()), threads, pictures or []))
+    raise typer.Exit(run_app(Load(str(find_model(model).absolute()), threads, force), pictures or []))

@@ -7,7 +7,7 @@ from collections import deque
 
 from PySide6.QtCore import QObject, QProcess, Signal
 
-from dsvl2_app.protocol import LONGEST_LINE, Command, Load, ProtocolError, read_event, to_line
+from dsvl2_app.protocol import LONGEST_LINE, Command, Failed, Load, ProtocolError, read_event, to_line
 
 ERROR_LINES = 6
 """Last lines of the process' standard error that are shown when it dies."""
@@ -15,7 +15,7 @@ CLOSING_MILLISECONDS = 2000
 
 
 class Engine(QObject):
-    """One child process, started again when a command comes after its death."""
+    """One child process, started again when a command comes after its death or its failure to load the model."""
 
     event_came = Signal(object)
     """A `protocol.Event`."""
@@ -27,7 +27,6 @@ class Engine(QObject):
         self._load = load
         self._buffer = bytearray()
         self._errors: deque[str] = deque(maxlen=ERROR_LINES)
-        self._closing = False
         self._process: QProcess | None = None
 
     @property
@@ -39,7 +38,8 @@ class Engine(QObject):
         """Start the process and load the model."""
         process = QProcess(self)
         process.setProgram(sys.executable)
-        process.setArguments(["-m", "dsvl2_app.engine_process"])
+        # -P: a file in the folder where the window was opened must not be imported in the place of a module.
+        process.setArguments(["-P", "-m", "dsvl2_app.engine_process"])
         process.readyReadStandardOutput.connect(self._read_events)
         process.readyReadStandardError.connect(self._read_errors)
         process.finished.connect(self._on_finished)
@@ -58,13 +58,14 @@ class Engine(QObject):
 
     def close(self) -> None:
         """End the process: politely, then by force."""
-        process, self._process, self._closing = self._process, None, True
+        process, self._process = self._process, None
         if process is None:
             return
         process.closeWriteChannel()
         if not process.waitForFinished(CLOSING_MILLISECONDS):
             process.kill()
             process.waitForFinished(CLOSING_MILLISECONDS)
+        process.deleteLater()
 
     def _write(self, command: Command) -> None:
         if self._process is not None:
@@ -82,6 +83,8 @@ class Engine(QObject):
             except ProtocolError as error:
                 self._give_up(str(error))
                 return
+            if isinstance(event, Failed) and event.turn is None:
+                self.close()  # the next command finds a new process, which tries again
             self.event_came.emit(event)
         if len(self._buffer) > LONGEST_LINE:
             self._give_up("the engine wrote a line without end")
@@ -92,15 +95,13 @@ class Engine(QObject):
             self._errors.extend(line for line in text.splitlines() if line.strip())
 
     def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
-        if self._closing or self._process is None:
-            return
         self._read_events()
         self._read_errors()
         crashed = status == QProcess.ExitStatus.CrashExit
         self._forget("it was ended from outside or crashed" if crashed else f"it ended with code {code}")
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart and self._process is not None:
+        if error == QProcess.ProcessError.FailedToStart:
             self._forget("it could not be started")
 
     def _give_up(self, reason: str) -> None:
@@ -109,7 +110,7 @@ class Engine(QObject):
         self._forget(reason)
 
     def _forget(self, reason: str) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.deleteLater()
+        if self._process is None:
+            return
+        self.close()
         self.died.emit("\n".join([reason, *self._errors]))

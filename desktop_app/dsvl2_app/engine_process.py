@@ -1,7 +1,7 @@
 """The process that owns the model: `python -m dsvl2_app.engine_process`, commands in, events out.
 
-It ends when its standard input closes, so it never outlives the window. A stop takes effect between two tiles, prompt
-chunks or tokens. Whatever libraries print goes to standard error, so that it cannot disturb the events.
+It ends at once when its standard input closes, so it never outlives the window. A stop takes effect between two tiles,
+prompt chunks or tokens. Whatever libraries print goes to standard error, so that it cannot disturb the events.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from dsvl2_app.protocol import (
     LONGEST_LINE,
@@ -44,10 +44,9 @@ class Inbox:
     """Commands in their order; a stop is noticed at once, while an answer is being written."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped: set[int] = set()
-        self._closed = False
 
     def read(self, stream: BinaryIO, send: Send) -> None:
         """Take in lines until the stream ends."""
@@ -62,28 +61,26 @@ class Inbox:
                     self._stopped.add(command.turn)
             else:
                 self._waiting.put(command)
-        with self._lock:
-            self._closed = True
-        self._waiting.put(None)
 
-    def next_command(self) -> Command | None:
-        """The next one, waited for; None when there will be no more."""
+    def next_command(self) -> Command:
+        """The next one, waited for."""
         return self._waiting.get()
 
     def is_stopped(self, turn: int) -> bool:
         """Whether nobody wants the rest of a turn's answer."""
         with self._lock:
-            return self._closed or turn in self._stopped
+            return turn in self._stopped
 
 
-def serve(inbox: Inbox, send: Send) -> None:
-    """Carry out commands until there are no more."""
+def serve(inbox: Inbox, send: Send) -> NoReturn:
+    """Carry out commands as long as the process lives."""
     model: VisionLanguageModel | None = None
-    while (command := inbox.next_command()) is not None:
+    while True:
+        command = inbox.next_command()
         turn = command.turn if isinstance(command, Ask) else None
         try:
             if isinstance(command, Load):
-                model = load_model(command.model, command.threads, _told(send, None))
+                model = load_model(command.model, command.threads, _told(send, None), force=command.force)
                 send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note))
             elif isinstance(command, Ask):
                 if model is None:
@@ -144,7 +141,12 @@ def main() -> None:
                 os._exit(0)  # the window is gone, and so is the reason for this process
 
     inbox = Inbox()
-    threading.Thread(target=inbox.read, args=(sys.stdin.buffer, send), daemon=True).start()
+
+    def read() -> None:
+        inbox.read(sys.stdin.buffer, send)
+        os._exit(0)  # as above; loading a large model, for one, would go on for minutes
+
+    threading.Thread(target=read, daemon=True).start()
     serve(inbox, send)
 
 

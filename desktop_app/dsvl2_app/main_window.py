@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PySide6.QtCore import QMimeData, Qt, QThreadPool
+from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from dsvl2_app.chat_view import ChatView
 from dsvl2_app.engine import CLOSING_MILLISECONDS, Engine
 from dsvl2_app.picture_panel import PicturePanel, PictureReader
 from dsvl2_app.prompt_bar import PromptBar
+from dsvl2_runtime.errors import UsageError
 
 MESSAGE_MILLISECONDS = 10_000
 
@@ -48,6 +49,8 @@ class MainWindow(QMainWindow):
         self.note = QLabel()
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setWordWrap(True)
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.note.setMinimumWidth(1)  # a long path in an error must not widen the window
         self.note.setVisible(False)
         self.note.setMargin(8)
         self.note.setStyleSheet("background: palette(alternate-base); border: 1px solid palette(mid);")
@@ -85,7 +88,7 @@ class MainWindow(QMainWindow):
         self.panel.remove_asked.connect(self.session.remove_picture)
         self.prompt.asked.connect(self._ask)
         self.prompt.stop_asked.connect(self.session.stop)
-        self.prompt.picture_pasted.connect(self.paste_picture)
+        self.prompt.picture_pasted.connect(self._paste)
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
         self.prompt.edit.setFocus()
 
@@ -101,8 +104,7 @@ class MainWindow(QMainWindow):
 
     def paste_picture(self) -> None:
         """Take the picture, or the files, that the clipboard holds."""
-        if not self._take_pictures(QGuiApplication.clipboard().mimeData()):
-            self._show_message(strings.NO_PICTURE_TO_PASTE)
+        self._paste(QGuiApplication.clipboard().mimeData())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Files and pictures may be dropped."""
@@ -117,9 +119,14 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine and remove what was pasted."""
         self.engine.close()
-        QThreadPool.globalInstance().waitForDone(CLOSING_MILLISECONDS)  # a picture that is still being read
+        self.reader.close(CLOSING_MILLISECONDS)
         self._pasted.cleanup()
         super().closeEvent(event)
+
+    def _paste(self, data: QMimeData | None) -> None:
+        # The system may have no clipboard to give.
+        if data is None or not self._take_pictures(data):
+            self._show_message(strings.NO_PICTURE_TO_PASTE)
 
     def _take_pictures(self, data: QMimeData) -> bool:
         files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
@@ -136,7 +143,15 @@ class MainWindow(QMainWindow):
         return True
 
     def _ask(self, question: str) -> None:
-        if self.session.ask(question):
+        if self.reader.unread:
+            self._show_message(strings.STILL_READING)
+            return
+        try:
+            asked = self.session.ask(question)
+        except UsageError as error:
+            self._show_message(str(error))
+            return
+        if asked:
             self.prompt.clear()
 
     def _show(self, part: Part) -> None:
@@ -153,17 +168,17 @@ class MainWindow(QMainWindow):
 
     def _show_status(self) -> None:
         session, progress = self.session, self.session.progress
-        self.note.setText(session.note)
-        self.note.setVisible(bool(session.note))
+        note = session.error or session.note
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
         self.progress.setVisible(progress is not None)
         if progress is not None:
             self.progress.setRange(0, max(1, progress.total))
             self.progress.setValue(progress.done)
             self.phase.setText(strings.PHASES[progress.phase])
         else:
-            texts = {"loading": strings.loading(), "ready": strings.ready(session.model), "failed": session.error}
+            texts = {"loading": strings.loading(), "ready": strings.ready(session.model), "failed": strings.NO_MODEL}
             self.phase.setText(texts[session.engine_state])
-            self.phase.setToolTip(texts[session.engine_state])
 
     def _show_message(self, message: str) -> None:
         self.statusBar().showMessage(message, MESSAGE_MILLISECONDS)

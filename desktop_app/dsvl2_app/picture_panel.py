@@ -40,15 +40,36 @@ def to_pixmap(image: Image.Image) -> QPixmap:
 
 
 class PictureReader(QObject):
-    """Reads pictures on another thread: decoding a large one takes seconds, which the window must not stand still."""
+    """Reads pictures on another thread: decoding a large one takes seconds, which the window must not stand still.
+
+    One after the other, so that they stay in their order and never fill the memory together.
+    """
 
     was_read = Signal(object)
     """A `Picture`."""
     failed = Signal(str)
 
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.unread = 0
+        """Pictures that have neither been read nor failed yet."""
+        self._pool = QThreadPool.globalInstance()  # lives longer than this, as a picture that is being read may
+        self._pool.setMaxThreadCount(1)
+        self.was_read.connect(self._count_down)
+        self.failed.connect(self._count_down)
+
     def read(self, path: Path) -> None:
         """Start reading."""
-        QThreadPool.globalInstance().start(_Reading(self, path))
+        self.unread += 1
+        self._pool.start(_Reading(self, path))
+
+    def close(self, milliseconds: int) -> None:
+        """Give up the pictures that wait, and wait so long for the one that is being read."""
+        self._pool.clear()
+        self._pool.waitForDone(milliseconds)
+
+    def _count_down(self) -> None:
+        self.unread -= 1
 
 
 class _Reading(QRunnable):
@@ -61,6 +82,9 @@ class _Reading(QRunnable):
             picture = read_picture(self._path)
         except ImageError as error:
             self._reader.failed.emit(str(error))
+        except Exception as error:
+            # The window must hear of it, as of everything in the engine: questions wait for the picture.
+            self._reader.failed.emit(f"picture {self._path}: internal error: {type(error).__name__}: {error}")
         else:
             self._reader.was_read.emit(picture)
 

@@ -11,12 +11,23 @@ from dsvl2_app import strings
 LINES = 3
 
 
+def holds_picture(data: QMimeData) -> bool:
+    """Whether what is pasted is a picture: files of pictures, or an image alone.
+
+    Cells of a spreadsheet come as text and as an image of them; links come as text and as addresses.
+    """
+    files = (url.toLocalFile().lower() for url in data.urls() if url.isLocalFile())
+    return any(file.endswith(strings.PICTURE_ENDINGS) for file in files) or (
+        data.hasImage() and not data.text().strip()
+    )
+
+
 class QuestionEdit(QPlainTextEdit):
     """Plain text in which Enter means asking and a pasted picture goes to the window."""
 
     entered = Signal()
     escaped = Signal()
-    picture_pasted = Signal()
+    picture_pasted = Signal(QMimeData)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Enter and Escape are ours, everything else is Qt's."""
@@ -30,12 +41,12 @@ class QuestionEdit(QPlainTextEdit):
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:  # noqa: N802 - Qt's name
         """Text as ever, and pictures."""
-        return source.hasImage() or source.hasUrls() or super().canInsertFromMimeData(source)
+        return source.hasImage() or super().canInsertFromMimeData(source)
 
     def insertFromMimeData(self, source: QMimeData) -> None:  # noqa: N802 - Qt's name
         """A pasted picture is for the window."""
-        if source.hasImage() or source.hasUrls():
-            self.picture_pasted.emit()
+        if holds_picture(source):
+            self.picture_pasted.emit(source)
         else:
             super().insertFromMimeData(source)
 
@@ -45,7 +56,7 @@ class PromptBar(QWidget):
 
     asked = Signal(str)
     stop_asked = Signal()
-    picture_pasted = Signal()
+    picture_pasted = Signal(QMimeData)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

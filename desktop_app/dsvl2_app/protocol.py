@@ -31,6 +31,8 @@ class Load:
     model: str
     """Folder or name."""
     threads: int | None = None
+    force: bool = False
+    """Even a model that seems too large for the memory."""
     kind: Literal["load"] = "load"
 
 
@@ -97,7 +99,7 @@ class Finished:
 
 @dataclass(frozen=True, config=STRICT)
 class Failed:
-    """A turn, or without one the loading, came to an error."""
+    """A turn came to an error; without a turn it was the loading or a line, and the process can answer nothing."""
 
     message: str
     turn: int | None = None

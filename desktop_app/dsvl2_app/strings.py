@@ -13,8 +13,12 @@ PICTURES = "Pictures"
 DROP_HERE = "Drop a picture here,\npaste one,\nor open a file."
 QUESTION_HINT = "Ask about the picture, for example: What is the total?"
 EMPTY_CHAT = "Add a picture, then ask.\nEverything stays on this computer."
-PICTURE_FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+PICTURE_FILTER = f"Pictures ({' '.join('*' + ending for ending in PICTURE_ENDINGS)});;All files (*)"
 ANSWER_LOST = "The engine ended before the answer was complete. Ask again to start it anew."
+TRY_AGAIN = "The next question tries again."
+NO_MODEL = "No model is loaded."
+STILL_READING = "A picture is still being read. Ask again in a moment."
 WAITING = "…"
 NO_PICTURE_TO_PASTE = "There is no picture in the clipboard."
 
@@ -38,7 +42,17 @@ def ready(model: str) -> str:
 
 def engine_died(reason: str) -> str:
     """The engine process is gone."""
-    return f"The engine ended: {reason}"
+    return f"The engine ended: {reason}\n{TRY_AGAIN}"
+
+
+def not_loaded(message: str) -> str:
+    """The model could not be loaded."""
+    return f"{NO_MODEL[:-1]}: {message}\n{TRY_AGAIN}"
+
+
+def too_long(size: int, limit: int) -> str:
+    """A question that cannot be sent."""
+    return f"The question was not sent: it has {size} bytes, and at most {limit} are read. Make it shorter."
 
 
 def finished(reason: str, tokens: int, seconds: float) -> str:

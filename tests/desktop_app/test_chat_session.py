@@ -11,7 +11,8 @@ from PIL import Image
 
 from dsvl2_app import strings
 from dsvl2_app.chat_session import ChatSession, Part, Picture
-from dsvl2_app.protocol import Ask, Command, Failed, Finished, Loaded, Progressed, Stop, Wrote
+from dsvl2_app.protocol import LONGEST_LINE, Ask, Command, Failed, Finished, Loaded, Progressed, Stop, Wrote, to_line
+from dsvl2_runtime.errors import UsageError
 
 
 class Sent(list[Command]):
@@ -110,7 +111,30 @@ def test_a_failed_turn_is_not_a_failed_engine(session: ChatSession) -> None:
     assert (session.turns[0].state, session.turns[0].remark) == ("failed", "picture /x: damaged")
     assert session.engine_state == "ready"
     session.take(Failed("no such folder"))
-    assert (session.engine_state, session.error) == ("failed", "no such folder")
+    assert session.engine_state == "failed"
+    assert "no such folder" in session.error
+    assert strings.TRY_AGAIN in session.error
+
+
+def test_a_failure_without_a_turn_ends_the_open_one(session: ChatSession, sent: Sent) -> None:
+    """What was asked while the model was loading fails with it, with the reason, and the next question is sent."""
+    session.ask("a")
+    session.take(Failed("no such folder"))
+    assert (session.turns[0].state, session.turns[0].remark) == ("failed", "no such folder")
+    assert session.engine_state == "failed"
+    assert session.ask("b")
+    assert (session.engine_state, session.error) == ("loading", "")
+    assert sent[-1] == Ask(1, "b", ())
+
+
+def test_a_question_that_the_engine_would_not_read_is_not_sent(session: ChatSession, sent: Sent) -> None:
+    """The longest line goes; one byte more is an error that says how much it is and how much goes, and no turn."""
+    room = LONGEST_LINE - len(to_line(Ask(0, "", ())))
+    with pytest.raises(UsageError, match=rf"{LONGEST_LINE + 1} bytes.*{LONGEST_LINE}.*shorter"):
+        session.ask("a" * (room + 1))
+    assert (sent, session.turns) == ([], [])
+    assert session.ask("a" * room)
+    assert len(to_line(sent[0])) == LONGEST_LINE
 
 
 def test_progress_belongs_to_the_work_at_hand(session: ChatSession) -> None:

@@ -22,7 +22,7 @@ from dsvl2_app.protocol import (
     to_line,
 )
 
-COMMANDS = [Load("models/a", 2), Load("demo"), Ask(3, "What?", ("/a b.png", "/c.png"), 7), Stop(3)]
+COMMANDS = [Load("models/a", 2), Load("demo", force=True), Ask(3, "What?", ("/a b.png", "/c.png"), 7), Stop(3)]
 EVENTS = [
     Progressed("vision", 1, 9, 3),
     Progressed("load", 0, 4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,15 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
+from PySide6.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
+from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 
 from conftest import MakeBundle
-from dsvl2_app import strings
+from dsvl2_app import picture_panel, strings
 from dsvl2_app.engine import Engine
 from dsvl2_app.main_window import MainWindow
-from dsvl2_app.protocol import Load
+from dsvl2_app.protocol import LONGEST_LINE, Load
 from fixtures import picture
 
 pytestmark = pytest.mark.gui
@@ -58,6 +59,13 @@ def picture_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def clipboard(window: MainWindow) -> Iterator[QClipboard]:
+    """Empty afterwards: what it held is deleted before Qt ends."""
+    yield QGuiApplication.clipboard()
+    QGuiApplication.clipboard().clear()
+
+
 def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:
     """As a user: type, then press Enter."""
     window.prompt.edit.setFocus()
@@ -67,6 +75,12 @@ def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:
 
 def wait_for(qtbot: QtBot, condition: Callable[[], bool]) -> None:
     qtbot.waitUntil(condition, timeout=PATIENCE)
+
+
+def some_image() -> QImage:
+    image = QImage(40, 30, QImage.Format.Format_RGB32)
+    image.fill(Qt.GlobalColor.blue)
+    return image
 
 
 def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
@@ -145,16 +159,63 @@ def test_a_killed_engine_is_replaced(window: MainWindow, qtbot: QtBot) -> None:
     assert window.engine.process_id not in (None, first)
 
 
-def test_a_model_that_cannot_be_loaded_is_explained(open_window: OpenWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    """The status names the folder and what to do; a question then fails with a reason instead of waiting."""
-    window = open_window(tmp_path / "nowhere")
+def test_a_model_that_cannot_be_loaded_is_explained_and_tried_again(
+    open_window: OpenWindow, qtbot: QtBot, tmp_path: Path, bundle: MakeBundle
+) -> None:
+    """The note names the folder and what to do; each question tries again, until the model is there."""
+    folder = tmp_path / "nowhere"
+    window = open_window(folder)
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
-    assert "nowhere" in window.phase.text()
-    assert "no such folder" in window.phase.text()
     ask(window, qtbot, "Anybody there?")
+    assert window.phase.text() == strings.loading()
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[0].state == "failed"
-    assert "no model is loaded" in window.session.turns[0].remark
+    assert "no such folder" in window.session.turns[0].remark
+    assert window.phase.text() == strings.NO_MODEL
+    assert window.note.isVisible()
+    for part in ("nowhere", "no such folder", strings.TRY_AGAIN):
+        assert part in window.note.text()
+    shutil.copytree(bundle("small", "int4"), folder)
+    ask(window, qtbot, "And now?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[1].state == "done", window.session.turns[1].remark
+    assert strings.TRY_AGAIN not in window.note.text()
+
+
+def test_a_long_error_does_not_widen_the_window(open_window: OpenWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """A path without a space is cut off at the edge."""
+    window = open_window(tmp_path / ("folder" * 40))
+    width = window.minimumSizeHint().width()
+    wait_for(qtbot, lambda: window.session.engine_state == "failed")
+    ask(window, qtbot, "Anybody there?")
+    wait_for(qtbot, lambda: "folder" in window.chat.turn_views[0].remark.text())
+    assert window.minimumSizeHint().width() <= width
+    qtbot.wait(1)  # the conversation is laid out anew
+    assert window.chat.horizontalScrollBar().maximum() == 0
+
+
+def test_a_question_that_is_too_long_stays_where_it_was_typed(window: MainWindow, qtbot: QtBot) -> None:
+    """The status says why, the text is kept, and the window goes on."""
+    text = ("x" * 80 + "\n") * (LONGEST_LINE // 80)
+    window.prompt.edit.setPlainText(text)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
+    assert str(LONGEST_LINE) in window.statusBar().currentMessage()
+    assert window.prompt.edit.toPlainText() == text
+    window.prompt.clear()
+    ask(window, qtbot, "Hello?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[0].state == "done"
+
+
+def test_modules_in_the_folder_of_the_user_are_not_imported(
+    open_window: OpenWindow, qtbot: QtBot, tmp_path: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window may be opened anywhere, also where a file has the name of a module."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    window = open_window(bundle("small", "int4"))
+    wait_for(qtbot, lambda: window.session.engine_state != "loading")
+    assert window.session.engine_state == "ready", window.session.error
 
 
 def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -164,6 +225,23 @@ def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, t
     window.open_pictures([broken])
     wait_for(qtbot, lambda: "broken.png" in window.statusBar().currentMessage())
     assert window.session.pictures == []
+
+
+def test_no_error_of_a_picture_holds_up_questions(
+    window: MainWindow, qtbot: QtBot, picture_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nobody foresaw is told like the others, and the window goes on."""
+
+    def fail(path: Path) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(picture_panel, "read_picture", fail)
+    window.open_pictures([picture_file])
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert "MemoryError" in window.statusBar().currentMessage()
+    ask(window, qtbot, "Hello?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[0].state == "done"
 
 
 def test_a_picture_that_vanishes_fails_its_own_question(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
@@ -181,11 +259,9 @@ def test_a_picture_that_vanishes_fails_its_own_question(window: MainWindow, qtbo
     assert window.session.turns[1].state == "done"
 
 
-def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot, clipboard: QClipboard) -> None:
     """A picture without a file is kept until the window is closed, and removed then."""
-    image = QImage(40, 30, QImage.Format.Format_RGB32)
-    image.fill(Qt.GlobalColor.blue)
-    QGuiApplication.clipboard().setImage(image)
+    clipboard.setImage(some_image())
     window.paste_picture()
     wait_for(qtbot, lambda: len(window.session.pictures) == 1)
     kept = window.session.pictures[0]
@@ -193,6 +269,82 @@ def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot) -> None:
     assert kept.path.is_file()
     window.close()
     assert not kept.path.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "cells", "other files"])
+def test_text_is_pasted_as_text(window: MainWindow, qtbot: QtBot, clipboard: QClipboard, kind: str) -> None:
+    """A link, cells that come as text and as an image of them, and files that are no pictures."""
+    data = QMimeData()
+    if kind == "link":
+        data.setUrls([QUrl("https://example.org/bill.png")])
+        data.setText("https://example.org/bill.png")
+    elif kind == "cells":
+        data.setText("1\t2")
+        data.setImageData(some_image())
+    else:
+        data.setUrls([QUrl.fromLocalFile("/notes.txt")])
+        data.setText("/notes.txt")
+    text = data.text()
+    clipboard.setMimeData(data)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert window.prompt.edit.toPlainText() == text
+    assert window.reader.unread == 0
+    assert window.statusBar().currentMessage() == ""
+
+
+@pytest.mark.parametrize("kind", ["file", "image"])
+def test_a_picture_is_pasted_where_text_is_typed(
+    window: MainWindow, qtbot: QtBot, clipboard: QClipboard, picture_file: Path, kind: str
+) -> None:
+    """Files of pictures, which file managers accompany with their paths, and an image alone."""
+    data = QMimeData()
+    if kind == "file":
+        data.setUrls([QUrl.fromLocalFile(str(picture_file))])
+        data.setText(str(picture_file))
+    else:
+        data.setImageData(some_image())
+    clipboard.setMimeData(data)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    wait_for(qtbot, lambda: len(window.session.pictures) == 1)
+    assert window.prompt.edit.toPlainText() == ""
+
+
+def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems refuse to give it."""
+
+    class NoClipboard:
+        def mimeData(self) -> None:  # noqa: N802 - Qt's name
+            return None
+
+    monkeypatch.setattr(QGuiApplication, "clipboard", NoClipboard)
+    window.paste_picture()
+    assert window.statusBar().currentMessage() == strings.NO_PICTURE_TO_PASTE
+
+
+def test_pictures_keep_their_order(window: MainWindow, qtbot: QtBot, picture_file: Path, tmp_path: Path) -> None:
+    """A large one comes before a small one that follows it; what is asked meanwhile is kept until both are there."""
+    large = tmp_path / "large.png"
+    picture(2400, 2400, 2).save(large)
+    window.open_pictures([large, picture_file])
+    ask(window, qtbot, "Which is larger?")
+    assert window.session.turns == []
+    assert window.statusBar().currentMessage() == strings.STILL_READING
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert [found.path for found in window.session.pictures] == [large, picture_file]
+    assert window.prompt.edit.toPlainText() == "Which is larger?"
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
+    assert len(window.session.turns[0].pictures) == 2
+
+
+def test_pictures_that_wait_are_given_up_with_the_window(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """Closing does not wait for more than the picture that is being read."""
+    large = tmp_path / "large.png"
+    picture(2400, 2400, 2).save(large)
+    window.open_pictures([large] * 50)
+    window.close()
+    QThreadPool.globalInstance().waitForDone()
+    qtbot.wait(10)  # what was read is told now
+    assert window.reader.unread > 40
 
 
 def test_the_engine_ends_with_the_window(window: MainWindow, qtbot: QtBot) -> None:

@@ -1,0 +1,82 @@
+"""The verb `app`: what it needs of the system, and how a terminal ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import typer
+
+from dsvl2_app import cli
+from dsvl2_app.protocol import Load
+from dsvl2_app.qt_libraries import DEBIAN_PACKAGES, DEBIAN_X11_PACKAGES, QtLibraryError, require_loadable
+
+pytestmark = pytest.mark.gui
+
+PATIENCE = 60
+"""Seconds: nothing here takes more than a few on an idle machine."""
+
+
+def test_a_missing_library_of_the_system_is_named(tmp_path: Path) -> None:
+    """One line with what Qt misses and the packages that bring it, in place of a traceback."""
+    package = tmp_path / "PySide6"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    missing = "libEGL.so.1: cannot open shared object file"
+    (package / "QtCore.py").write_text(f"raise ImportError({missing!r})")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()", "app"]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert found.returncode == 2
+    assert len(found.stderr.splitlines()) == 1
+    assert missing in found.stderr
+    assert DEBIAN_PACKAGES in found.stderr
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    """Before Qt tries it and aborts; one that is not there is Qt's own affair."""
+    plugin = tmp_path / "libqxcb.so"
+    require_loadable(plugin)
+    plugin.write_bytes(b"no library")
+    with pytest.raises(QtLibraryError, match=DEBIAN_X11_PACKAGES) as caught:
+        require_loadable(plugin)
+    assert "libqxcb.so" in str(caught.value)
+
+
+def test_the_window_can_be_told_to_load_what_seems_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error that asks for `--force` is met here too."""
+    loads: list[Load] = []
+    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, pictures: loads.append(load))
+    with pytest.raises(typer.Exit):
+        cli.app(model="demo", force=True)
+    assert loads[0].force
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals are sent there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tmp_path: Path) -> None:
+    """The engine ends, what was pasted is removed, and the exit code names the signal: 130 for Ctrl-C."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have it ignored
+        "from dsvl2_runtime.cli import main; main()"
+    )
+    window = subprocess.Popen([sys.executable, "-c", code, "app"], env=environment)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (children := psutil.Process(window.pid).children()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (engine,) = children
+        assert list(tmp_path.glob("dsvl2-pasted-*"))
+        window.send_signal(number)
+        assert window.wait(PATIENCE) == 128 + number
+        engine.wait(PATIENCE)
+    finally:
+        window.kill()
+    assert list(tmp_path.glob("dsvl2-pasted-*")) == []

@@ -7,14 +7,14 @@ headers before any tensor is read, and nothing outside the folder is opened.
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
+import math
+import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from dsvl2_export.checkpoint_tokenizer import TOKENIZER, read_tokenizer
+from dsvl2_export.json_files import read_json
 from dsvl2_export.network import DeepseekVL2, Projector
 from dsvl2_export.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
 from dsvl2_export.weight_source import WeightSource, load_into
@@ -32,11 +34,8 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 PROCESSOR_CONFIG = "processor_config.json"
-TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
-JSON_LIMIT_BYTES = 32_000_000
-"""The largest official JSON file, a tokenizer, has 6.3 MB."""
 FLOAT_DTYPES = frozenset({"BF16", "F16", "F32"})
 NAMES_IN_MESSAGE = 8
 
@@ -47,19 +46,20 @@ class Checkpoint:
 
     folder: Path
     config: ModelConfig
-    unknown_config_keys: tuple[str, ...]
     note: str
     """What `config.json` says about its weights under our own key `dsvl2_note`, or nothing."""
-    _shards: Mapping[str, Path]
+    _tokenizer: bytes = field(repr=False)
+    _shards: Mapping[str, Path] = field(repr=False)
     """Tensor name to file."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open a checkpoint and check every tensor's name, shape and type from the headers.
+        """Open a checkpoint and check its tokenizer, and every tensor's name, shape and type from the headers.
 
         Raises:
             ModelNotFoundError: the folder or one of its files is missing.
-            ModelCorruptError: a file cannot be read, or tensors are missing, unknown or of the wrong shape.
+            ModelCorruptError: a file cannot be read, the tokenizer does not suit the configuration, or tensors are
+                missing, unknown or of the wrong shape.
         """
         if not folder.is_dir():
             raise ModelNotFoundError(folder, "no such folder", "give the folder that holds config.json")
@@ -72,15 +72,14 @@ class Checkpoint:
         for key in unknown:
             log.warning("%s: key %r is not understood and ignored", folder / CONFIG, key)
         _check_processor(folder / PROCESSOR_CONFIG, config)
-        if not (folder / TOKENIZER).is_file():
-            raise ModelNotFoundError(folder / TOKENIZER, "missing", "copy it from the checkpoint's repository")
+        tokenizer = read_tokenizer(folder, config.language_config)
         shards = _shards(folder)
         _check_tensors(folder, shards, expected_tensors(config))
-        return cls(folder, config, tuple(unknown), str(note), shards)
+        return cls(folder, config, str(note), tokenizer, shards)
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer's file."""
+        """The tokenizer's file; what a bundle needs may be more (`write_tokenizer`)."""
         return self.folder / TOKENIZER
 
     @property
@@ -88,7 +87,7 @@ class Checkpoint:
         """Names, sizes and times of the files: summing up 32 GB would take longer than what it saves."""
         files = sorted({self.folder / CONFIG, self.tokenizer_path, *self._shards.values()})
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        return f"checkpoint {stats}"
+        return f"checkpoint {stats} {zlib.crc32(self._tokenizer)}"
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -96,13 +95,20 @@ class Checkpoint:
         return frozenset(expected_tensors(self.config))
 
     def tensor(self, name: str) -> Tensor:
-        """One tensor as stored, read from its shard now."""
+        """One tensor as stored, read from its shard now.
+
+        Raises:
+            ModelCorruptError: it cannot be read, or holds values that are not finite.
+        """
         path = self._shards[name]
         try:
             with safe_open(path, framework="pt") as file:
                 tensor: Tensor = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise ModelCorruptError(path, f"tensor {name} cannot be read ({error})", "download it again") from error
+        # NaN carries through to both ends; asking `isfinite` of every value takes ten times as long, and memory.
+        if not all(math.isfinite(end) for end in torch.aminmax(tensor)):
+            raise ModelCorruptError(path, f"tensor {name} holds values that are not finite", "download it again")
         return tensor
 
     def array(self, name: str) -> NDArray[np.float32]:
@@ -111,8 +117,8 @@ class Checkpoint:
         return array
 
     def write_tokenizer(self, folder: Path) -> None:
-        """Copy the tokenizer's file into a folder."""
-        shutil.copyfile(self.tokenizer_path, folder / TOKENIZER)
+        """Write the tokenizer into a folder, added tokens that another file names included."""
+        (folder / TOKENIZER).write_bytes(self._tokenizer)
 
 
 def load_network(source: WeightSource) -> DeepseekVL2:
@@ -127,27 +133,6 @@ def load_projector(source: WeightSource) -> Projector:
     projector = Projector(source.config)
     load_into(source, projector, "projector.")
     return projector.eval()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a checkpoint.
-
-    Raises:
-        ModelNotFoundError: the file is missing.
-        ModelCorruptError: it is too large, not JSON, or not an object.
-    """
-    if not path.is_file():
-        raise ModelNotFoundError(path, "missing", "copy it from the checkpoint's repository")
-    size = path.stat().st_size
-    if size > JSON_LIMIT_BYTES:
-        raise ModelCorruptError(path, f"{size} bytes of JSON", f"at most {JSON_LIMIT_BYTES} are read")
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelCorruptError(path, f"not JSON ({error})", "download it again") from error
-    if not isinstance(document, dict):
-        raise ModelCorruptError(path, f"a JSON {type(document).__name__}, not an object", "download it again")
-    return document
 
 
 def _check_processor(path: Path, config: ModelConfig) -> None:
@@ -184,7 +169,7 @@ def _shards(folder: Path) -> dict[str, Path]:
         if not (folder / file).is_file():
             raise ModelNotFoundError(folder / file, "missing, but named in the index", "download it")
         held = _header(folder / file).keys()
-        shards.update(dict.fromkeys(held, folder / file))
+        shards.update({name: folder / file for name in held if weight_map.get(name, file) == file})
         wrong = [name for name, where in weight_map.items() if where == file and name not in held]
         if wrong:
             raise ModelCorruptError(folder / file, f"it lacks {_some(wrong)} that the index names", "download it again")
@@ -204,7 +189,7 @@ def _header(path: Path) -> dict[str, tuple[str, Shape]]:
 def _check_tensors(folder: Path, shards: Mapping[str, Path], expected: Mapping[str, Shape]) -> None:
     found: dict[str, tuple[str, Shape]] = {}
     for path in sorted(set(shards.values())):
-        found.update(_header(path))
+        found.update({name: entry for name, entry in _header(path).items() if shards[name] == path})
     faults = []
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected and not name.startswith(UNUSED_PREFIX)]

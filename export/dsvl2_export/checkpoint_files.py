@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_export.json_files import write_json
 from dsvl2_export.tensor_names import Shape
 from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig
 
@@ -119,8 +120,7 @@ def write_shards(
                     written += data.nbytes
                 on_progress(written, total)
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    text = json.dumps(index, indent=2, sort_keys=True)
-    (folder / "model.safetensors.index.json").write_text(text + "\n", "utf-8")
+    write_json(folder / "model.safetensors.index.json", index)
 
 
 def to_bf16(array: NDArray[np.float32]) -> NDArray[np.uint16]:

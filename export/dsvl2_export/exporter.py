@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_quant.vision_int8 import quantize_linears
 from dsvl2_runtime import __version__, graph_io
-from dsvl2_runtime.bundle import BundleWriter, disk_errors, unfinished_folder
+from dsvl2_runtime.bundle import BundleWriter, disk_errors, flush_files, unfinished_folder
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.disk_space import require_disk
 from dsvl2_runtime.errors import ResourceError
@@ -78,39 +78,43 @@ def export_weights(
     recipe = RECIPES[precision].fitted(config.language_config)
     expected = expected_bytes(config, recipe)
     purpose = f"{__version__} {precision} {recipe} {source.identity}"
-    # An earlier attempt is either gone on with or deleted: its bytes are there for this one.
-    require_disk(out, expected + MARGIN_BYTES - bytes_in(unfinished_folder(out)))
     journal_name = journal_of(Path(f"{graph_io.DECODER}.data")).name
-    with only_writer(out), BundleWriter(out, overwrite=overwrite, purpose=purpose, journal=journal_name) as writer:
-        folder, journal = writer.folder, writer.folder / journal_name
+    with only_writer(out):
+        # An earlier attempt is either gone on with or deleted: its bytes are there for this one.
+        require_disk(out, expected + MARGIN_BYTES - bytes_in(unfinished_folder(out)))
+        with BundleWriter(out, overwrite=overwrite, purpose=purpose, journal=journal_name) as writer:
+            folder, journal = writer.folder, writer.folder / journal_name
 
-        def tell() -> None:
-            on_progress(bytes_in(folder), expected)
+            def tell() -> None:
+                on_progress(bytes_in(folder), expected)
 
-        if journal.exists():
-            log.warning("going on where an earlier export of %s was broken off", out)
-        tell()
-        try:
-            if not journal.exists():
-                write_small_parts(folder, source, recipe, tell)
-            write_decoder(folder / f"{graph_io.DECODER}.onnx", config.language_config, source, recipe, tell)
-        except BaseException:
             if journal.exists():
-                log.warning("what is done lies in %s; the same export again goes on from there", folder)
-            raise
-        writer.finish(
-            name=name or out.name,
-            variant=variant_of(config),
-            precision=precision,
-            parts=recipe.parts(),
-            config=config,
-            minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
-            note=source.note,
-        )
+                log.warning("going on where an earlier export of %s was broken off", out)
+            tell()
+            try:
+                if not journal.exists():
+                    write_small_parts(folder, source, recipe, tell)
+                write_decoder(folder / f"{graph_io.DECODER}.onnx", config.language_config, source, recipe, tell)
+                writer.finish(
+                    name=name or out.name,
+                    variant=variant_of(config),
+                    precision=precision,
+                    parts=recipe.parts(),
+                    config=config,
+                    minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
+                    note=source.note,
+                )
+            except BaseException:
+                if journal.exists():
+                    log.warning("what is done lies in %s; the same export again goes on from there", folder)
+                raise
 
 
 def write_small_parts(folder: Path, source: WeightSource, recipe: Recipe, on_part: Callable[[], None]) -> None:
-    """Everything but the decoder: tokenizer, embedding table, vision encoder and projector."""
+    """Everything but the decoder: tokenizer, embedding table, vision encoder and projector.
+
+    All of it is on the disk before the first commit of the decoder, which stands for these files as well.
+    """
 
     def rewrite(model: Any) -> None:
         if recipe.vision == "int8":
@@ -122,6 +126,7 @@ def write_small_parts(folder: Path, source: WeightSource, recipe: Recipe, on_par
     on_part()
     write_vision_encoder(folder / f"{graph_io.VISION_ENCODER}.onnx", source, rewrite, on_part)
     write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
+    flush_files(folder.iterdir())
     on_part()
 
 
@@ -148,8 +153,11 @@ def only_writer(out: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Deleted while it is held: who has opened it meanwhile sees that it has no name any more and gives it up.
+        # Deleted afterwards it could be locked twice. Windows deletes no open file; there the library does it later.
+        with suppress(OSError):
+            lock.unlink()
         held.release()
-        lock.unlink(missing_ok=True)
 
 
 def variant_of(config: ModelConfig) -> str:

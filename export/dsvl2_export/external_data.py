@@ -36,7 +36,7 @@ class Placed:
 
 
 def journal_of(data: Path) -> Path:
-    """The journal of a data file; it exists while an export that has committed something is not complete."""
+    """The journal of a data file; it exists from the first commit until the bundle is complete."""
     return data.with_suffix(".journal")
 
 
@@ -104,12 +104,11 @@ class ExternalData:
             self._file.close()
 
     def finish(self) -> None:
-        """Close the file, cut off what a longer earlier attempt left, and drop the journal."""
+        """Close the file and cut off what a longer earlier attempt left; the journal stays."""
         self.close()
         if self._placed:
             os.truncate(self.path, self._end)
-        for journal in (journal_of(self.path), _new_journal_of(self.path)):
-            journal.unlink(missing_ok=True)
+        _new_journal_of(self.path).unlink(missing_ok=True)
 
 
 def _read_journal(data: Path) -> list[Placed]:

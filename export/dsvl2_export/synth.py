@@ -6,7 +6,6 @@ They stand in for the official files, which are up to 55 GB, wherever a test or 
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_export.checkpoint_files import SHARD_BYTES, config_document, processor_document, write_shards
+from dsvl2_export.json_files import write_json
 from dsvl2_export.synth_tokenizer import write_tokenizer
 from dsvl2_export.tensor_names import Shape, expected_tensors, unused_tensors
 from dsvl2_runtime.bundle import disk_errors
@@ -190,8 +190,3 @@ def random_tensor(name: str, shape: Shape, seed: int) -> Iterator[NDArray[np.flo
     for start in range(0, rows, step):
         piece = generator.standard_normal((min(step, rows - start), *shape[1:]), np.float32)
         yield piece * np.float32(spread) + np.float32(offset)
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Two-space indent, sorted keys, as the official files."""
-    path.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from dsvl2_export.checkpoint_tokenizer import TOKENIZER, TOKENIZER_CONFIG, added_token
+from dsvl2_export.json_files import write_json
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
@@ -66,27 +67,9 @@ def write_tokenizer(folder: Path, config: LanguageConfig) -> None:
     following = max(*vocabulary.values(), *leading.values()) + 1
     others = [name for name in SPECIAL_TOKENS if name not in leading]
     ids = leading | {name: following + index for index, name in enumerate(others)}
-    document["added_tokens"] = [_added(name, ids[name]) for name in sorted(ids, key=lambda name: ids[name])]
-    _write(folder / "tokenizer.json", document)
+    document["added_tokens"] = [added_token(name, ids[name]) for name in sorted(ids, key=lambda name: ids[name])]
+    write_json(folder / TOKENIZER, document)
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
-    _write(
-        folder / "tokenizer_config.json",
-        {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": False, **named},
-    )
-    _write(folder / "special_tokens_map.json", named)
-
-
-def _added(name: str, token_id: int) -> dict[str, Any]:
-    return {
-        "id": token_id,
-        "content": name,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": True,
-    }
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    about = {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": False}
+    write_json(folder / TOKENIZER_CONFIG, about | named)
+    write_json(folder / "special_tokens_map.json", named)

@@ -95,7 +95,7 @@ def _quantize(blocks: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8]
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     at = np.abs(blocks).argmax(axis=-1, keepdims=True)
     extreme = np.take_along_axis(blocks, at, axis=-1)[..., 0] / np.float32(lowest)
-    best_error = np.full(extreme.shape, np.inf, np.float32)
+    best_error = np.full(extreme.shape, np.nan, np.float32)
     best_scale = extreme.copy()
     best, rounded, difference = np.zeros_like(blocks), np.empty_like(blocks), np.empty_like(blocks)
     for shrink in SHRINKS if bits == 4 else SHRINKS[:1]:
@@ -110,7 +110,8 @@ def _quantize(blocks: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8]
         np.multiply(rounded, scale[..., None], out=difference)
         np.subtract(difference, blocks, out=difference)
         error = np.einsum("rbk,rbk->rb", difference, difference)
-        better = error < best_error
+        # The first scale is taken even where squares of huge values overflow.
+        better = ~(error >= best_error)
         np.copyto(best_error, error, where=better)
         np.copyto(best_scale, scale, where=better)
         np.copyto(best, rounded, where=better[..., None])

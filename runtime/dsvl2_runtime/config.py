@@ -2,7 +2,8 @@
 
 The official files hold only what differs from the class defaults, so the defaults stand here. Unknown keys are
 errors in our own manifests (`ModelConfig.from_json`) and merely returned for a checkpoint
-(`ModelConfig.from_checkpoint_json`), whose real files carry leftovers.
+(`ModelConfig.from_checkpoint_json`), whose real files carry leftovers. Both are untrusted, so every size has bounds,
+far beyond the releases.
 
 Source: `configuration_deepseek.py` and `modeling_deepseek_vl_v2.py` of github.com/deepseek-ai/DeepSeek-VL2.
 """
@@ -12,14 +13,29 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.errors import UsageError
 
-STRICT = ConfigDict(extra="forbid", protected_namespaces=())
+STRICT = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+Width = Annotated[int, Field(gt=0, le=1 << 18)]
+"""Values in one row; the widest of a release has 12288."""
+HeadWidth = Annotated[int, Field(ge=0, le=1 << 12)]
+"""Zero in plain attention, which takes it from hidden_size."""
+Count = Annotated[int, Field(gt=0, le=512)]
+"""Of layers, heads or experts; the largest of a release is 72."""
+CountOrZero = Annotated[int, Field(ge=0, le=512)]
+Side = Annotated[int, Field(gt=0, le=1024)]
+"""Pixels."""
+TokenId = Annotated[int, Field(ge=0, lt=1 << 20)]
+MOST_TILES = 64
+"""Of one picture; nine in the releases."""
+KV_A_NORM_EPS = 1e-6
+"""`kv_a_layernorm` takes the class default of the reference, not `rms_norm_eps`."""
 
 CHECKPOINT_LEFTOVERS = frozenset(
     {"architectures", "auto_map", "torch_dtype", "transformers_version", "lm_head", "rm_head", "_name_or_path"}
@@ -39,16 +55,24 @@ class VisionConfig:
 
     model_type: Literal["vision"] = "vision"
     model_name: str = "siglip_so400m_patch14_384"
-    image_size: int = 384
-    patch_size: int = 14
-    width: int = 1152
-    layers: int = 27
-    heads: int = 16
-    mlp_ratio: float = 3.7362
+    image_size: Side = 384
+    patch_size: Side = 14
+    width: Width = 1152
+    layers: CountOrZero = 27
+    heads: Count = 16
+    mlp_ratio: Annotated[float, Field(gt=0, le=64)] = 3.7362
     global_pool: Literal["map"] = "map"
     ignore_head: Literal[True] = True
     class_token: Literal[False] = False
     num_classes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patch_size > self.image_size:
+            raise ValueError(f"patch_size {self.patch_size} is larger than image_size {self.image_size}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        if not self.mlp_width:
+            raise ValueError(f"mlp_ratio {self.mlp_ratio} leaves nothing of width {self.width}")
 
     @property
     def grid(self) -> int:
@@ -67,11 +91,11 @@ class ProjectorConfig:
 
     model_type: Literal["mlp_projector"] = "mlp_projector"
     projector_type: Literal["downsample_mlp_gelu"] = "downsample_mlp_gelu"
-    input_dim: int = 1152
-    n_embed: int = 2048
+    input_dim: Width = 1152
+    n_embed: Width = 2048
     depth: Literal[2] = 2
     mlp_ratio: Literal[1] = 1
-    downsample_ratio: int = 2
+    downsample_ratio: Annotated[int, Field(gt=0, le=16)] = 2
     token_pooling: Literal[False] = False
 
 
@@ -80,36 +104,36 @@ class LanguageConfig:
     """DeepSeek-V2 decoder: latent or plain attention, one or more dense layers, then experts."""
 
     model_type: Literal["deepseek_v2"] = "deepseek_v2"
-    vocab_size: int = 102400
-    hidden_size: int = 4096
-    intermediate_size: int = 11008
-    moe_intermediate_size: int = 1407
-    num_hidden_layers: int = 30
-    num_attention_heads: int = 32
-    num_key_value_heads: int = 32
-    n_shared_experts: int | None = None
-    n_routed_experts: int | None = None
-    num_experts_per_tok: int | None = None
-    first_k_dense_replace: int = 0
-    moe_layer_freq: int = 1
+    vocab_size: Annotated[int, Field(gt=0, le=1 << 20)] = 102400
+    hidden_size: Width = 4096
+    intermediate_size: Width = 11008
+    moe_intermediate_size: Width = 1407
+    num_hidden_layers: Count = 30
+    num_attention_heads: Count = 32
+    num_key_value_heads: Count = 32
+    n_shared_experts: CountOrZero | None = None
+    n_routed_experts: Count | None = None
+    num_experts_per_tok: Count | None = None
+    first_k_dense_replace: CountOrZero = 0
+    moe_layer_freq: Count = 1
     scoring_func: Literal["softmax", "sigmoid"] = "softmax"
     topk_method: Literal["greedy", "noaux_tc"] = "greedy"
     n_group: Literal[1] | None = None
     topk_group: Literal[1] | None = None
     norm_topk_prob: bool = False
-    routed_scaling_factor: float = 1.0
+    routed_scaling_factor: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     use_mla: bool = True
     q_lora_rank: None = None
-    kv_lora_rank: int | None = 512
-    qk_nope_head_dim: int = 128
-    qk_rope_head_dim: int = 64
-    v_head_dim: int = 128
-    max_position_embeddings: int = 2048
-    bos_token_id: int = 100000
-    eos_token_id: int = 100001
-    rope_theta: float = 10000.0
+    kv_lora_rank: Width | None = 512
+    qk_nope_head_dim: HeadWidth = 128
+    qk_rope_head_dim: HeadWidth = 64
+    v_head_dim: HeadWidth = 128
+    max_position_embeddings: Annotated[int, Field(gt=0, le=1 << 20)] = 2048
+    bos_token_id: TokenId = 100000
+    eos_token_id: TokenId = 100001
+    rope_theta: Annotated[float, Field(ge=1, le=1e12)] = 10000.0
     rope_scaling: None = None
-    rms_norm_eps: float = 1e-6
+    rms_norm_eps: Annotated[float, Field(gt=0, le=1)] = 1e-6
     hidden_act: Literal["silu"] = "silu"
     attention_bias: Literal[False] = False
     attention_dropout: float = 0.0
@@ -123,9 +147,17 @@ class LanguageConfig:
             )
         if self.use_mla and self.kv_lora_rank is None:
             raise ValueError("use_mla is true but kv_lora_rank is null")
+        if self.use_mla and not (self.qk_nope_head_dim and self.qk_rope_head_dim and self.v_head_dim):
+            raise ValueError("use_mla is true but one of qk_nope_head_dim, qk_rope_head_dim and v_head_dim is 0")
         if not self.use_mla and self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is no multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.rope_dim % 2:
+            raise ValueError(
+                f"{self.rope_dim} values per head are rotated "
+                f"({'qk_rope_head_dim' if self.use_mla else 'hidden_size / num_attention_heads'}); "
+                "that goes in pairs only"
             )
         if self.n_routed_experts is not None and not (
             self.num_experts_per_tok and self.num_experts_per_tok <= self.n_routed_experts
@@ -186,7 +218,9 @@ class ModelConfig:
     model_type: Literal["deepseek_vl_v2"] = "deepseek_vl_v2"
     tile_tag: Literal["2D"] = "2D"
     global_view_pos: Literal["head"] = "head"
-    candidate_resolutions: tuple[tuple[int, int], ...] = field(default_factory=official_resolutions)
+    candidate_resolutions: Annotated[tuple[tuple[int, int], ...], Field(min_length=1, max_length=1024)] = field(
+        default_factory=official_resolutions
+    )
 
     def __post_init__(self) -> None:
         vision, projector, language = self.vision_config, self.projector_config, self.language_config
@@ -194,11 +228,12 @@ class ModelConfig:
             raise ValueError(f"projector input_dim {projector.input_dim} is not the vision width {vision.width}")
         if projector.n_embed != language.hidden_size:
             raise ValueError(f"projector n_embed {projector.n_embed} is not hidden_size {language.hidden_size}")
-        if not self.candidate_resolutions:
-            raise ValueError("candidate_resolutions is empty")
         for width, height in self.candidate_resolutions:
             if min(width, height) <= 0 or width % vision.image_size or height % vision.image_size:
                 raise ValueError(f"resolution {width}x{height} is no multiple of the tile {vision.image_size}")
+            tiles = (width // vision.image_size) * (height // vision.image_size)
+            if tiles > MOST_TILES:
+                raise ValueError(f"resolution {width}x{height} takes {tiles} tiles; at most {MOST_TILES} are supported")
 
     @property
     def cells(self) -> int:
@@ -232,9 +267,11 @@ class ModelConfig:
 
 
 def describe(error: ValidationError) -> str:
-    """One line per fault: where it is and what is wrong."""
+    """One line per fault: where it is and what is wrong, and what was found where that is a number."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}" for fault in error.errors()
+        f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}"
+        + (f", not {fault['input']}" if isinstance(fault["input"], int | float) else "")
+        for fault in error.errors()
     )
 
 

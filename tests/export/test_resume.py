@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import multiprocessing
 import os
@@ -11,11 +12,14 @@ import pytest
 from filelock import FileLock
 
 from conftest import MakeCheckpoint
-from dsvl2_export.decoder import experts
-from dsvl2_export.exporter import export_bundle
+from dsvl2_export import exporter
+from dsvl2_export.decoder import experts, linear
+from dsvl2_export.exporter import export_bundle, only_writer
 from dsvl2_export.external_data import ExternalData, journal_of
-from dsvl2_runtime.bundle import Bundle, unfinished_folder
+from dsvl2_runtime import bundle as bundles
+from dsvl2_runtime.bundle import Bundle, BundleWriter, unfinished_folder
 from dsvl2_runtime.errors import ResourceError
+from fixtures import small_config
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -134,8 +138,88 @@ def test_a_torn_journal_costs_time_and_nothing_else(tmp_path: Path, checkpoint: 
     assert ExternalData(data).holds(["a"])
 
 
-def test_two_exports_never_write_into_one_bundle(tmp_path: Path, checkpoint: MakeCheckpoint) -> None:
-    """The second is told so, and leaves everything as it is."""
+@pytest.mark.parametrize("where", ["summing up", "manifest", "rename"])
+def test_an_export_stopped_at_its_end_goes_on(
+    tmp_path: Path, checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Every layer is done, and the sums of a large bundle take a minute: nothing is quantised again."""
+    source, out = checkpoint("small"), tmp_path / "out"
+    export_bundle(source, tmp_path / "whole", "int4")
+
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    def full(path: Path) -> None:
+        if path.name == "manifest.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, ResourceError)):
+        if where == "summing up":
+            patch.setattr(bundles, "sha256", stop)
+        elif where == "manifest":
+            patch.setattr(bundles, "_flush", full)
+        else:
+            patch.setattr(BundleWriter, "_put_in_place", stop)
+        export_bundle(source, out, "int4")
+    assert not out.exists()
+    made: list[int] = []
+    plain = linear.quantize_blocks
+    monkeypatch.setattr(experts, "quantize_expert", lambda *given: pytest.fail("an expert was quantised again"))
+    monkeypatch.setattr(linear, "quantize_blocks", lambda *given: made.append(len(given[0])) or plain(*given))
+    export_bundle(source, out, "int4")
+    assert small_config("small").language_config.vocab_size not in made  # smaller scales stand inside the graph
+    assert sums(out) == sums(tmp_path / "whole")
+    Bundle.open(out).verify()
+
+
+def test_what_the_journal_stands_for_is_on_the_disk(
+    tmp_path: Path, checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal is believed after a power cut, so every file that lies beside it was asked onto the disk before."""
+    flushed: set[int] = set()
+    plain = os.fsync
+
+    def watch(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        plain(descriptor)
+
+    def commit(data: ExternalData) -> None:
+        beside = {path.name for path in data.path.parent.iterdir() if path.stat().st_ino not in flushed}
+        assert beside == {data.path.name}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", watch)
+    monkeypatch.setattr(ExternalData, "commit", commit)
+    with pytest.raises(KeyboardInterrupt):
+        export_bundle(checkpoint("small"), tmp_path / "out", "int4")
+
+
+def test_two_exports_never_write_into_one_bundle(
+    tmp_path: Path, checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is told so, and neither changes nor counts what may be gone the next moment."""
+    monkeypatch.setattr(exporter, "bytes_in", lambda folder: pytest.fail("looked into another's folder"))
     with FileLock(tmp_path / ".out.lock"), pytest.raises(ResourceError, match="another export"):
         export_bundle(checkpoint("small"), tmp_path / "out", "int4")
     assert not unfinished_folder(tmp_path / "out").exists()
+
+
+def test_a_lock_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes it at the very moment when it is released keeps it to himself, and no file is left in the end."""
+    out = tmp_path / "out"
+    successor = FileLock(tmp_path / ".out.lock")
+    plain = FileLock.release
+
+    def release_to_the_next(lock: FileLock, force: bool = False) -> None:
+        plain(lock, force)
+        successor.acquire(timeout=0)
+
+    with monkeypatch.context() as patch, only_writer(out):
+        patch.setattr(FileLock, "release", release_to_the_next)
+    assert successor.is_locked
+    with pytest.raises(ResourceError, match="another export"), only_writer(out):
+        pass
+    successor.release(force=True)
+    with only_writer(out):
+        pass
+    assert list(tmp_path.iterdir()) == []

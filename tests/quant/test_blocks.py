@@ -102,6 +102,15 @@ def test_vanishing_blocks_stay_finite(scale: float) -> None:
     assert np.abs(found).max() <= 1e-43
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_huge_values_are_as_exact_as_others(bits: int) -> None:
+    """Their squares do not fit in a float, which must not make zeros of them."""
+    weight = normal(2, 64)
+    expected = distance(dequantize_blocks(quantize_blocks(weight, bits, 32)), weight)
+    found = dequantize_blocks(quantize_blocks(weight * np.float32(5e37), bits, 32)) / np.float32(5e37)
+    assert distance(found, weight) <= expected * 1.1  # the plain scale, without a search for a better one
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(bad: float) -> None:
     """One NaN would turn its whole block into NaN without anybody noticing."""

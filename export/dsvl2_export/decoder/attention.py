@@ -21,11 +21,8 @@ from numpy.typing import NDArray
 from dsvl2_export.decoder.linear import linear, linear_per_head
 from dsvl2_export.graph_builder import MICROSOFT, GraphBuilder
 from dsvl2_quant.recipe import Recipe
-from dsvl2_runtime.config import LanguageConfig
+from dsvl2_runtime.config import KV_A_NORM_EPS, LanguageConfig
 from dsvl2_runtime.graph_io import CacheTensor
-
-KV_A_NORM_EPS = 1e-6
-"""`kv_a_layernorm` takes the class default of the reference, not `rms_norm_eps`."""
 
 
 class Weights(Protocol):

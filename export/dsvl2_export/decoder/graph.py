@@ -24,7 +24,7 @@ def write_decoder(
     """Write `path` and its external data, one layer's weights in memory at a time.
 
     Args:
-        path: the `.onnx` file.
+        path: the `.onnx` file; beside it the journal of its data stays, for what is still to be done to the bundle.
         config: sizes.
         weights: tensors by their checkpoint names (`language.model.…`).
         recipe: formats of the parts.
@@ -70,6 +70,7 @@ def write_decoder(
         normed, _ = norm(residual, delta, "language.model.norm")  # [1, 1, hidden]
         head = weights.array("language.lm_head.weight")
         logits = linear(builder, normed, "language.lm_head", head, recipe.lm_head)
+        builder.data.commit()
         builder.node("Reshape", [logits, builder.int64(1, config.vocab_size)], into=graph_io.LOGITS)
 
         inputs = [

@@ -9,10 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dsvl2_runtime.config import LanguageConfig
-
-KV_A_NORM_EPS = 1e-6
-"""The reference takes its norm's default here, not `rms_norm_eps`."""
+from dsvl2_runtime.config import KV_A_NORM_EPS, LanguageConfig
 
 Rows = tuple[Tensor, ...]
 """What one layer caches, each [batch, seq, row]; `graph_io.cache_tensors` gives the order."""

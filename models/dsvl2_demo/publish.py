@@ -21,6 +21,7 @@ from dsvl2_demo.geometry import demo_config
 from dsvl2_demo.run_state import RunFolder
 from dsvl2_demo.vocabulary import demo_tokenizer
 from dsvl2_export.checkpoint_files import config_document, processor_document, write_shards
+from dsvl2_export.json_files import write_json
 from dsvl2_export.tensor_names import Shape, expected_tensors
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
@@ -67,14 +68,14 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
     write_shards(out, shapes, pieces, SHARD_BYTES)
     beside = {name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)}
     save_file(beside, out / BESIDE_FILE)
-    _write(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
-    _write(out / "processor_config.json", processor_document(config))
+    write_json(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
+    write_json(out / "processor_config.json", processor_document(config))
     named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
     document: dict[str, Any] = json.loads(demo_tokenizer().to_str())
     check_added(document)
-    _write(out / "tokenizer.json", document)
-    _write(out / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named})
-    _write(out / "special_tokens_map.json", named)
+    write_json(out / "tokenizer.json", document)
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named})
+    write_json(out / "special_tokens_map.json", named)
 
 
 def check_added(document: Mapping[str, Any]) -> None:
@@ -82,10 +83,6 @@ def check_added(document: Mapping[str, Any]) -> None:
     found = tuple(token["content"] for token in document["added_tokens"])
     if found != SPECIAL_TOKENS:
         raise UsageError(f"the tokenizer's added tokens are {found}")
-
-
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,11 +7,13 @@ be seen is whole.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -60,7 +62,7 @@ class Manifest(BaseModel):
     """Format of each part."""
     config: ModelConfig
     files: tuple[FileEntry, ...]
-    minimum_onnxruntime: str
+    minimum_onnxruntime: str = Field(pattern=r"^\d+(\.\d+)*$")
     note: str = ""
     """A sentence to show beside answers."""
     created_with: str = ""
@@ -80,19 +82,20 @@ class Bundle:
         Raises:
             ModelNotFoundError: the folder, its manifest or a listed file is missing.
             ModelCorruptError: the manifest is not one of ours, or a file has another size.
+            ResourceError: one of them cannot be read.
         """
         path = folder / MANIFEST
         advice = "make a bundle with `dsvl2-onnx export`"
-        if not folder.is_dir():
+        if not stat.S_ISDIR(_mode_and_size(folder)[0]):
             raise ModelNotFoundError(folder, "no such folder", advice)
-        if not path.is_file():
+        if not stat.S_ISREG(_mode_and_size(path)[0]):
             raise ModelNotFoundError(path, "missing, so this folder is no bundle", advice)
         manifest = read_manifest(path)
         for entry in manifest.files:
             found = contained(folder, entry.path)
-            if not found.is_file():
+            mode, size = _mode_and_size(found)
+            if not stat.S_ISREG(mode):
                 raise ModelNotFoundError(found, "missing, but listed in the manifest", "copy the bundle again")
-            size = found.stat().st_size
             if size != entry.size:
                 wrong = f"{size} bytes, but the manifest says {entry.size}"
                 raise ModelCorruptError(found, wrong, "copy or export the bundle again")
@@ -118,15 +121,7 @@ class Bundle:
         Raises:
             ModelCorruptError: a file differs, or there is one too many.
         """
-        total = sum(entry.size for entry in self.manifest.files)
-        before = 0
-        for entry in self.manifest.files:
-            path = contained(self.folder, entry.path)
-            found = sha256(path, lambda done, start=before: on_progress(start + done, total))  # type: ignore[misc]
-            if found != entry.sha256:
-                wrong = f"its SHA-256 is {found}, but the manifest says {entry.sha256}"
-                raise ModelCorruptError(path, wrong, "copy or export the bundle again")
-            before += entry.size
+        check_sums(self.folder, self.manifest.files, "copy or export the bundle again", on_progress)
         listed = {MANIFEST, *(entry.path for entry in self.manifest.files)}
         present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if not path.is_dir()}
         if extra := sorted(present - listed):
@@ -138,13 +133,16 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         ModelCorruptError: it is too large, not JSON, has a key twice or an unknown one, or a value of the wrong type.
+        ResourceError: it cannot be read.
     """
     advice = "copy or export the bundle again"
     if path.stat().st_size > MANIFEST_LIMIT_BYTES:
         raise ModelCorruptError(path, f"over {MANIFEST_LIMIT_BYTES} bytes", "a manifest is never that large")
     try:
-        document = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError, OSError) as error:
+        with read_errors(path):
+            text = path.read_text("utf-8")
+        document = json.loads(text, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
         raise ModelCorruptError(path, f"not a manifest ({error})", advice) from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -168,21 +166,71 @@ def contained(folder: Path, relative: str) -> Path:
     """A file inside a folder.
 
     Raises:
-        ModelCorruptError: the path is absolute, climbs out, is a link or leads through one.
+        ModelCorruptError: the path is absolute, climbs out, is a link or leads through one, or no file can have it.
     """
     parts = PurePosixPath(relative).parts
     plain = parts and not relative.startswith("/") and all(part not in ("..", ".") for part in parts)
     path = folder.joinpath(*parts)
-    if not plain or "\\" in relative or ":" in relative or path.resolve() != folder.resolve().joinpath(*parts):
+    try:
+        direct = path.resolve() == folder.resolve().joinpath(*parts)
+    except ValueError:  # a zero byte, half a character
+        direct = False
+    if not plain or "\\" in relative or ":" in relative or not direct:
         raise ModelCorruptError(folder / MANIFEST, f"it lists {relative!r}, outside the bundle", "do not trust it")
     return path
 
 
+def _mode_and_size(path: Path) -> tuple[int, int]:
+    """Of a file or folder; zeros where there is none, or none can have that name.
+
+    Raises:
+        ResourceError: it may not be looked at.
+    """
+    try:
+        found = path.stat()
+    except ValueError:
+        return 0, 0
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL):
+            return 0, 0
+        with read_errors(path):
+            raise
+    return found.st_mode, found.st_size
+
+
+def check_sums(folder: Path, files: Sequence[FileEntry], advice: str, on_progress: VerifyProgress) -> None:
+    """Compare every listed file's SHA-256 with the list.
+
+    Raises:
+        ModelCorruptError: a file is missing or differs.
+        ResourceError: a file cannot be read.
+    """
+    total = sum(entry.size for entry in files)
+    before = 0
+    for entry in files:
+        path = contained(folder, entry.path)
+        if not path.is_file():
+            raise ModelCorruptError(path, "missing", advice)
+        found = sha256(path, lambda done, start=before: on_progress(start + done, total))  # type: ignore[misc]
+        if found != entry.sha256:
+            raise ModelCorruptError(path, f"its SHA-256 is {found}, but it was written with {entry.sha256}", advice)
+        before += entry.size
+
+
+def file_entry(path: Path, folder: Path) -> FileEntry:
+    """How a file is listed that lies in `folder`; reads all of it."""
+    return FileEntry(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=sha256(path))
+
+
 def sha256(path: Path, on_bytes: Callable[[int], None] = lambda done: None) -> str:
-    """SHA-256 of a file, read in pieces, as 64 hexadecimal digits."""
+    """SHA-256 of a file, read in pieces, as 64 hexadecimal digits.
+
+    Raises:
+        ResourceError: it cannot be read.
+    """
     digest = hashlib.sha256()
     done = 0
-    with path.open("rb") as file:
+    with read_errors(path), path.open("rb") as file:
         while piece := file.read(HASH_CHUNK_BYTES):
             digest.update(piece)
             done += len(piece)
@@ -247,22 +295,21 @@ class BundleWriter:
         if not self._finished and not self._can_go_on:
             shutil.rmtree(self.folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise ResourceError(f"cannot write {self.out}: {error.strerror}; free some space or choose another folder")
+            raise _cannot_write(self.out, error)
 
     def finish(self, **fields: Any) -> Manifest:
-        """Write the manifest and rename the folder.
+        """Write the manifest and rename the folder; until then the journal stays, for summing up takes minutes too.
 
         Args:
             **fields: of `Manifest`, except `files`.
         """
         from dsvl2_runtime import __version__
 
-        (self.folder / PURPOSE).unlink(missing_ok=True)
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        files = tuple(
-            FileEntry(path=path.relative_to(self.folder).as_posix(), size=path.stat().st_size, sha256=sha256(path))
-            for path in paths
-        )
+        marks = [self.folder / name for name in (PURPOSE, self._journal) if name]
+        # An attempt that came as far as this has left a manifest.
+        unlisted = {*marks, self.folder / MANIFEST}
+        paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and path not in unlisted)
+        files = tuple(file_entry(path, self.folder) for path in paths)
         manifest = Manifest(files=files, created_with=f"dsvl2-onnx {__version__}", **fields)
         with disk_errors(self.out):
             for path in paths:
@@ -271,7 +318,16 @@ class BundleWriter:
             (self.folder / MANIFEST).write_text(document + "\n", "utf-8")
             _flush(self.folder / MANIFEST)
             self.folder.chmod(0o755)
-            self._put_in_place()
+            kept = {mark: mark.read_bytes() for mark in marks if mark.is_file()}
+            try:
+                for mark in kept:
+                    mark.unlink()
+                self._put_in_place()
+            except BaseException:
+                if self.folder.exists():
+                    for mark, content in kept.items():
+                        mark.write_bytes(content)
+                raise
         self._finished = True
         return manifest
 
@@ -300,9 +356,28 @@ def disk_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, ResourceError):
             raise
-        raise ResourceError(
-            f"cannot write {out}: {error.strerror}; free some space or choose another folder"
-        ) from error
+        raise _cannot_write(out, error) from error
+
+
+def _cannot_write(out: Path, error: OSError) -> ResourceError:
+    """With the file that the system names, which may be one that was to be read."""
+    named = f"{error.filename}: " if error.filename else ""
+    return ResourceError(f"cannot write {out}: {named}{error.strerror}; free some space or choose another folder")
+
+
+@contextmanager
+def read_errors(path: Path) -> Iterator[None]:
+    """Say what could not be read, which is neither damage nor a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror}; check its permissions and its disk") from error
+
+
+def flush_files(paths: Iterable[Path]) -> None:
+    """Put the bytes of files on the disk before the rename that makes them count."""
+    for path in paths:
+        _flush(path)
 
 
 def _flush(path: Path) -> None:

@@ -6,12 +6,12 @@ error that a user can cause is one line with an exit code (errors.py), never a t
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +19,11 @@ import typer
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.console import ReportFormat, progress_bars
-from dsvl2_runtime.errors import DISK_ERRNOS, Dsvl2Error, MissingExtraError, ResourceError
+from dsvl2_runtime.errors import DISK_ERRNOS, Dsvl2Error, MissingExtraError, OutOfMemoryError, ResourceError
 from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
 
 VERB_GROUP = "dsvl2_onnx.verbs"
+INTERRUPTED = 130
 EXTRA_OF_MODULE = {
     "onnxruntime": "cpu",
     "torch": "export",
@@ -87,13 +88,19 @@ def run(
 
 @app.command()
 def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)]) -> None:
-    """Check every file of a bundle against the sizes and SHA-256 sums in its manifest."""
+    """Check every file of a bundle against the sizes and SHA-256 sums in its manifest, and what `optimize` kept."""
     from dsvl2_runtime.bundle import Bundle
 
+    packed = False
     with progress_bars() as bars:
         opened = Bundle.open(find_model(bundle))
         opened.verify(lambda done, total: bars.update("verify", done, total))
-    typer.echo(f"{bundle}: {len(opened.manifest.files)} files are as they were written", err=True)
+        if find_spec("onnxruntime") is not None:  # without it nothing can have been packed
+            from dsvl2_runtime.packed_weights import verify_packed
+
+            packed = verify_packed(opened, lambda done, total: bars.update("packed weights", done, total))
+    kept = ", and so are the packed weights" if packed else ""
+    typer.echo(f"{bundle}: {len(opened.manifest.files)} files are as they were written{kept}", err=True)
 
 
 @app.command()
@@ -109,7 +116,7 @@ def optimize(
     from dsvl2_runtime.bundle import Bundle
     from dsvl2_runtime.memory_plan import GIGABYTE
     from dsvl2_runtime.packed_weights import delete_packed, pack_weights
-    from dsvl2_runtime.session import default_threads
+    from dsvl2_runtime.session import chosen_threads
 
     opened = Bundle.open(find_model(bundle))
     if remove:
@@ -117,7 +124,8 @@ def optimize(
         return
     with progress_bars() as bars:
         bars.update("packing", 0, None)
-        folder = pack_weights(opened, threads or default_threads())
+        chosen = chosen_threads(threads)
+        folder = pack_weights(opened, chosen, lambda done, total: bars.update("checking", done, total))
         bars.update("packing", 1, 1)
     typer.echo(f"{bundle}: the packed weights are in {folder}", err=True)
 
@@ -165,36 +173,65 @@ def _loaded(entry: EntryPoint) -> Callable[..., None]:
 def reported(call: Callable[[], Any]) -> int:
     """Run a call and turn an error of ours into its exit code and one line on standard error.
 
-    Usage errors and Ctrl-C are handled by Typer, which leaves with 2 and 130.
+    Usage errors, and Ctrl-C within a verb, are handled by Typer, which leaves with 2 and 130.
     """
     try:
         call()
-    except Dsvl2Error as error:
-        typer.echo(f"dsvl2-onnx: {error}", err=True)
-        return error.exit_code
-    except ModuleNotFoundError as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (Dsvl2Error, MemoryError) as error:
+        return _told(error if isinstance(error, Dsvl2Error) else OutOfMemoryError())
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a compiled module was loaded
+            return INTERRUPTED
         module = (error.name or "").split(".")[0]
-        if module not in EXTRA_OF_MODULE:
+        if not isinstance(error, ModuleNotFoundError) or module not in EXTRA_OF_MODULE:
             raise
-        missing = MissingExtraError(module, EXTRA_OF_MODULE[module])
-        typer.echo(f"dsvl2-onnx: {missing}", err=True)
-        return missing.exit_code
+        return _told(MissingExtraError(module, EXTRA_OF_MODULE[module]))
     except OSError as error:
         if error.errno not in DISK_ERRNOS:
             raise
-        where = error.filename or "standard output"
-        typer.echo(f"dsvl2-onnx: cannot write {where}: {error.strerror}", err=True)
-        # What could not be written would be tried once more at the end, with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ResourceError.exit_code
+        return _refused(error)
     return 0
+
+
+def _refused(error: OSError) -> int:
+    if error.filename:  # to be read or written, which the system does not tell
+        return _told(
+            ResourceError(f"cannot use {error.filename}: {error.strerror}; check its permissions and its disk")
+        )
+    code = _told(ResourceError(f"cannot write standard output: {error.strerror}"))
+    # What could not be written would be tried once more at the end, with a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _told(error: Dsvl2Error) -> int:
+    typer.echo(f"dsvl2-onnx: {error}", err=True)
+    return error.exit_code
 
 
 def main() -> None:
     """Entry point of the console script."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")  # Windows consoles default to a code page
+    sys.exit(reported(_run_app))
+
+
+def _run_app() -> None:
     add_verbs(app)
-    sys.exit(reported(functools.partial(app, prog_name="dsvl2-onnx")))
+    app(prog_name="dsvl2-onnx")
+
+
+def _replace_closed_streams() -> None:
+    """Let what goes to a stream that was closed by the caller (`>&-`) vanish.
+
+    Its number is taken too, or the next file that is opened would get it, and with it what is meant for the stream.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            lowest_free = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(lowest_free, "w" if number else "r", encoding="utf-8"))

@@ -13,7 +13,7 @@ from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.kv_cache import KVCache
 from dsvl2_runtime.progress import never_stop
-from dsvl2_runtime.session import open_session, run_bound
+from dsvl2_runtime.session import Shape, open_session, run_bound
 
 PREFILL_CHUNK = 512
 """Positions per prefill run. Scratch memory grows with it: expert buffers and [heads, chunk, total] scores."""
@@ -24,8 +24,10 @@ class Decoder:
 
     def __init__(self, path: Path, config: LanguageConfig, threads: int, *, prepared: bool = False) -> None:
         tensors = graph_io.cache_tensors(config)
-        inputs = {graph_io.INPUTS_EMBEDS, graph_io.POSITION_IDS, *(tensor.past for tensor in tensors)}
-        outputs = {graph_io.LOGITS, *(tensor.new for tensor in tensors)}
+        inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in tensors}
+        inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
+        outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in tensors}
+        outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
         self._session = open_session(path, inputs, outputs, threads, prepared=prepared)
         self._binding = self._session.io_binding()
         self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)

@@ -8,13 +8,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.machine import Machine, describe_machine
 from dsvl2_runtime.memory_plan import GIGABYTE, MemoryPlan, plan_memory
 from dsvl2_runtime.model_names import find_model
-from dsvl2_runtime.session import default_threads
+from dsvl2_runtime.session import chosen_threads
 
 FAST_FEATURES = ("avx512_vnni", "avx_vnni", "asimddp", "i8mm")
 """Any of these multiplies 8-bit numbers in one step."""
@@ -28,7 +29,7 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
     """
     bundle = Bundle.open(find_model(model)) if model is not None else None
     machine = describe_machine(bundle.folder if bundle is not None else None)
-    plan = plan_memory(bundle, threads or default_threads()) if bundle is not None else None
+    plan = plan_memory(bundle, chosen_threads(threads)) if bundle is not None else None
     if as_json:
         document: dict[str, Any] = {"version": __version__, "machine": asdict(machine)}
         if bundle is not None and plan is not None:
@@ -37,7 +38,8 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
             document["fits"] = plan.total <= machine.available_bytes
         print(json.dumps(document))
         return
-    Console().print(_table(machine, bundle, plan))
+    # What a manifest or a machine says may hold brackets.
+    Console(markup=False, emoji=False).print(_table(machine, bundle, plan))
 
 
 def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> Table:
@@ -56,7 +58,8 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     for name in ("weights", "cache", "scratch", "program"):
         table.add_row(name, _gb(getattr(plan, name)))
     fits = plan.total <= machine.available_bytes
-    table.add_row("in all", f"{_gb(plan.total)}: " + ("[green]it fits[/]" if fits else "[red]it does not fit[/]"))
+    verdict = ("it fits", "green") if fits else ("it does not fit", "red")
+    table.add_row("in all", Text.assemble(f"{_gb(plan.total)}: ", verdict))
     return table
 
 

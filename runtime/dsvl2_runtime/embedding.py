@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime import graph_io
-from dsvl2_runtime.session import open_session
+from dsvl2_runtime.config import LanguageConfig
+from dsvl2_runtime.session import open_session, run_graph
 
 
 class Embedding:
     """Owns the session of `embed_tokens`."""
 
-    def __init__(self, path: Path) -> None:
-        self._session = open_session(path, {graph_io.INPUT_IDS}, {graph_io.INPUTS_EMBEDS}, threads=1)
+    def __init__(self, path: Path, config: LanguageConfig) -> None:
+        inputs, outputs = {graph_io.INPUT_IDS: (None, None)}, {graph_io.INPUTS_EMBEDS: (None, None, config.hidden_size)}
+        self._session = open_session(path, inputs, outputs, threads=1)
 
     def tokens(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of the embedding table: [seq] int64 -> [1, seq, hidden] float32."""
-        rows: NDArray[np.float32] = self._session.run([graph_io.INPUTS_EMBEDS], {graph_io.INPUT_IDS: input_ids[None]})[
-            0
-        ]
+        feeds = {graph_io.INPUT_IDS: input_ids[None]}
+        rows: NDArray[np.float32] = run_graph(self._session, [graph_io.INPUTS_EMBEDS], feeds)[0]
         return rows
 
     def prompt(

@@ -2,7 +2,7 @@
 
 One base class; each child owns its message, which says what was asked, what was found and what to do.
 Exit codes: 1 internal, 2 usage, 3 model not found, 4 model corrupt, 5 unreadable picture, 6 context,
-7 memory or disk, 8 generation failed, 9 busy, 10 timeout, 130 interrupted.
+7 memory or disk, 8 generation failed, 9 busy, 130 interrupted; 10 is kept free for a time limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DISK_ERRNOS = tuple(
     for name in ("ENOSPC", "EACCES", "EPERM", "EROFS", "EDQUOT", "EIO")
     if hasattr(errno, name)  # Windows knows no quota
 )
-"""Numbers of system errors that say that something cannot be written, rather than that the program is wrong."""
+"""Numbers of system errors that say that something cannot be written or read, rather than that the program is wrong."""
 
 
 class Dsvl2Error(Exception):
@@ -97,10 +97,20 @@ class ContextOverflowError(Dsvl2Error, ValueError):
 
 
 class ResourceError(Dsvl2Error, OSError):
-    """Not enough memory or disk, or a file that cannot be written."""
+    """Not enough memory or disk, or a file that cannot be read or written."""
 
     exit_code = 7
     http_status = 507
+
+
+class OutOfMemoryError(ResourceError):
+    """Memory ran out in the middle of something."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is not enough memory for this; close other programs, or use fewer pictures, a smaller model or "
+            "another precision"
+        )
 
 
 class GenerationError(Dsvl2Error, RuntimeError):

@@ -38,6 +38,11 @@ class Tiling:
         rows, columns = self.tiles_high * cells, self.tiles_wide * cells
         return cells * (cells + 1) + 1 + rows * (columns + 1)
 
+    def seen_size(self, width: int, height: int, image_size: int) -> tuple[int, int]:
+        """(width, height) in pixels at which the model sees a picture of this size in its tiles."""
+        scale = min(self.tiles_wide * image_size / width, self.tiles_high * image_size / height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
 
 def choose_resolution(width: int, height: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """The candidate (width, height) that keeps most of a picture's pixels, then wastes least, then comes first."""

@@ -14,6 +14,10 @@ RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx51
 
 CPU_INFO = Path("/proc/cpuinfo")
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Of a container, in the second and the first version of control groups; what is in use stands beside them."""
+CGROUP_USE = ("memory.current", "memory.usage_in_bytes")
+RECLAIMABLE = ("active_file", "inactive_file")
+"""Fields of `memory.stat`: pages of files, which count as used and are dropped when memory is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,22 @@ def available_memory() -> int:
             limit = int(path.read_text("ascii"))
         except (OSError, ValueError):  # no such file, or "max"
             continue
-        available = min(available, max(0, limit - psutil.Process().memory_info().rss))
+        available = min(available, max(0, limit - _used(path.parent)))
     return available
+
+
+def _used(cgroup: Path) -> int:
+    """Bytes of a container that cannot be taken back: all its processes, without cached files."""
+    for name in CGROUP_USE:
+        try:
+            used = int((cgroup / name).read_text("ascii"))
+            fields = dict(line.split() for line in (cgroup / "memory.stat").read_text("ascii").splitlines())
+            # In the first version those with `total_` hold the groups below too, as the second's always do.
+            return used - sum(int(fields.get(f"total_{field}", fields.get(field, "0"))) for field in RECLAIMABLE)
+        except (OSError, ValueError):
+            continue
+    own: int = psutil.Process().memory_info().rss
+    return own
 
 
 def _cpu_fields() -> dict[str, str]:

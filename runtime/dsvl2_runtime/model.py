@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from dsvl2_runtime import graph_io
 from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.decoder import Decoder
 from dsvl2_runtime.embedding import Embedding
-from dsvl2_runtime.errors import BusyError
+from dsvl2_runtime.errors import BusyError, ModelCorruptError, OutOfMemoryError
 from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
 from dsvl2_runtime.memory_plan import require_memory
 from dsvl2_runtime.model_names import find_model
@@ -23,9 +24,11 @@ from dsvl2_runtime.processor import ModelInputs, prepare
 from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
 from dsvl2_runtime.prompt import Content, Message, question_content
 from dsvl2_runtime.sampling import GenerationOptions
-from dsvl2_runtime.session import default_threads
+from dsvl2_runtime.session import chosen_threads, require_onnxruntime
 from dsvl2_runtime.tokenizer import Tokenizer
 from dsvl2_runtime.vision_encoder import VisionEncoder
+
+log = logging.getLogger(__name__)
 
 
 class VisionLanguageModel:
@@ -35,14 +38,15 @@ class VisionLanguageModel:
         config = bundle.manifest.config
         total = len(graph_io.GRAPHS)
         on_progress(Progress("load", 0, total))
+        require_onnxruntime(bundle)
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
-        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS))
+        _require_same_ids(bundle, tokenizer)
+        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config)
         on_progress(Progress("load", 1, total))
-        vision = VisionEncoder(bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR), threads)
+        graphs = bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR)
+        vision = VisionEncoder(*graphs, config, threads)
         on_progress(Progress("load", 3, total))
-        packed = packed_decoder(bundle)
-        path = packed or bundle.graph(graph_io.DECODER)
-        decoder = Decoder(path, config.language_config, threads, prepared=packed is not None)
+        decoder = _open_decoder(bundle, threads)
         on_progress(Progress("load", 4, total))
         self.bundle = bundle
         self.config = config
@@ -61,7 +65,9 @@ class VisionLanguageModel:
         return self.bundle.manifest.note
 
     def prepare(self, question: Content, images: Sequence[ImageSource] = ()) -> ModelInputs:
-        """Prompt and pictures as tensors, nothing run yet; its sizes tell what a question will cost.
+        """Prompt and pictures as tensors, nothing run yet.
+
+        Its sizes tell what a question will cost, its `warnings` what of the pictures the model will not see.
 
         Raises:
             ImageError: a picture cannot be read.
@@ -94,7 +100,7 @@ class VisionLanguageModel:
         on_progress: ProgressCallback = ignore_progress,
         should_stop: Callable[[], bool] = never_stop,
     ) -> Iterator[TextChunk]:
-        """Answer a question about pictures, piece by piece; see `generate.generate`.
+        """Answer a question about pictures, piece by piece: `prepare` and `answer` in one.
 
         Raises:
             ImageError: a picture cannot be read.
@@ -106,8 +112,55 @@ class VisionLanguageModel:
             inputs = self.prepare(question, images)
             yield from generate(self.parts, inputs, options or GenerationOptions(), on_progress, should_stop)
 
+    def answer(
+        self,
+        inputs: ModelInputs,
+        options: GenerationOptions | None = None,
+        on_progress: ProgressCallback = ignore_progress,
+        should_stop: Callable[[], bool] = never_stop,
+    ) -> Iterator[TextChunk]:
+        """Answer what `prepare` gave, piece by piece; see `generate.generate`.
+
+        Raises:
+            GenerationError: the model gave something that is not finite.
+            BusyError: another answer of this model is not finished.
+        """
+        with self._claimed():
+            yield from generate(self.parts, inputs, options or GenerationOptions(), on_progress, should_stop)
+
     def _claimed(self) -> _Claim:
         return _Claim(self._lock)
+
+
+def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer of another model, whose tokens would be other words, or rows that are not there."""
+    config = bundle.manifest.config.language_config
+    for name, found, wanted in (
+        ("begin", tokenizer.bos_id, config.bos_token_id),
+        ("end", tokenizer.eos_id, config.eos_token_id),
+    ):
+        if found != wanted:
+            wrong = f"its {name} token is {found}, but the manifest says {wanted}"
+            raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
+    if tokenizer.largest_id >= config.vocab_size:
+        wrong = f"it has token {tokenizer.largest_id}, but the manifest says that there are {config.vocab_size}"
+        raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
+
+
+def _open_decoder(bundle: Bundle, threads: int) -> Decoder:
+    """From the packed weights, or from the bundle where there are none that can be loaded."""
+    config = bundle.manifest.config.language_config
+    packed = packed_decoder(bundle)
+    if packed is not None:
+        try:
+            return Decoder(packed, config, threads, prepared=True)
+        except ModelCorruptError:
+            log.warning(
+                "the packed weights in %s cannot be loaded and are not used; delete them with `dsvl2-onnx optimize "
+                "--remove`, or run it again",
+                packed.parent,
+            )
+    return Decoder(bundle.graph(graph_io.DECODER), config, threads)
 
 
 class _Claim:
@@ -140,11 +193,15 @@ def load_model(
         force: load even what does not seem to fit into the memory.
 
     Raises:
-        ResourceError: it would not fit, with the numbers.
+        ResourceError: it would not fit, with the numbers; or memory ran out.
+        UsageError: `threads` is below 1 or beyond any machine.
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
     """
-    bundle, threads = Bundle.open(find_model(path)), threads or default_threads()
+    bundle, threads = Bundle.open(find_model(path)), chosen_threads(threads)
     if not force:
         require_memory(bundle, threads)
-    return VisionLanguageModel(bundle, threads, on_progress)
+    try:
+        return VisionLanguageModel(bundle, threads, on_progress)
+    except MemoryError as error:
+        raise OutOfMemoryError from error

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ UPRIGHT = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+SIXTEEN_BITS = 65535
 FORMATS_ADVICE = "use " + ", ".join(FORMATS)
 
 
@@ -47,6 +48,7 @@ def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Ima
 
     Raises:
         ImageError: it is missing, not a regular file, not a picture of a known format, broken, empty, or too large.
+        OutOfMemoryError: there is too little memory for its pixels.
     """
     with warnings.catch_warnings():
         # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
@@ -54,7 +56,16 @@ def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Ima
         return _checked(*_opened(source), tile_pixels)
 
 
-def _checked(name: str, image: Image.Image, tile_pixels: int) -> Image.Image:
+def check_image(path: Path, tile_pixels: int = TILE_PIXELS) -> None:
+    """Raise what `open_image` would raise before it decodes a pixel; looks at the header alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        name, image = _opened(path)
+        with image:
+            _require_usable_size(name, image, tile_pixels)
+
+
+def _require_usable_size(name: str, image: Image.Image, tile_pixels: int) -> None:
     width, height = image.size
     if not width or not height:
         raise ImageError(name, f"{width}x{height} pixels", "use a picture that is not empty")
@@ -62,11 +73,17 @@ def _checked(name: str, image: Image.Image, tile_pixels: int) -> Image.Image:
         raise ImageError(name, f"{width}x{height} pixels", f"scale it to at most {LARGEST_PIXELS} pixels")
     if not round(min(width, height) / max(width, height) * tile_pixels):  # as `ImageOps.pad` rounds
         raise ImageError(name, f"{width}x{height} pixels, too narrow to see anything", "cut it into pieces")
+
+
+def _checked(name: str, image: Image.Image, tile_pixels: int) -> Image.Image:
+    _require_usable_size(name, image, tile_pixels)
     try:
         frames = getattr(image, "n_frames", 1)  # walks through the file, and fails where that is cut
         image.load()
         upright = _rgb(_upright(name, image))
     except Exception as error:  # decoders meet hostile bytes with struct.error, KeyError, IndexError and more
+        if isinstance(error, MemoryError) or "out of memory" in str(error):  # the words of Pillow's decoders
+            raise OutOfMemoryError from error
         raise ImageError(name, f"it is damaged ({error})", "save it again") from error
     if frames > 1:
         log.warning("picture %s has several frames or pages; only the first one is used", name)
@@ -129,11 +146,15 @@ def _upright(name: str, image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Any mode to RGB: 16 bit and float scaled to 8 bit, transparency over white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        top = 65535.0 if image.mode.startswith("I") else max(float(finite.max(initial=1.0)), 1.0)
-        image = Image.fromarray(np.clip(finite * (255.0 / top), 0, 255).astype(np.uint8))
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.dtype.itemsize > 2:
+            values = np.clip(values, 0, SIXTEEN_BITS)
+        image = Image.fromarray((values // (SIXTEEN_BITS // 255)).astype(np.uint8))
+    elif image.mode == "F":
+        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=0.0, neginf=0.0)
+        values *= 255.0 / max(float(values.max(initial=1.0)), 1.0)
+        image = Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         white = Image.new("RGBA", layered.size, (255, 255, 255, 255))

@@ -15,7 +15,8 @@ import psutil
 from dsvl2_runtime.console import ProgressBars, progress_bars
 from dsvl2_runtime.generate import TextChunk
 from dsvl2_runtime.model import VisionLanguageModel, load_model
-from dsvl2_runtime.pictures import open_image
+from dsvl2_runtime.pictures import check_image
+from dsvl2_runtime.processor import ModelInputs
 from dsvl2_runtime.progress import Progress
 from dsvl2_runtime.sampling import GenerationOptions
 
@@ -65,7 +66,8 @@ def run_question(
     Raises:
         Dsvl2Error: whatever is wrong with the model, the pictures or the question.
     """
-    images = [open_image(path) for path in image_paths]  # before the model: a bad path should not cost a load
+    for path in image_paths:  # before the model: a bad path should not cost a load
+        check_image(path)
     watch = Stopwatch()
     with progress_bars(show=not quiet, keep=False) as bars:
 
@@ -77,12 +79,16 @@ def run_question(
         model = load_model(model_name, threads, on_progress, force=force)
         if model.weights_note and not quiet:
             print(f"note: {model.weights_note}", file=sys.stderr)
-        chunks = model.generate(question, images, options, on_progress)
+        inputs = model.prepare(question, image_paths)
+        if not quiet:
+            for warning in inputs.warnings:
+                print(f"warning: {warning}", file=sys.stderr)
+        chunks = model.answer(inputs, options, on_progress)
         if not as_json:
             _stream(chunks, bars)
             return
         collected = list(chunks)
-    print(json.dumps(_report(question, images, model, collected, watch), ensure_ascii=False))
+    print(json.dumps(_report(inputs, model, collected, watch), ensure_ascii=False))
 
 
 def _stream(chunks: Any, bars: ProgressBars) -> None:
@@ -97,9 +103,8 @@ def _stream(chunks: Any, bars: ProgressBars) -> None:
 
 
 def _report(
-    question: str, images: Sequence[Any], model: VisionLanguageModel, chunks: Sequence[TextChunk], watch: Stopwatch
+    inputs: ModelInputs, model: VisionLanguageModel, chunks: Sequence[TextChunk], watch: Stopwatch
 ) -> dict[str, Any]:
-    inputs = model.prepare(question, images)
     completion = sum(chunk.token_id is not None for chunk in chunks)
     timings = watch.seconds()
     if timings.get("decode"):
@@ -125,5 +130,5 @@ def _report(
         "timings": timings,
         "memory": {"rss": psutil.Process().memory_info().rss},
         "model": {"name": model.name, "precision": model.bundle.manifest.precision},
-        "warnings": [model.weights_note] if model.weights_note else [],
+        "warnings": [*([model.weights_note] if model.weights_note else []), *inputs.warnings],
     }

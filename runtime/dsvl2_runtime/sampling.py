@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from dsvl2_runtime.errors import GenerationError, UsageError
 
+LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
+"""Far beyond what helps, and far from where float32 overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
@@ -34,8 +37,8 @@ class GenerationOptions:
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "top_k": (self.top_k >= 0, "0 or more"),
             "repetition_penalty": (
-                np.isfinite(self.repetition_penalty) and self.repetition_penalty > 0,
-                "above 0",
+                LEAST_PENALTY <= self.repetition_penalty <= MOST_PENALTY,
+                f"from {LEAST_PENALTY} to {MOST_PENALTY}",
             ),
             "seed": (self.seed >= 0, "0 or more"),
             "stop": (all(self.stop), "texts that are not empty"),
@@ -80,8 +83,9 @@ class Sampler:
         order = np.argsort(-scores, kind="stable")
         if options.top_k:
             order = order[: options.top_k]
-        scaled = scores[order].astype(np.float64) / options.temperature
-        probabilities = np.exp(scaled - scaled[0])
+        below = scores[order].astype(np.float64) - float(scores[order[0]])
+        with np.errstate(over="ignore"):  # near 0, all but the likeliest are infinitely far below
+            probabilities = np.exp(below / options.temperature)
         probabilities /= probabilities.sum()
         if options.top_p < 1:
             # The token that crosses the limit still belongs to the set, so there is always one.

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import psutil
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from dsvl2_runtime.errors import GenerationError, ModelCorruptError
+from dsvl2_runtime.bundle import MANIFEST, Bundle
+from dsvl2_runtime.errors import (
+    Dsvl2Error,
+    GenerationError,
+    ModelCorruptError,
+    OutOfMemoryError,
+    UsageError,
+)
 from dsvl2_runtime.machine import bytes_saturate
 
-LOAD_ERRORS = (
+Shape = tuple[int | None, ...]
+"""Of a graph's input or output; None for an axis of any length."""
+
+GRAPH_ERRORS = (
     states.Fail,
     states.InvalidArgument,
     states.InvalidGraph,
@@ -20,7 +32,12 @@ LOAD_ERRORS = (
     states.NoSuchFile,
     states.NotImplemented,
     states.RuntimeException,
+    MemoryError,
+    RuntimeError,  # what a bound run raises
 )
+SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
+"""In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
+MOST_THREADS = 1024
 ONLY_ERRORS = 3
 """ORT's log severity; warnings about graphs that we write ourselves help no user."""
 
@@ -30,20 +47,53 @@ def default_threads() -> int:
     return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
 
 
+def chosen_threads(threads: int | None) -> int:
+    """The number that was asked for, or the default.
+
+    Raises:
+        UsageError: it is below 1 or beyond any machine.
+    """
+    if threads is None:
+        return default_threads()
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"threads is {threads}; it must be from 1 to {MOST_THREADS}")
+    return threads
+
+
+def require_onnxruntime(bundle: Bundle) -> None:
+    """Refuse a bundle whose graphs the installed ONNX Runtime is too old for.
+
+    Raises:
+        ModelCorruptError: it is older than the manifest asks for.
+    """
+    wanted, found = bundle.manifest.minimum_onnxruntime, onnxruntime.__version__
+    if _numbers(found) < _numbers(wanted):
+        raise ModelCorruptError(
+            bundle.folder / MANIFEST,
+            f"it needs ONNX Runtime {wanted} or newer, and {found} is installed",
+            "update it: pip install -U onnxruntime",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
 def open_session(
-    path: Path, inputs: Collection[str], outputs: Collection[str], threads: int, *, prepared: bool = False
+    path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], threads: int, *, prepared: bool = False
 ) -> onnxruntime.InferenceSession:
     """Load one graph on the CPU.
 
     Args:
         path: the `.onnx` file; its external data is mapped, not read.
-        inputs: names the graph must take, in any order.
-        outputs: names the graph must give.
+        inputs: what the graph must take, in any order.
+        outputs: what the graph must give.
         threads: of one operator.
         prepared: `prepare_graph` made the file, so that nothing is left to optimise.
 
     Raises:
-        ModelCorruptError: the file cannot be loaded, or has other inputs or outputs.
+        ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
+        OutOfMemoryError: there is too little memory.
     """
     options = _options(threads)
     if prepared:
@@ -53,13 +103,25 @@ def open_session(
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
     ):
-        found = {entry.name for entry in entries}
-        if found != set(wanted):
-            differing = sorted(found.symmetric_difference(wanted))[:6]
+        found = {entry.name: entry.shape for entry in entries}
+        if found.keys() != wanted.keys():
+            differing = sorted(found.keys() ^ wanted.keys())[:6]
             raise ModelCorruptError(
                 path, f"its {kind} differ from this version's in {', '.join(differing)}", "export it again"
             )
+        for name, shape in wanted.items():
+            if not _fits(found[name], shape):
+                sizes = f"{name} is {found[name]}, but by the manifest {['any' if n is None else n for n in shape]}"
+                raise ModelCorruptError(path, sizes, "copy or export the bundle again")
     return session
+
+
+def _fits(found: Sequence[int | str | None], wanted: Shape) -> bool:
+    """Whether axes agree where both have a length; a name stands for any."""
+    pairs = list(zip(found, wanted, strict=False))
+    return len(found) == len(wanted) and all(
+        one == other for one, other in pairs if isinstance(one, int) and other is not None
+    )
 
 
 def prepare_graph(path: Path, out: Path, threads: int) -> None:
@@ -72,6 +134,7 @@ def prepare_graph(path: Path, out: Path, threads: int) -> None:
 
     Raises:
         ModelCorruptError: the file cannot be loaded.
+        OutOfMemoryError: there is too little memory.
     """
     options = _options(threads)
     options.optimized_model_filepath = str(out)
@@ -95,10 +158,24 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 def _loaded(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except LOAD_ERRORS as error:
-        first_line = str(error).strip().splitlines()[0]
+    except GRAPH_ERRORS as error:
         advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
-        raise ModelCorruptError(path, f"ONNX Runtime cannot load it ({first_line})", advice) from error
+        damage = ModelCorruptError(path, f"ONNX Runtime cannot load it ({_first_line(error)})", advice)
+        raise _shortage(error) or damage from error
+
+
+def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
+    """Run a session once; returns the arrays of the named outputs.
+
+    Raises:
+        GenerationError: ONNX Runtime failed in the middle of the graph.
+        OutOfMemoryError: there is too little memory.
+    """
+    try:
+        outputs: list[Any] = session.run(list(names), dict(feeds))
+    except GRAPH_ERRORS as error:
+        raise _shortage(error) or _stopped(error) from error
+    return outputs
 
 
 def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:
@@ -106,8 +183,24 @@ def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBind
 
     Raises:
         GenerationError: ONNX Runtime failed in the middle of the graph.
+        OutOfMemoryError: there is too little memory.
     """
     try:
         session.run_with_iobinding(binding)
-    except LOAD_ERRORS as error:
-        raise GenerationError(f"ONNX Runtime stopped inside the graph: {str(error).strip().splitlines()[0]}") from error
+    except GRAPH_ERRORS as error:
+        raise _shortage(error) or _stopped(error) from error
+
+
+def _stopped(error: Exception) -> Dsvl2Error:
+    return GenerationError(f"ONNX Runtime stopped inside the graph: {_first_line(error)}")
+
+
+def _shortage(error: Exception) -> Dsvl2Error | None:
+    """The error to report where memory ran out, which is no damage."""
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS_OF_SHORTAGE):
+        return OutOfMemoryError()
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

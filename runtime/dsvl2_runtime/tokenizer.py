@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from tokenizers import Tokenizer as Encoder
 
+from dsvl2_runtime.bundle import read_errors
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError
 
 BOS = "<｜begin▁of▁sentence｜>"
@@ -57,14 +58,17 @@ class Tokenizer:
 
         Raises:
             ModelNotFoundError: there is no such file.
+            ResourceError: it cannot be read.
             ModelCorruptError: it is no tokenizer, or one of the eleven special tokens is missing.
         """
         if not path.is_file():
             raise ModelNotFoundError(path, "missing", "copy or export the bundle again")
         if path.stat().st_size > FILE_LIMIT_BYTES:
             raise ModelCorruptError(path, f"over {FILE_LIMIT_BYTES} bytes", "a tokenizer is never that large")
+        with read_errors(path):
+            content = path.read_bytes()
         try:
-            document = json.loads(path.read_text("utf-8"))
+            document = json.loads(content.decode("utf-8"))
             added: list[dict[str, Any]] = document.pop("added_tokens", [])
             specials = {str(token["content"]): int(token["id"]) for token in added}
             vocabulary: dict[str, int] = document["model"]["vocab"]
@@ -80,6 +84,11 @@ class Tokenizer:
             )
         pieces |= {token_id: name.encode() for name, token_id in specials.items()}
         return cls(encoder, specials, pieces)
+
+    @property
+    def largest_id(self) -> int:
+        """Of all tokens."""
+        return max(self._pieces)
 
     def special_id(self, name: str) -> int:
         """The id of one of `SPECIAL_TOKENS`."""

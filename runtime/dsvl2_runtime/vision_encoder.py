@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime import graph_io
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.progress import never_stop
-from dsvl2_runtime.session import open_session
+from dsvl2_runtime.session import Shape, open_session, run_graph
 
 TILES_PER_RUN = 1
 """Larger batches were not faster (docs/performance.md), and one at a time keeps memory low and stopping prompt."""
@@ -32,10 +34,18 @@ class TileFeatures:
 class VisionEncoder:
     """Owns the sessions of `vision_encoder` and `projector`."""
 
-    def __init__(self, encoder: Path, projector: Path, threads: int) -> None:
-        self._encoder = open_session(encoder, {graph_io.PIXEL_VALUES}, {graph_io.PATCH_FEATURES}, threads)
-        outputs = {graph_io.TILE_FEATURES, graph_io.IMAGE_NEWLINE, graph_io.VIEW_SEPARATOR}
-        self._projector = open_session(projector, {graph_io.PATCH_FEATURES}, outputs, threads)
+    def __init__(self, encoder: Path, projector: Path, config: ModelConfig, threads: int) -> None:
+        vision, hidden = config.vision_config, config.language_config.hidden_size
+        pixels = {graph_io.PIXEL_VALUES: (None, 3, vision.image_size, vision.image_size)}
+        patches = {graph_io.PATCH_FEATURES: (None, vision.grid**2, vision.width)}
+        features: dict[str, Shape] = {
+            graph_io.TILE_FEATURES: (None, config.cells**2, hidden),
+            graph_io.IMAGE_NEWLINE: (hidden,),
+            graph_io.VIEW_SEPARATOR: (hidden,),
+        }
+        self._path, self._cells = projector, config.cells
+        self._encoder = open_session(encoder, pixels, patches, threads)
+        self._projector = open_session(projector, patches, features, threads)
 
     def encode(
         self,
@@ -60,8 +70,11 @@ class VisionEncoder:
             if should_stop():
                 return None
             tiles = pixel_values[start : start + TILES_PER_RUN]
-            (patches,) = self._encoder.run([graph_io.PATCH_FEATURES], {graph_io.PIXEL_VALUES: tiles})
-            features, newline, separator = self._projector.run(names, {graph_io.PATCH_FEATURES: patches})
+            (patches,) = run_graph(self._encoder, [graph_io.PATCH_FEATURES], {graph_io.PIXEL_VALUES: tiles})
+            features, newline, separator = run_graph(self._projector, names, {graph_io.PATCH_FEATURES: patches})
+            if features.shape[1] != self._cells**2:  # the traced graph has a name for this axis, not a length
+                wrong = f"it gives {features.shape[1]} tokens a tile, but by the manifest {self._cells**2}"
+                raise ModelCorruptError(self._path, wrong, "copy or export the bundle again")
             done.append(features)
             on_tiles(start + len(tiles))
         return TileFeatures(np.concatenate(done), newline, separator)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -17,7 +19,7 @@ import pytest
 
 from conftest import MakeBundle
 from dsvl2_runtime import load_model
-from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, Manifest, contained
+from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, Manifest, contained, disk_errors
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.model_names import find_model
 
@@ -120,7 +122,8 @@ def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside", "/etc/passwd", "a/../../b", "..\\outside", "C:/windows", "", ".", "a/./../../b"]
+    "path",
+    ["../outside", "/etc/passwd", "a/../../b", "..\\outside", "C:/windows", "", ".", "a/./../../b", "a\0b", "a\ud800b"],
 )
 def test_no_listed_path_leads_out(folder: Path, path: str) -> None:
     """Neither on this system nor on another one."""
@@ -129,6 +132,53 @@ def test_no_listed_path_leads_out(folder: Path, path: str) -> None:
     edit(folder, lambda document: document["files"][0].update(path=path))
     with pytest.raises(ModelCorruptError):
         Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000 + "b"], ids=["name", "path"])
+def test_a_name_that_no_file_can_have_is_missing(folder: Path, name: str) -> None:
+    """Of a listed file, and of the bundle itself."""
+    with pytest.raises(ModelNotFoundError):
+        Bundle.open(folder / name)
+    edit(folder, lambda document: document["files"][0].update(path=name))
+    with pytest.raises(ModelNotFoundError):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "tokenizer.json", "decoder.data"])
+def test_what_cannot_be_read_is_not_called_damaged(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it said that something cannot be written."""
+    plain = io.open
+
+    def locked(path: Any, *given: Any, **named: Any) -> Any:
+        if Path(path).name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path, *given, **named)
+
+    monkeypatch.setattr(io, "open", locked)
+    with pytest.raises(ResourceError, match=f"cannot read .*{name}: Permission denied"):
+        Bundle.open(folder).verify()
+
+
+def test_a_folder_that_may_not_be_looked_into_is_not_called_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files may well be there."""
+
+    def locked(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", locked)
+    with pytest.raises(ResourceError, match=r"cannot read .*bundle: Permission denied"):
+        Bundle.open(folder)
+
+
+def test_a_file_that_stops_an_export_is_named(tmp_path: Path) -> None:
+    """It may be one of those that are read, so the bundle's own name would mislead."""
+    source = tmp_path / "source.safetensors"
+    with pytest.raises(ResourceError, match=r"source\.safetensors: Permission denied"), BundleWriter(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(source))
+    with pytest.raises(ResourceError, match=r"source\.safetensors: Permission denied"), disk_errors(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(source))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")

@@ -79,10 +79,15 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         ("run", "x", "-m", corrupt): (4, "manifest.json"),
         ("run", "x", "-m", model, "-i", tmp_path / "lost.png"): (5, "lost.png"),
         ("run", "x", "-m", model, "-i", broken): (5, "broken.png"),
+        ("run", "x", "-m", tmp_path / "none", "-i", broken): (5, "broken.png"),  # no load for it
         ("run", "x " * 2000, "-m", model): (6, "512"),
         ("run", "  ", "-m", model): (2, "empty"),
         ("run", "x", "-m", model, "--top-p", "3"): (2, "top_p"),
         ("run", "x", "-m", model, "--temperature", "-1"): (2, "temperature"),
+        ("run", "x", "-m", model, "--repetition-penalty", "1e-50"): (2, "repetition_penalty"),
+        ("run", "x", "-m", model, "--threads", "99999999999"): (2, "threads"),
+        ("run", "x", "-m", "m" * 300): (3, "no such folder"),
+        ("run", "x", "-m", model, *["-i", bill] * 50): (6, "fewer or smaller pictures"),
         ("run",): (2, "prompt"),
         ("run", "x", "--no-such-option"): (2, "no-such-option"),
         ("no-such-verb",): (2, "no-such-verb"),
@@ -97,6 +102,18 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         assert "Traceback" not in found.stderr
         assert found.stdout == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_scaled_down_is_said(model: Path, bill: Path, tmp_path: Path) -> None:
+    """One line for each on standard error, and an entry in the report; nothing for the others, nothing with --quiet."""
+    large = tmp_path / "large.png"
+    picture(1900, 1000, 1).save(large)
+    arguments = ("run", "What is it?", "-i", bill, "-i", large, "-m", model, "-n", "1", "--threads", "1")
+    found = call(*arguments, "--format", "json")
+    (line,) = [line for line in found.stderr.splitlines() if line.startswith("warning: ")]
+    assert line.startswith("warning: picture 2 has 1900x1000 pixels, but the model sees it at ")
+    assert line.removeprefix("warning: ") in json.loads(found.stdout)["warnings"]
+    assert call(*arguments, "--quiet").stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("export", "--help"), ("version",)])
@@ -172,6 +189,60 @@ def test_a_full_disk_behind_standard_output_is_one_line(model: Path) -> None:
         )
     assert found.returncode == 7
     assert found.stderr == "dsvl2-onnx: cannot write standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_swallow_what_goes_there(model: Path, closed: str) -> None:
+    """And nothing else: no traceback, and no note where the answer belongs."""
+    arguments = ["run", "x", "-m", str(model), "-n", "3", "--threads", "1"]
+    whole = call(*arguments)
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", CODE, *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ("" if "2>" in closed else whole.stderr)
+    assert found.stdout == (whole.stdout if closed == "2>&-" else "")
+
+
+INTERRUPTED_START = {
+    "verbs": (
+        "import os, signal, dsvl2_runtime.cli as cli\ncli.add_verbs = lambda app: os.kill(os.getpid(), signal.SIGINT)\n"
+    ),
+    "compiled module": (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime':\n"
+        "            raise ImportError('initialization failed') from KeyboardInterrupt()\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+    ),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+@pytest.mark.parametrize("where", INTERRUPTED_START)
+def test_ctrl_c_while_starting_ends_with_130(model: Path, where: str) -> None:
+    """While verbs are gathered, or a compiled module is loaded, which makes another error of it."""
+    found = call("run", "x", "-m", model, prelude=INTERRUPTED_START[where])
+    assert (found.returncode, found.stderr, found.stdout) == (130, "", "")
+
+
+def test_a_file_that_cannot_be_used_is_named(model: Path) -> None:
+    """Wherever it was opened, and not called one that cannot be written."""
+    prelude = (
+        "import errno, dsvl2_runtime.cli as cli\n"
+        "def locked(name): raise PermissionError(errno.EACCES, 'Permission denied', 'a.file')\n"
+        "cli.find_model = locked\n"
+    )
+    found = call("verify", model, prelude=prelude)
+    assert found.returncode == 7
+    assert found.stderr == "dsvl2-onnx: cannot use a.file: Permission denied; check its permissions and its disk\n"
+
+
+def test_verify_needs_no_onnxruntime(model: Path) -> None:
+    """A bundle can be checked where it is only stored."""
+    found = call("verify", model, prelude="import sys\nsys.modules['onnxruntime'] = None\n")
+    assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from conftest import MakeBundle
 from dsvl2_runtime import load_model, machine, memory_plan
 from dsvl2_runtime.bundle import Bundle
+from dsvl2_runtime.doctor import examine
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graph_io import cache_tensors
 from dsvl2_runtime.kv_cache import KVCache
@@ -55,6 +57,39 @@ def test_the_limit_of_a_container_counts(
         assert found > 100_000_000
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "use", "stat"),
+    [
+        ("memory.max", "memory.current", "anon 1\ninactive_file 300\nactive_file 50\n"),
+        (
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "inactive_file 7\ntotal_inactive_file 340\ntotal_active_file 10\n",
+        ),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_a_container_has_left_what_nobody_in_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, use: str, stat: str
+) -> None:
+    """Other processes count, cached files do not; without those figures this process alone is counted."""
+    (tmp_path / limit).write_text("1000\n")
+    monkeypatch.setattr(machine, "CGROUP_LIMITS", (tmp_path / limit,))
+    assert machine.available_memory() == 0
+    (tmp_path / use).write_text("600\n")
+    (tmp_path / "memory.stat").write_text(stat)
+    assert machine.available_memory() == 1000 - (600 - 350)
+
+
+def test_brackets_in_a_name_are_letters(bundle: MakeBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A manifest may hold what looks like the markup of the table."""
+    folder = shutil.copytree(bundle("small", "int4"), tmp_path / "bundle")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"name": "x[/b]"}), "utf-8")
+    examine(str(folder), 1, as_json=False)
+    assert "x[/b]" in capsys.readouterr().out
 
 
 def test_the_machine_is_described() -> None:

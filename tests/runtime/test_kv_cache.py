@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dsvl2_export.synth import official_config
@@ -60,6 +59,16 @@ def test_the_cache_never_grows_over_its_end() -> None:
     with pytest.raises(ContextOverflowError) as caught:
         cache.bind(Bound(), 2)  # type: ignore[arg-type]
     assert caught.value.context_tokens == 10
+
+
+def test_a_reset_cache_begins_at_its_first_row() -> None:
+    """All rows can be bound again, from the start of each buffer; nothing of the last sequence counts as past."""
+    tensors = cache_tensors(official_config("small").language_config)
+    cache, first, again = KVCache(tensors, 10), Bound(), Bound()
+    cache.bind(first, 10)  # type: ignore[arg-type]
+    cache.advance(10)
     cache.reset()
-    cache.bind(Bound(), 10)  # type: ignore[arg-type]
-    assert np.dtype(np.float32).itemsize == FLOAT_BYTES
+    cache.bind(again, 10)  # type: ignore[arg-type]
+    assert again.inputs == first.inputs
+    assert again.outputs == first.outputs
+    assert {shape for shape, _ in again.inputs.values()} == {(0, tensor.row) for tensor in tensors}

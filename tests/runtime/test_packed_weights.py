@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from conftest import MakeBundle
 from dsvl2_runtime import decoder, disk_space, load_model, packed_weights
 from dsvl2_runtime.bundle import Bundle
 from dsvl2_runtime.cli import app
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError
 from dsvl2_runtime.machine import describe_machine
-from dsvl2_runtime.packed_weights import delete_packed, pack_weights, packed_decoder, packed_folder
+from dsvl2_runtime.packed_weights import delete_packed, pack_weights, packed_decoder, packed_folder, verify_packed
 from fixtures import picture
 
 
@@ -96,6 +97,76 @@ def test_damaged_packed_weights_are_not_used(root: Path, bundle: MakeBundle, dam
     assert load_model(opened.folder, threads=1).next_token_logits("?").size
     pack_weights(opened, 1)
     assert packed_decoder(opened) is not None
+
+
+@pytest.mark.parametrize("name", ["decoder.data", "decoder.onnx"])
+def test_damage_of_the_same_size_is_found_and_mended(
+    root: Path, bundle: MakeBundle, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A start compares sizes alone; `verify` names the file and what to do, and packing again makes it anew."""
+    folder = bundle("tiny", "int4")
+    opened = Bundle.open(folder)
+    path = pack_weights(opened, 1) / name
+    whole = path.read_bytes()
+    assert verify_packed(opened)
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    assert packed_decoder(opened) is not None
+    found = CliRunner().invoke(app, ["verify", str(folder)])
+    assert isinstance(found.exception, ModelCorruptError)
+    assert name in str(found.exception)
+    assert "optimize" in str(found.exception)
+    pack_weights(opened, 1)
+    assert "made anew" in caplog.text
+    assert path.read_bytes() == whole
+    assert "packed weights" in CliRunner().invoke(app, ["verify", str(folder)]).output
+
+
+def test_verify_is_content_without_packed_weights(root: Path, bundle: MakeBundle) -> None:
+    """Most bundles have none."""
+    folder = bundle("tiny", "int4")
+    assert not verify_packed(Bundle.open(folder))
+    found = CliRunner().invoke(app, ["verify", str(folder)])
+    assert found.exit_code == 0
+    assert "packed" not in found.output
+
+
+def test_a_copy_that_cannot_be_loaded_is_passed_over(
+    root: Path, bundle: MakeBundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one line of warning, and the answers of the bundle."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    expected = load_model(opened.folder, threads=1).next_token_logits("?")
+    graph = pack_weights(opened, 1) / "decoder.onnx"
+    graph.write_bytes(b"x" * graph.stat().st_size)
+    found = load_model(opened.folder, threads=1).next_token_logits("?")
+    np.testing.assert_array_equal(found, expected)
+    assert [record.getMessage().count("--remove") for record in caplog.records] == [1]
+
+
+def test_one_writer_at_a_time(root: Path, bundle: MakeBundle) -> None:
+    """A second one would sweep away what the first is writing."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    with FileLock(root.with_suffix(".lock")):
+        for write in (delete_packed, lambda opened: pack_weights(opened, 1)):
+            with pytest.raises(BusyError, match="wait"):
+                write(opened)
+    assert pack_weights(opened, 1).is_dir()
+
+
+def test_what_is_packed_reaches_the_disk_before_its_name(
+    root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut there is a whole copy or none."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    flushed: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        assert not packed_folder(opened).exists()
+        flushed.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = pack_weights(opened, 1)
+    assert sorted(flushed) == sorted(path.stat().st_size for path in folder.iterdir())
 
 
 def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:

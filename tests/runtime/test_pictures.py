@@ -7,7 +7,9 @@ import os
 import re
 import struct
 import sys
+import tracemalloc
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 from dsvl2_runtime.image_tiling import pad_to
-from dsvl2_runtime.pictures import LARGEST_PIXELS, open_image
+from dsvl2_runtime.pictures import LARGEST_PIXELS, check_image, open_image
 from fixtures import picture
 
 
@@ -188,6 +190,41 @@ def test_sixteen_bit_grey_keeps_its_shades() -> None:
     shades = np.array([[0, 32768, 65535]], np.uint16)
     found = np.asarray(open_image(encoded(Image.fromarray(shades))))[0, :, 0]
     assert found.tolist() == [0, 127, 255] or found.tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_sixteen_bits_take_little_memory(kind: Any) -> None:
+    """At most 16 bytes a pixel beside the picture itself; numbers of 64 bits would take 24 and more."""
+    image = Image.fromarray(np.full((600, 1000), 500, kind))
+    tracemalloc.start()
+    open_image(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 600 * 1000
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory when reading image file")])
+def test_too_little_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Saving the picture again would not help."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "load", fail)
+    with pytest.raises(OutOfMemoryError):
+        open_image(Image.new("RGB", (5, 5)))
+
+
+def test_a_check_looks_at_the_header_alone(tmp_path: Path) -> None:
+    """What the header tells is refused; what only decoding would tell is not, and the pixels are not looked at."""
+    path = tmp_path / "picture.png"
+    side = int(LARGEST_PIXELS**0.5) + 1
+    for data, refused in ((png_header(side, side), True), (b"text", True), (BROKEN["cut png"][0], False)):
+        path.write_bytes(data)
+        with pytest.raises(ImageError) if refused else nullcontext():
+            check_image(path)
+    with pytest.raises(ImageError, match="no such file"):
+        check_image(tmp_path / "none.png")
 
 
 def test_what_is_transparent_is_white() -> None:

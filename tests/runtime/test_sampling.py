@@ -39,6 +39,14 @@ def test_temperature_follows_the_distribution() -> None:
             assert abs(found[token] / 2000 - share) < 0.05
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-310, 5e-324, 1e-30])
+def test_a_temperature_near_zero_takes_the_likeliest(temperature: float) -> None:
+    """Where the scaled logits are beyond all numbers too."""
+    assert draws(20, logits(-9, 30, 29, 30), temperature=temperature, top_p=0.9).keys() == {1, 3}
+    assert draws(20, logits(-9, 30, 29), temperature=temperature) == {1: 20}
+
+
 def test_the_same_seed_draws_the_same() -> None:
     """And another seed does not."""
     values = np.zeros(50, np.float32)
@@ -92,6 +100,9 @@ def test_logits_that_are_not_finite_are_an_error(bad: float) -> None:
         {"top_p": 1.1},
         {"top_k": -1},
         {"repetition_penalty": 0.0},
+        {"repetition_penalty": 1e-50},
+        {"repetition_penalty": 1e50},
+        {"repetition_penalty": float("nan")},
         {"seed": -1},
         {"stop": ("",)},
     ],

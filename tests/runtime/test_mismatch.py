@@ -1,0 +1,135 @@
+"""Bundles whose parts do not belong together, or not to this program: said before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from conftest import MakeBundle
+from dsvl2_runtime import decoder, load_model, session
+from dsvl2_runtime.bundle import MANIFEST
+from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
+from fixtures import pictures
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / MANIFEST
+    document = json.loads(path.read_text("utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), "utf-8")
+
+
+def with_larger_tiles(document: dict[str, Any]) -> None:
+    size = document["config"]["vision_config"]["image_size"] * 2
+    document["config"]["vision_config"]["image_size"] = size
+    document["config"]["candidate_resolutions"] = [[size, size]]
+
+
+def with_more_words(document: dict[str, Any]) -> None:
+    document["config"]["language_config"]["vocab_size"] += 64
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [(with_larger_tiles, r"vision_encoder\.onnx: pixel_values is"), (with_more_words, r"decoder\.onnx: logits is")],
+)
+def test_sizes_in_the_manifest_are_those_of_the_graphs(
+    folder: Path, change: Callable[[dict[str, Any]], object], named: str
+) -> None:
+    """The message names the graph, the input or output and both sizes."""
+    edit(folder, change)
+    with pytest.raises(ModelCorruptError, match=named):
+        load_model(folder, threads=1)
+
+
+def test_tokens_of_a_tile_are_those_of_the_manifest(folder: Path) -> None:
+    """The projector's graph names this axis without a length, so the first tile tells."""
+    edit(folder, lambda document: document["config"]["projector_config"].update(downsample_ratio=1))
+    with pytest.raises(ModelCorruptError, match=r"projector\.onnx: it gives \d+ tokens a tile"):
+        load_model(folder, threads=1).next_token_logits("?", pictures(1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("bos_token_id", 5, "its begin token is"),
+        ("eos_token_id", 5, "its end token is"),
+        ("vocab_size", 300, "it has token"),
+    ],
+)
+def test_the_tokenizer_of_another_model_is_refused(folder: Path, key: str, value: int, named: str) -> None:
+    """Its tokens would be other words, or rows that the tables do not have."""
+    edit(folder, lambda document: document["config"]["language_config"].update({key: value}))
+    with pytest.raises(ModelCorruptError, match=rf"tokenizer\.json: {named}"):
+        load_model(folder, threads=1)
+
+
+@pytest.mark.parametrize(("wanted", "loads"), [("99.0.0", False), ("1.2", True), ("newest", False)])
+def test_the_smallest_onnxruntime_counts(folder: Path, wanted: str, loads: bool) -> None:
+    """A newer one than is installed is refused with both numbers, and so is what is no number."""
+    edit(folder, lambda document: document.update(minimum_onnxruntime=wanted))
+    if loads:
+        assert load_model(folder, threads=1).name
+        return
+    with pytest.raises(ModelCorruptError, match=r"99\.0\.0 or newer, and 1|minimum_onnxruntime"):
+        load_model(folder, threads=1)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 99_999_999_999])
+def test_a_number_of_threads_that_cannot_be_meant_is_refused(bundle: MakeBundle, threads: int) -> None:
+    """Before anything is loaded."""
+    with pytest.raises(UsageError, match="threads"):
+        load_model(bundle("small", "int4"), threads=threads)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), states.Fail("std::bad_alloc"), RuntimeError("... std::bad_alloc")])
+def test_full_memory_is_no_damage(bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """While a graph is loaded, and while it runs."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    model = load_model(bundle("small", "int4"), threads=1)
+    monkeypatch.setattr(session.onnxruntime.InferenceSession, "run_with_iobinding", fail)
+    with pytest.raises(OutOfMemoryError):
+        model.next_token_logits("?")
+    monkeypatch.setattr(session.onnxruntime.InferenceSession, "run", fail)
+    with pytest.raises(OutOfMemoryError):
+        model.next_token_logits("?")
+    monkeypatch.setattr(session.onnxruntime, "InferenceSession", fail)
+    with pytest.raises(OutOfMemoryError):
+        load_model(bundle("small", "int4"), threads=1)
+
+
+def test_a_full_memory_for_the_cache_is_no_traceback(bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is the largest array of our own."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decoder, "KVCache", fail)
+    with pytest.raises(OutOfMemoryError):
+        load_model(bundle("small", "int4"), threads=1)
+
+
+def test_a_graph_that_fails_is_an_error_of_ours(bundle: MakeBundle) -> None:
+    """ONNX Runtime has one class for plain runs and another for bound ones."""
+    model = load_model(bundle("small", "int4"), threads=1)
+    with pytest.raises(GenerationError, match="stopped inside the graph"):
+        model.parts.vision.encode(np.zeros((1, 3, 5, 5), np.float32))
+    wide = model.config.language_config.hidden_size + 1
+    with pytest.raises(GenerationError, match="stopped inside the graph"):
+        model.parts.decoder.run(np.zeros((1, 1, wide), np.float32))

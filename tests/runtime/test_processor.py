@@ -1,0 +1,71 @@
+"""What is said about a question's pictures before the model sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import MakeBundle
+from dsvl2_runtime import VisionLanguageModel, load_model, processor
+from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.image_tiling import Tiling, pad_to
+from fixtures import picture
+
+
+@pytest.fixture(scope="module")
+def model(bundle: MakeBundle) -> VisionLanguageModel:
+    return load_model(bundle("small", "int4"), threads=1)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (300, 1000), (50, 40), (1, 1), (70, 70)])
+@pytest.mark.parametrize("tiling", [Tiling(1, 1), Tiling(3, 2)])
+def test_the_size_seen_is_that_of_the_picture_on_the_tiles(size: tuple[int, int], tiling: Tiling) -> None:
+    """Measured on a black picture: everything around it is grey."""
+    tile = 70
+    canvas = pad_to(Image.new("RGB", size), tiling.tiles_wide * tile, tiling.tiles_high * tile)
+    rows, columns = np.nonzero((np.asarray(canvas) == 0).all(axis=2))
+    assert tiling.seen_size(*size, tile) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+
+
+def test_a_picture_that_loses_detail_is_named(model: VisionLanguageModel) -> None:
+    """With its size and what the model sees of it; one that is enlarged or nearly kept is not mentioned."""
+    tile = model.config.vision_config.image_size
+    widest, highest = max(model.config.candidate_resolutions, key=min)
+    for size in ((tile // 2, tile // 3), (widest, highest), (widest * 21 // 20, highest * 21 // 20)):
+        assert model.prepare("?", [picture(*size, 1)]).warnings == ()
+    (warning,) = model.prepare("?", [picture(9, 9, 1), picture(widest * 2, highest * 2, 1)]).warnings
+    assert warning.startswith(
+        f"picture 2 has {widest * 2}x{highest * 2} pixels, but the model sees it at {widest}x{highest};"
+    )
+
+
+def test_three_pictures_are_seen_small(model: VisionLanguageModel) -> None:
+    """Two such pictures keep their detail in several tiles; with a third, each gets one, and that is said."""
+    tile = model.config.vision_config.image_size
+    page = picture(tile * 2, tile * 2, 1)
+    assert model.prepare("?", [page, page]).warnings == ()
+    warnings = model.prepare("?", [page, picture(9, 9, 1), page]).warnings
+    assert [warning.split()[1] for warning in warnings] == ["1", "3"]
+    for warning in warnings:
+        assert f"at {tile}x{tile}, because more than 2 pictures" in warning
+
+
+def test_too_many_pictures_are_refused_before_any_is_decoded(
+    model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes one tile whatever its size, so the count alone decides."""
+
+    def decoded(*_: object) -> None:
+        raise AssertionError("a picture was opened")
+
+    monkeypatch.setattr(processor, "open_image", decoded)
+    with pytest.raises(ContextOverflowError) as caught:
+        model.prepare("?", ["huge.png"] * 50)
+    assert caught.value.image_tokens == 50 * Tiling(1, 1).token_count(model.config.cells)
+
+
+def test_an_answer_to_what_was_prepared_is_the_same(model: VisionLanguageModel) -> None:
+    """`generate` is `prepare` and `answer` in one."""
+    asked = ("What is it?", [picture(60, 40, 1)])
+    assert list(model.answer(model.prepare(*asked))) == list(model.generate(*asked))

@@ -18,6 +18,7 @@ from dsvl2_app.protocol import (
     Failed,
     Finished,
     Loaded,
+    Prepared,
     Progressed,
     Stop,
     Wrote,
@@ -59,6 +60,8 @@ class Turn:
     state: TurnState = "waiting"
     remark: str = ""
     """Why it failed, or how long it took."""
+    warnings: tuple[str, ...] = ()
+    """What of its pictures the model does not see."""
 
     @property
     def is_open(self) -> bool:
@@ -140,8 +143,10 @@ class ChatSession:
             if turn is not None and turn.number == event.turn:
                 self._take_for(turn, event)
 
-    def _take_for(self, turn: Turn, event: Wrote | Finished | Failed) -> None:
-        if isinstance(event, Wrote):
+    def _take_for(self, turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
+        if isinstance(event, Prepared):
+            turn.warnings = event.warnings
+        elif isinstance(event, Wrote):
             turn.answer += event.text
             turn.state = "streaming"
         elif isinstance(event, Finished):

@@ -93,7 +93,7 @@ class TurnView(QFrame):
         self.answer.set_text(turn.answer or (strings.WAITING if turn.is_open else ""))
         self.answer.setVisible(bool(self.answer.text()))
         parts = (strings.asked_about(len(turn.pictures)), turn.remark)
-        self.remark.setText(" · ".join(part for part in parts if part))
+        self.remark.setText("\n".join([*turn.warnings, " · ".join(part for part in parts if part)]))
 
 
 class ChatView(QScrollArea):

@@ -23,6 +23,7 @@ from dsvl2_app.protocol import (
     Finished,
     Load,
     Loaded,
+    Prepared,
     Progressed,
     Stop,
     Wrote,
@@ -99,9 +100,9 @@ def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> No
     start = time.monotonic()
     tokens = 0
     options = GenerationOptions(max_new_tokens=ask.max_new_tokens)
-    chunks = model.generate(
-        ask.question, ask.pictures, options, _told(send, ask.turn), lambda: inbox.is_stopped(ask.turn)
-    )
+    inputs = model.prepare(ask.question, ask.pictures)
+    send(Prepared(ask.turn, inputs.warnings))
+    chunks = model.answer(inputs, options, _told(send, ask.turn), lambda: inbox.is_stopped(ask.turn))
     for chunk in chunks:
         tokens += chunk.token_id is not None
         if chunk.text:

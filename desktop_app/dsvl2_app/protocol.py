@@ -78,6 +78,15 @@ class Loaded:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Prepared:
+    """The pictures are as the model will see them; `warnings` says what it will not see."""
+
+    turn: int
+    warnings: tuple[str, ...]
+    kind: Literal["prepared"] = "prepared"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Wrote:
     """A piece of the answer."""
 
@@ -107,7 +116,7 @@ class Failed:
 
 
 Command = Load | Ask | Stop
-Event = Progressed | Loaded | Wrote | Finished | Failed
+Event = Progressed | Loaded | Prepared | Wrote | Finished | Failed
 
 Message = TypeVar("Message")
 

@@ -107,6 +107,21 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     assert "random" in window.note.text()  # these weights are, and the window says so
 
 
+def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """Small print may be lost, and the answer wrong for it."""
+    path = tmp_path / "wide.png"
+    picture(4000, 400, 1).save(path)
+    window.open_pictures([path])
+    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    ask(window, qtbot, "What is the total?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    first, second = window.chat.turn_views[0].remark.text().split("\n")
+    assert "has 4000x400 pixels, but the model sees it at" in first
+    assert "1 picture" in second
+
+
 def test_stop_ends_an_answer_and_keeps_its_text(window: MainWindow, qtbot: QtBot) -> None:
     """Escape while text is coming; the window is ready for the next question."""
     ask(window, qtbot, "Tell me everything.")

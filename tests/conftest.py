@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -57,3 +58,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, checkpoint: MakeCheckpoint)
         return out
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
+    """A copy of a bundle, to change or damage."""
+    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +14,12 @@ from PIL import Image, ImageDraw
 
 from dsvl2_export.synth import small_config
 from dsvl2_export.tensor_names import expected_tensors
+from dsvl2_runtime.bundle import MANIFEST
 from dsvl2_runtime.config import ModelConfig
 
 VARIANTS = ("tiny", "small", "base")
 
-__all__ = ["VARIANTS", "RandomWeights", "picture", "pictures", "small_config"]
+__all__ = ["VARIANTS", "RandomWeights", "edit_manifest", "picture", "pictures", "small_config"]
 
 
 @dataclass
@@ -47,3 +52,11 @@ def pictures(count: int) -> list[Image.Image]:
     """Pictures of different shapes, so that their tilings differ."""
     sizes = [(170, 90), (100, 210), (60, 60)]
     return [picture(width, height, seed) for seed, (width, height) in enumerate(sizes[:count])]
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a bundle's manifest in place."""
+    path = folder / MANIFEST
+    document = json.loads(path.read_text("utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), "utf-8")

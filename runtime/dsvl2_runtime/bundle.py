@@ -312,8 +312,7 @@ class BundleWriter:
         files = tuple(file_entry(path, self.folder) for path in paths)
         manifest = Manifest(files=files, created_with=f"dsvl2-onnx {__version__}", **fields)
         with disk_errors(self.out):
-            for path in paths:
-                _flush(path)
+            flush_files(paths)
             document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
             (self.folder / MANIFEST).write_text(document + "\n", "utf-8")
             _flush(self.folder / MANIFEST)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import shutil
 import signal
@@ -17,24 +16,11 @@ from typing import Any
 
 import pytest
 
-from conftest import MakeBundle
 from dsvl2_runtime import load_model
 from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, Manifest, contained, disk_errors
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.model_names import find_model
-
-
-@pytest.fixture
-def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
-    """A copy to damage."""
-    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / MANIFEST
-    document = json.loads(path.read_text("utf-8"))
-    change(document)
-    path.write_text(json.dumps(document), "utf-8")
+from fixtures import edit_manifest
 
 
 def test_a_whole_bundle_is_verified_with_progress(folder: Path) -> None:
@@ -100,7 +86,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 )
 def test_a_forged_manifest_is_refused(folder: Path, change: Callable[[dict[str, Any]], object], named: str) -> None:
     """Unknown keys, other versions, values of the wrong type: the message names them."""
-    edit(folder, change)
+    edit_manifest(folder, change)
     with pytest.raises(ModelCorruptError, match=named):
         Bundle.open(folder)
 
@@ -129,7 +115,7 @@ def test_no_listed_path_leads_out(folder: Path, path: str) -> None:
     """Neither on this system nor on another one."""
     with pytest.raises(ModelCorruptError, match="outside"):
         contained(folder, path)
-    edit(folder, lambda document: document["files"][0].update(path=path))
+    edit_manifest(folder, lambda document: document["files"][0].update(path=path))
     with pytest.raises(ModelCorruptError):
         Bundle.open(folder)
 
@@ -139,7 +125,7 @@ def test_a_name_that_no_file_can_have_is_missing(folder: Path, name: str) -> Non
     """Of a listed file, and of the bundle itself."""
     with pytest.raises(ModelNotFoundError):
         Bundle.open(folder / name)
-    edit(folder, lambda document: document["files"][0].update(path=name))
+    edit_manifest(folder, lambda document: document["files"][0].update(path=name))
     with pytest.raises(ModelNotFoundError):
         Bundle.open(folder)
 

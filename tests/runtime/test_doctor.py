@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from dsvl2_runtime.graph_io import cache_tensors
 from dsvl2_runtime.kv_cache import KVCache
 from dsvl2_runtime.machine import bytes_saturate, describe_machine
 from dsvl2_runtime.memory_plan import plan_memory
+from fixtures import edit_manifest
 
 
 def test_the_plan_counts_weights_and_the_whole_cache(bundle: MakeBundle) -> None:
@@ -83,11 +83,9 @@ def test_a_container_has_left_what_nobody_in_it_uses(
     assert machine.available_memory() == 1000 - (600 - 350)
 
 
-def test_brackets_in_a_name_are_letters(bundle: MakeBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_brackets_in_a_name_are_letters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A manifest may hold what looks like the markup of the table."""
-    folder = shutil.copytree(bundle("small", "int4"), tmp_path / "bundle")
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"name": "x[/b]"}), "utf-8")
+    edit_manifest(folder, lambda document: document.update(name="x[/b]"))
     examine(str(folder), 1, as_json=False)
     assert "x[/b]" in capsys.readouterr().out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from dsvl2_runtime.errors import BusyError, ContextOverflowError, GenerationErro
 from dsvl2_runtime.generate import StopText, TextChunk
 from dsvl2_runtime.progress import Progress
 from dsvl2_runtime.prompt import locate
-from fixtures import pictures
+from fixtures import edit_manifest, pictures
 
 QUESTION = "What is the total?"
 
@@ -133,13 +132,9 @@ def test_too_long_a_prompt_is_an_error_with_its_numbers(model: VisionLanguageMod
     assert caught.value.image_tokens == model.prepare(QUESTION, pictures(1)).num_image_tokens
 
 
-def test_an_answer_stops_at_the_end_of_the_context(bundle: MakeBundle, tmp_path: Path) -> None:
+def test_an_answer_stops_at_the_end_of_the_context(folder: Path) -> None:
     """The last position can be used, none behind it."""
-    folder = Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
-    manifest = folder / "manifest.json"
-    manifest.write_text(
-        manifest.read_text("utf-8").replace('"max_position_embeddings": 512', '"max_position_embeddings": 40')
-    )
+    edit_manifest(folder, lambda document: document["config"]["language_config"].update(max_position_embeddings=40))
     short = load_model(folder, threads=1)
     prompt = len(short.prepare(QUESTION).input_ids)
     assert prompt < 40

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from conftest import MakeBundle
 from dsvl2_runtime import decoder, load_model, session
-from dsvl2_runtime.bundle import MANIFEST
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
-from fixtures import pictures
-
-
-@pytest.fixture
-def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
-    """A copy to change."""
-    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / MANIFEST
-    document = json.loads(path.read_text("utf-8"))
-    change(document)
-    path.write_text(json.dumps(document), "utf-8")
+from fixtures import edit_manifest, pictures
 
 
 def with_larger_tiles(document: dict[str, Any]) -> None:
@@ -50,14 +34,14 @@ def test_sizes_in_the_manifest_are_those_of_the_graphs(
     folder: Path, change: Callable[[dict[str, Any]], object], named: str
 ) -> None:
     """The message names the graph, the input or output and both sizes."""
-    edit(folder, change)
+    edit_manifest(folder, change)
     with pytest.raises(ModelCorruptError, match=named):
         load_model(folder, threads=1)
 
 
 def test_tokens_of_a_tile_are_those_of_the_manifest(folder: Path) -> None:
     """The projector's graph names this axis without a length, so the first tile tells."""
-    edit(folder, lambda document: document["config"]["projector_config"].update(downsample_ratio=1))
+    edit_manifest(folder, lambda document: document["config"]["projector_config"].update(downsample_ratio=1))
     with pytest.raises(ModelCorruptError, match=r"projector\.onnx: it gives \d+ tokens a tile"):
         load_model(folder, threads=1).next_token_logits("?", pictures(1))
 
@@ -72,7 +56,7 @@ def test_tokens_of_a_tile_are_those_of_the_manifest(folder: Path) -> None:
 )
 def test_the_tokenizer_of_another_model_is_refused(folder: Path, key: str, value: int, named: str) -> None:
     """Its tokens would be other words, or rows that the tables do not have."""
-    edit(folder, lambda document: document["config"]["language_config"].update({key: value}))
+    edit_manifest(folder, lambda document: document["config"]["language_config"].update({key: value}))
     with pytest.raises(ModelCorruptError, match=rf"tokenizer\.json: {named}"):
         load_model(folder, threads=1)
 
@@ -80,7 +64,7 @@ def test_the_tokenizer_of_another_model_is_refused(folder: Path, key: str, value
 @pytest.mark.parametrize(("wanted", "loads"), [("99.0.0", False), ("1.2", True), ("newest", False)])
 def test_the_smallest_onnxruntime_counts(folder: Path, wanted: str, loads: bool) -> None:
     """A newer one than is installed is refused with both numbers, and so is what is no number."""
-    edit(folder, lambda document: document.update(minimum_onnxruntime=wanted))
+    edit_manifest(folder, lambda document: document.update(minimum_onnxruntime=wanted))
     if loads:
         assert load_model(folder, threads=1).name
         return

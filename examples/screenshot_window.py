@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QApplication
 
 from dsvl2_app.engine import Engine
 from dsvl2_app.main_window import MainWindow
-from dsvl2_app.protocol import Load
-from dsvl2_runtime.model_names import find_model
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.engine.protocol import Load
 
 PATIENCE_SECONDS = 120
 SETTLING_SECONDS = 0.5

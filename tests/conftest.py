@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from dsvl2_export.exporter import export_bundle
-from dsvl2_export.synth import write_synthetic_checkpoint
-from fixtures import small_config
-
-FIGURE = "figure"
-"""`record_property(FIGURE, text)` puts a measured figure into the summary at the end of the run."""
-
-MakeBundle = Callable[[str, str], Path]
-MakeCheckpoint = Callable[[str], Path]
+from dsvl2_export.synth.synth import write_synthetic_checkpoint
+from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

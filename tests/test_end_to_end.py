@@ -11,12 +11,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from conftest import FIGURE, MakeBundle, MakeCheckpoint
-from dsvl2_export.checkpoint import Checkpoint, load_network
+from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_export.network import DeepseekVL2
 from dsvl2_runtime import load_model
-from dsvl2_runtime.processor import ModelInputs
-from fixtures import VARIANTS, pictures
+from dsvl2_runtime.inputs.processor import ModelInputs
+from small_models import FIGURE, VARIANTS, MakeBundle, MakeCheckpoint, pictures
 from tolerances import LOGITS_FP32
 
 QUESTION = "What is the total?"

@@ -25,11 +25,10 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from conftest import MakeBundle, MakeCheckpoint
 from dsvl2_runtime import load_model
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.processor import ModelInputs
-from fixtures import pictures, small_config
+from dsvl2_runtime.inputs.processor import ModelInputs
+from small_models import MakeBundle, MakeCheckpoint, pictures, small_config
 from tolerances import LOGITS_FP32
 
 QUESTION = "What is the total?"

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dsvl2_bench.turns import Figures, figures_of, in_turns
-from dsvl2_runtime.console import ReportFormat
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.cli.console import ReportFormat
 from dsvl2_runtime.errors import MissingExtraError, UsageError
-from dsvl2_runtime.machine import describe_machine
-from dsvl2_runtime.model_names import find_model
+from dsvl2_runtime.machine.machine import describe_machine
 
 VISION_PEERS = ("torch", "openvino")
 """Packages that run vision tower and projector, each with a module in `peers`."""
@@ -56,8 +56,8 @@ def bench(
 ) -> None:
     """Measure load, vision, prefill, decode and memory on this machine."""
     from dsvl2_bench.kept import synthetic_bundle
-    from dsvl2_runtime.bundle import Bundle
-    from dsvl2_runtime.session import default_threads
+    from dsvl2_runtime.bundle.bundle import Bundle
+    from dsvl2_runtime.graphs.session import default_threads
 
     if (model is None) == (synthetic is None):
         raise UsageError("give either --model BUNDLE or --synthetic tiny|small|base")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from dsvl2_runtime.bundle import MANIFEST
-from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.bundle.manifest import MANIFEST
+from dsvl2_runtime.cli.console import progress_bars
 
 GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
 """What a bundle's graphs and formats follow from."""
@@ -32,7 +32,7 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
         return folder
     from dsvl2_bench.random_weights import RandomWeights
     from dsvl2_export.exporter import export_weights
-    from dsvl2_export.synth import synthetic_config
+    from dsvl2_export.synth.synth import synthetic_config
 
     print(f"making {folder}{' anew' if made else ''}, which is kept for the next time", file=sys.stderr)
     with progress_bars(of_bytes=True) as bars:
@@ -61,7 +61,7 @@ def source_of(packages: tuple[str, ...]) -> str:
 def synthetic_gguf(kind: str) -> Path:
     """Small's language model with random weights for llama.cpp."""
     from dsvl2_bench.peers.gguf_model import write_gguf
-    from dsvl2_export.synth import official_config
+    from dsvl2_export.synth.synth import official_config
 
     path = kept_folder() / f"small-{kind}.gguf"
     if not path.is_file():

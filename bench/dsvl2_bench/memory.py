@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from dsvl2_runtime.memory_plan import GIGABYTE
+from dsvl2_runtime.machine.machine import GIGABYTE
 
 ALL_BYTES, FEWEST_BYTES = 1 << 29, 1 << 26
 """Of the arrays of all threads together, far larger than most caches, and of one of them at least."""

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dsvl2_export.synth_tokenizer import write_tokenizer
-from dsvl2_export.tensor_names import Shape, expected_tensors
+from dsvl2_export.checkpoint.tensor_names import Shape, expected_tensors
+from dsvl2_export.synth.tokenizer import write_tokenizer
 from dsvl2_runtime.config import ModelConfig
 
 POOL_VALUES = 1 << 22

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from dsvl2_app import strings
 from dsvl2_app.engine import Engine
 from dsvl2_app.main_window import MainWindow
-from dsvl2_app.protocol import Load
+from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import UsageError
 
 CLOSING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from dsvl2_app import strings
-from dsvl2_app.protocol import (
+from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
     Command,

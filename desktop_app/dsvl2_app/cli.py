@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsvl2_runtime.model_names import DEFAULT_MODEL
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
 
 
 def app(
@@ -23,8 +23,8 @@ def app(
 
     require_qt()
     from dsvl2_app.app import run_app
-    from dsvl2_app.protocol import Load
-    from dsvl2_runtime.model_names import find_model
+    from dsvl2_runtime.bundle.model_names import find_model
+    from dsvl2_runtime.engine.protocol import Load
 
     # A folder is given to the engine as an absolute path: the window's process need not stay in this one.
     raise typer.Exit(run_app(Load(str(find_model(model).absolute()), threads, force), pictures or []))

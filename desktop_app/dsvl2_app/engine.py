@@ -7,7 +7,7 @@ from collections import deque
 
 from PySide6.QtCore import QObject, QProcess, Signal
 
-from dsvl2_app.protocol import LONGEST_LINE, Command, Failed, Load, ProtocolError, read_event, to_line
+from dsvl2_runtime.engine.protocol import LONGEST_LINE, Command, Failed, Load, ProtocolError, read_event, to_line
 
 ERROR_LINES = 6
 """Last lines of the process' standard error that are shown when it dies."""
@@ -39,7 +39,7 @@ class Engine(QObject):
         process = QProcess(self)
         process.setProgram(sys.executable)
         # -P: a file in the folder where the window was opened must not be imported in the place of a module.
-        process.setArguments(["-P", "-m", "dsvl2_app.engine_process"])
+        process.setArguments(["-P", "-m", "dsvl2_runtime.engine.process"])
         process.readyReadStandardOutput.connect(self._read_events)
         process.readyReadStandardError.connect(self._read_errors)
         process.finished.connect(self._on_finished)

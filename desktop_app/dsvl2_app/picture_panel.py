@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton,
 from dsvl2_app import strings
 from dsvl2_app.chat_session import Picture
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.pictures import open_image
+from dsvl2_runtime.inputs.images import open_image
 
 THUMBNAIL = 176
 """Longest side in pixels."""

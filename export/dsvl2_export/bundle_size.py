@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from dsvl2_export.tensor_names import expected_tensors
+from dsvl2_export.checkpoint.tensor_names import expected_tensors
 from dsvl2_quant.recipe import BlockFormat, Recipe
 from dsvl2_runtime.config import ModelConfig
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dsvl2_runtime.console import progress_bars
+from dsvl2_runtime.cli.console import progress_bars
 
 
 class Precision(StrEnum):
@@ -64,7 +64,7 @@ def synth(
     seed: Annotated[int, typer.Option(help="Of the random weights.", min=0)] = 0,
 ) -> None:
     """Write a checkpoint with random weights in the official layout, to try the tools without the official files."""
-    from dsvl2_export.synth import write_synthetic_checkpoint
+    from dsvl2_export.synth.synth import write_synthetic_checkpoint
 
     with progress_bars(of_bytes=True) as bars:
         write_synthetic_checkpoint(

@@ -11,20 +11,22 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dsvl2_export.bundle_size import MARGIN_BYTES, expected_bytes
-from dsvl2_export.checkpoint import Checkpoint
-from dsvl2_export.decoder.graph import write_decoder
-from dsvl2_export.embed_tokens import write_embed_tokens
-from dsvl2_export.external_data import journal_of
-from dsvl2_export.projector_graph import write_projector
-from dsvl2_export.vision_tower_graph import write_vision_encoder
+from dsvl2_export.checkpoint.checkpoint import Checkpoint
+from dsvl2_export.graphs.decoder.graph import write_decoder
+from dsvl2_export.graphs.embed_tokens import write_embed_tokens
+from dsvl2_export.graphs.external_data import journal_of
+from dsvl2_export.graphs.projector import write_projector
+from dsvl2_export.graphs.vision_encoder import write_vision_encoder
+from dsvl2_export.graphs.vision_int8 import quantize_linears
 from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.recipe import RECIPES, Recipe
-from dsvl2_quant.vision_int8 import quantize_linears
-from dsvl2_runtime import __version__, graph_io
-from dsvl2_runtime.bundle import BundleWriter, disk_errors, flush_files, unfinished_folder
+from dsvl2_runtime import __version__
+from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.disk_space import require_disk
 from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.machine.disk_space import require_disk
+from dsvl2_runtime.machine.files import disk_errors, flush_files
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
@@ -103,6 +105,7 @@ def export_weights(
                     config=config,
                     minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
                     note=source.note,
+                    created_with=f"dsvl2-onnx {__version__}",
                 )
             except BaseException:
                 if journal.exists():

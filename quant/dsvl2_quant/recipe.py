@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from dsvl2_quant.blocks import fitting_block_size
+from dsvl2_quant.formats.blocks import fitting_block_size
 from dsvl2_runtime.config import STRICT, LanguageConfig
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from dsvl2_runtime.errors import Dsvl2Error
 
 if TYPE_CHECKING:
-    from dsvl2_runtime.generate import TextChunk
+    from dsvl2_runtime.answers.generate import TextChunk
+    from dsvl2_runtime.answers.sampling import GenerationOptions
     from dsvl2_runtime.model import VisionLanguageModel, load_model
     from dsvl2_runtime.progress import Progress
-    from dsvl2_runtime.sampling import GenerationOptions
 
 __all__ = ["Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "VisionLanguageModel", "load_model"]
 
@@ -27,9 +27,9 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 _HOMES = {
-    "GenerationOptions": "dsvl2_runtime.sampling",
+    "GenerationOptions": "dsvl2_runtime.answers.sampling",
     "Progress": "dsvl2_runtime.progress",
-    "TextChunk": "dsvl2_runtime.generate",
+    "TextChunk": "dsvl2_runtime.answers.generate",
     "VisionLanguageModel": "dsvl2_runtime.model",
     "load_model": "dsvl2_runtime.model",
 }

@@ -10,23 +10,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime import graph_io
-from dsvl2_runtime.bundle import Bundle
-from dsvl2_runtime.decoder import Decoder
-from dsvl2_runtime.embedding import Embedding
+from dsvl2_runtime.answers.generate import Parts, TextChunk, generate, read_prompt
+from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.errors import BusyError, ModelCorruptError, OutOfMemoryError
-from dsvl2_runtime.generate import Parts, TextChunk, generate, read_prompt
-from dsvl2_runtime.memory_plan import require_memory
-from dsvl2_runtime.model_names import find_model
-from dsvl2_runtime.packed_weights import packed_decoder
-from dsvl2_runtime.pictures import ImageSource
-from dsvl2_runtime.processor import ModelInputs, prepare
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.decoder import Decoder
+from dsvl2_runtime.graphs.embedding import Embedding
+from dsvl2_runtime.graphs.image_encoder import ImageEncoder
+from dsvl2_runtime.graphs.memory_plan import require_memory
+from dsvl2_runtime.graphs.packed_weights import packed_decoder
+from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
+from dsvl2_runtime.inputs.images import ImageSource
+from dsvl2_runtime.inputs.processor import ModelInputs, prepare
+from dsvl2_runtime.inputs.prompt import Content, Message, question_content
+from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
-from dsvl2_runtime.prompt import Content, Message, question_content
-from dsvl2_runtime.sampling import GenerationOptions
-from dsvl2_runtime.session import chosen_threads, require_onnxruntime
-from dsvl2_runtime.tokenizer import Tokenizer
-from dsvl2_runtime.vision_encoder import VisionEncoder
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class VisionLanguageModel:
         embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config)
         on_progress(Progress("load", 1, total))
         graphs = bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR)
-        vision = VisionEncoder(*graphs, config, threads)
+        vision = ImageEncoder(*graphs, config, threads)
         on_progress(Progress("load", 3, total))
         decoder = _open_decoder(bundle, threads)
         on_progress(Progress("load", 4, total))

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeBundle
 from dsvl2_bench import kept
 from dsvl2_bench.random_weights import RandomWeights
+from dsvl2_export.checkpoint.tensor_names import expected_tensors
 from dsvl2_export.exporter import export_weights
-from dsvl2_export.tensor_names import expected_tensors
 from dsvl2_runtime import load_model
-from fixtures import small_config
+from small_models import MakeBundle, small_config
 
 FIGURES = {
     "load_s", "warm_load_s", "prefill_tok_s", "decode_tok_s", "vision_s_per_tile", "copy_gb_s", "read_gb_s",
@@ -24,7 +23,7 @@ FIGURES = {
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from dsvl2_runtime.cli import main; main()"
+    code = "from dsvl2_runtime.cli.main import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, "bench", *arguments], check=False, capture_output=True, text=True
     )
@@ -78,7 +77,7 @@ def test_a_kept_bundle_is_made_anew_when_its_writer_has_changed(
 ) -> None:
     """Otherwise the graphs of an older version are measured."""
     monkeypatch.setattr(kept, "user_cache_path", lambda name: tmp_path / name)
-    monkeypatch.setattr("dsvl2_export.synth.synthetic_config", lambda variant, layers=None: small_config(variant))
+    monkeypatch.setattr("dsvl2_export.synth.synth.synthetic_config", lambda variant, layers=None: small_config(variant))
     folder = kept.synthetic_bundle("small", "int4", 2)
     made = (folder / "manifest.json").stat().st_mtime_ns
     assert kept.synthetic_bundle("small", "int4", 2) == folder

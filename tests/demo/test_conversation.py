@@ -7,19 +7,19 @@ import random
 import numpy as np
 import pytest
 
-from dsvl2_demo.batches import FIRST_CELL_ROW, BatchBuilder, BatchRange, draw_batches, table_rows_of
-from dsvl2_demo.conversation import IGNORED, conversation
-from dsvl2_demo.documents import PageRange, draw_page
-from dsvl2_demo.geometry import demo_config, tiny_config
-from dsvl2_demo.held_out import question_parts
-from dsvl2_demo.page import Page
-from dsvl2_demo.tasks import Turn, locate_turn, value_turn
-from dsvl2_demo.vocabulary import IMAGE_ID, demo_tokenizer, encode
-from dsvl2_runtime.image_tiling import plan_tiling
-from dsvl2_runtime.processor import prepare
-from dsvl2_runtime.prompt import Message, question_content
-from dsvl2_runtime.token_layout import lay_out
-from dsvl2_runtime.tokenizer import Tokenizer
+from dsvl2_demo.evaluation.held_out import question_parts
+from dsvl2_demo.pages.documents import PageRange, draw_page
+from dsvl2_demo.pages.page import Page
+from dsvl2_demo.questions.tasks import Turn, locate_turn, value_turn
+from dsvl2_demo.training.batches import FIRST_CELL_ROW, BatchBuilder, BatchRange, draw_batches, table_rows_of
+from dsvl2_demo.training.conversation import IGNORED, conversation
+from dsvl2_demo.training.geometry import demo_config, tiny_config
+from dsvl2_demo.training.vocabulary import IMAGE_ID, demo_tokenizer, encode
+from dsvl2_runtime.graphs.token_layout import lay_out
+from dsvl2_runtime.inputs.processor import prepare
+from dsvl2_runtime.inputs.prompt import Message, question_content
+from dsvl2_runtime.inputs.tiling import plan_tiling
+from dsvl2_runtime.inputs.tokenizer import Tokenizer
 
 CONFIG = demo_config()
 

@@ -7,16 +7,16 @@ import random
 import numpy as np
 import pytest
 
-from dsvl2_demo import words
-from dsvl2_demo.documents import PAINTERS, PageRange, draw_page
-from dsvl2_demo.fonts import HELD_OUT_FACES, TRAINING_FACES, held_out_faces
-from dsvl2_demo.geometry import TILE, demo_config
-from dsvl2_demo.held_out import EVALUATED_TASKS, held_out_cases
-from dsvl2_demo.layout import CHARACTERS, SLOTS, layout_of, views_of
-from dsvl2_demo.page import Page
-from dsvl2_demo.style import StyleRange
-from dsvl2_demo.tasks import COORDINATES, box_text, locatable
-from dsvl2_demo.wear import worn
+from dsvl2_demo.evaluation.held_out import EVALUATED_TASKS, held_out_cases
+from dsvl2_demo.pages import words
+from dsvl2_demo.pages.degrade import worn
+from dsvl2_demo.pages.documents import PAINTERS, PageRange, draw_page
+from dsvl2_demo.pages.fonts import HELD_OUT_FACES, TRAINING_FACES, held_out_faces
+from dsvl2_demo.pages.page import Page
+from dsvl2_demo.pages.style import StyleRange
+from dsvl2_demo.questions.tasks import COORDINATES, box_text, locatable
+from dsvl2_demo.training.geometry import TILE, demo_config
+from dsvl2_demo.training.layout import CHARACTERS, SLOTS, layout_of, views_of
 
 KINDS = sorted(PAINTERS)
 
@@ -119,8 +119,8 @@ def test_views_put_a_point_where_padding_puts_it() -> None:
     """A mark in the picture is found in the global view and in its tile where the geometry says."""
     from PIL import Image
 
-    from dsvl2_demo.batches import picture_tiles
-    from dsvl2_runtime.image_tiling import plan_tiling
+    from dsvl2_demo.training.batches import picture_tiles
+    from dsvl2_runtime.inputs.tiling import plan_tiling
 
     config = demo_config()
     image = Image.new("RGB", (400, 200))

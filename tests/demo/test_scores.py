@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsvl2_demo.evaluate import Judged, evaluate, scores_of
-from dsvl2_demo.held_out import held_out_cases
-from dsvl2_demo.scores import character_error_rate, edit_distance, exact, intersection_over_union, read_box
+from dsvl2_demo.evaluation.evaluate import Judged, evaluate, scores_of
+from dsvl2_demo.evaluation.held_out import held_out_cases
+from dsvl2_demo.evaluation.scores import character_error_rate, edit_distance, exact, intersection_over_union, read_box
 
 
 @given(st.text(max_size=12), st.text(max_size=12))

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from dsvl2_demo import BUNDLE
-from dsvl2_demo.evaluate import bundle_answerer, evaluate, scores_of
-from dsvl2_demo.held_out import held_out_cases
+from dsvl2_demo.evaluation.evaluate import bundle_answerer, evaluate, scores_of
+from dsvl2_demo.evaluation.held_out import held_out_cases
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
-from dsvl2_runtime.bundle import Bundle
-from dsvl2_runtime.model_names import DEFAULT_MODEL, find_model
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import torch
 
-from dsvl2_demo.batches import BatchRange
-from dsvl2_demo.conversation import IGNORED, Conversation, conversation
-from dsvl2_demo.documents import PageRange, draw_page
-from dsvl2_demo.geometry import tiny_config
-from dsvl2_demo.measure import measure
-from dsvl2_demo.reader import Reader
-from dsvl2_demo.slips import with_slips
-from dsvl2_demo.tasks import Turn, ask
-from dsvl2_demo.vocabulary import decode
+from dsvl2_demo.pages.documents import PageRange, draw_page
+from dsvl2_demo.questions.tasks import Turn, ask
+from dsvl2_demo.training.answer_noise import with_slips
+from dsvl2_demo.training.batches import BatchRange
+from dsvl2_demo.training.conversation import IGNORED, Conversation, conversation
+from dsvl2_demo.training.geometry import tiny_config
+from dsvl2_demo.training.measure import measure
+from dsvl2_demo.training.training_model import Reader
+from dsvl2_demo.training.vocabulary import decode
 
 
 def talk_about(seed: int) -> Conversation:

@@ -13,7 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from dsvl2_demo.batches import (
+from dsvl2_demo.pages.documents import PageRange, draw_page
+from dsvl2_demo.pages.page import TextRun
+from dsvl2_demo.pages.style import StyleRange
+from dsvl2_demo.questions.tasks import COORDINATES, ask, locatable
+from dsvl2_demo.questions.traces import Place, Trace, places_in, spelled
+from dsvl2_demo.training.attention_targets import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
+from dsvl2_demo.training.batches import (
     FIRST_CELL_ROW,
     BatchBuilder,
     BatchRange,
@@ -22,25 +28,19 @@ from dsvl2_demo.batches import (
     draw_turns,
     equal_parts,
 )
-from dsvl2_demo.curriculum import TASKS
-from dsvl2_demo.documents import PageRange, draw_page
-from dsvl2_demo.first_sight import NEIGHBOURS, open_eyes
-from dsvl2_demo.gaze import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
-from dsvl2_demo.geometry import TILE, demo_config, tiny_config
-from dsvl2_demo.group import Group, together
-from dsvl2_demo.layout import CHARACTERS, SLOTS
-from dsvl2_demo.page import TextRun
-from dsvl2_demo.reader import Reader
-from dsvl2_demo.rounding import rounded, rounded_parameters
-from dsvl2_demo.style import StyleRange
-from dsvl2_demo.tasks import COORDINATES, ask, locatable
-from dsvl2_demo.traces import Place, Trace, places_in, spelled
-from dsvl2_demo.vocabulary import decode
+from dsvl2_demo.training.curriculum import TASKS
+from dsvl2_demo.training.data_parallel import Group, together
+from dsvl2_demo.training.fake_quant import rounded, rounded_parameters
+from dsvl2_demo.training.geometry import TILE, demo_config, tiny_config
+from dsvl2_demo.training.layout import CHARACTERS, SLOTS
+from dsvl2_demo.training.positional_heads import NEIGHBOURS, open_eyes
+from dsvl2_demo.training.training_model import Reader
+from dsvl2_demo.training.vocabulary import decode
 from dsvl2_export.network.language import LanguageOutput
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_quant.blocks import dequantize_blocks, quantize_blocks
+from dsvl2_quant.formats.blocks import dequantize_blocks, quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
-from dsvl2_runtime.tokenizer import DET
+from dsvl2_runtime.inputs.tokenizer import DET
 
 PAGES = PageRange(style=StyleRange(faces=4, smallest_em=16, largest_em=20))
 

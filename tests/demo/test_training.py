@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsvl2_demo.batches import Batch, BatchRange
-from dsvl2_demo.curriculum import Stage
-from dsvl2_demo.documents import PageRange
-from dsvl2_demo.evaluate import bundle_answerer
-from dsvl2_demo.geometry import demo_config, tiny_config
-from dsvl2_demo.held_out import held_out_cases
-from dsvl2_demo.network_answerer import network_answerer
-from dsvl2_demo.publish import publish
-from dsvl2_demo.reader import Losses, Reader
-from dsvl2_demo.regrid import POSITIONS, ROW, stretched
-from dsvl2_demo.style import StyleRange
-from dsvl2_demo.train import End, Settings, Trainer, parse_args
+from dsvl2_demo.evaluation.evaluate import bundle_answerer
+from dsvl2_demo.evaluation.held_out import held_out_cases
+from dsvl2_demo.evaluation.network_answerer import network_answerer
+from dsvl2_demo.pages.documents import PageRange
+from dsvl2_demo.pages.style import StyleRange
+from dsvl2_demo.training.batches import Batch, BatchRange
+from dsvl2_demo.training.curriculum import Stage
+from dsvl2_demo.training.geometry import demo_config, tiny_config
+from dsvl2_demo.training.publish import publish
+from dsvl2_demo.training.resize_tiles import POSITIONS, ROW, stretched
+from dsvl2_demo.training.train import End, Settings, Trainer, parse_args
+from dsvl2_demo.training.training_model import Losses, Reader
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
 from dsvl2_runtime.config import official_resolutions
@@ -182,7 +182,7 @@ def test_training_wants_its_typefaces(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without them a model would quietly learn to read a few; whoever wants that says so."""
-    monkeypatch.setattr("dsvl2_demo.train.missing_training_faces", lambda: ("Lato-Regular",))
+    monkeypatch.setattr("dsvl2_demo.training.train.missing_training_faces", lambda: ("Lato-Regular",))
     with pytest.raises(SystemExit):
         parse_args(["--out", str(tmp_path / "run")])
     assert "fonts-lato" in capsys.readouterr().err
@@ -201,7 +201,7 @@ def test_a_published_run_is_a_checkpoint_that_exports_and_answers(run_folder: Pa
     assert [network_answerer(checkpoint)(case)[:40] for case in cases] == [
         bundle_answerer(model)(case)[:40] for case in cases
     ]
-    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()"]
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()"]
     options = ["eval", "--model", str(bundle), "--limit", "4", "--seed", "1", "--format", "json"]
     found = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
     report = json.loads(found.stdout)

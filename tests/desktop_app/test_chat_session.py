@@ -11,7 +11,18 @@ from PIL import Image
 
 from dsvl2_app import strings
 from dsvl2_app.chat_session import ChatSession, Part, Picture
-from dsvl2_app.protocol import LONGEST_LINE, Ask, Command, Failed, Finished, Loaded, Progressed, Stop, Wrote, to_line
+from dsvl2_runtime.engine.protocol import (
+    LONGEST_LINE,
+    Ask,
+    Command,
+    Failed,
+    Finished,
+    Loaded,
+    Progressed,
+    Stop,
+    Wrote,
+    to_line,
+)
 from dsvl2_runtime.errors import UsageError
 
 
@@ -153,7 +164,7 @@ def test_progress_belongs_to_the_work_at_hand(session: ChatSession) -> None:
 def test_state_and_engine_process_know_no_widgets() -> None:
     """Importing them brings in no Qt: the state can be tested, and the engine started, without it."""
     code = (
-        "import sys, dsvl2_app.chat_session, dsvl2_app.engine_process, dsvl2_app.cli;"
+        "import sys, dsvl2_app.chat_session, dsvl2_runtime.engine.process, dsvl2_app.cli;"
         "print([name for name in sys.modules if name.startswith('PySide6')])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from dsvl2_app import engine_process
-from dsvl2_app.engine_process import Inbox, serve
-from dsvl2_app.protocol import Event, Load, to_line
+from dsvl2_runtime.engine import process as engine_process
+from dsvl2_runtime.engine.process import Inbox, serve
+from dsvl2_runtime.engine.protocol import Event, Load, to_line
 
 
 def test_it_ends_at_once_when_its_input_closes() -> None:
     """Also while a model is being loaded, which can take minutes."""
     code = (
-        "import time; from dsvl2_app import engine_process as engine;"
+        "import time; from dsvl2_runtime.engine import process as engine;"
         "engine.load_model = lambda *arguments, **options: time.sleep(600);"
         "engine.main()"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsvl2_app.protocol import (
+from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
     Failed,

@@ -14,8 +14,8 @@ import pytest
 import typer
 
 from dsvl2_app import cli
-from dsvl2_app.protocol import Load
 from dsvl2_app.qt_libraries import DEBIAN_PACKAGES, DEBIAN_X11_PACKAGES, QtLibraryError, require_loadable
+from dsvl2_runtime.engine.protocol import Load
 
 pytestmark = pytest.mark.gui
 
@@ -31,7 +31,7 @@ def test_a_missing_library_of_the_system_is_named(tmp_path: Path) -> None:
     missing = "libEGL.so.1: cannot open shared object file"
     (package / "QtCore.py").write_text(f"raise ImportError({missing!r})")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()", "app"]
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "app"]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert found.returncode == 2
     assert len(found.stderr.splitlines()) == 1
@@ -65,7 +65,7 @@ def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tm
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have it ignored
-        "from dsvl2_runtime.cli import main; main()"
+        "from dsvl2_runtime.cli.main import main; main()"
     )
     window = subprocess.Popen([sys.executable, "-c", code, "app"], env=environment)
     try:

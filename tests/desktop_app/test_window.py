@@ -15,12 +15,11 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
 from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 
-from conftest import MakeBundle
 from dsvl2_app import picture_panel, strings
 from dsvl2_app.engine import Engine
 from dsvl2_app.main_window import MainWindow
-from dsvl2_app.protocol import LONGEST_LINE, Load
-from fixtures import picture
+from dsvl2_runtime.engine.protocol import LONGEST_LINE, Load
+from small_models import MakeBundle, picture
 
 pytestmark = pytest.mark.gui
 
@@ -379,7 +378,7 @@ def test_without_a_screen_the_verb_says_so() -> None:
     """Qt itself would abort the process."""
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    command = [sys.executable, "-c", "from dsvl2_runtime.cli import main; main()", "app", "--model", "."]
+    command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "app", "--model", "."]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert found.returncode == 2
     assert "no screen" in found.stderr

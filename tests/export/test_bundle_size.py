@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeBundle, MakeCheckpoint
 from dsvl2_export.bundle_size import expected_bytes
 from dsvl2_export.exporter import export_bundle
-from dsvl2_export.synth import official_config
+from dsvl2_export.synth.synth import official_config
 from dsvl2_quant.recipe import RECIPES
-from dsvl2_runtime import disk_space
 from dsvl2_runtime.errors import ResourceError
-from fixtures import VARIANTS, small_config
+from dsvl2_runtime.machine import disk_space
+from small_models import VARIANTS, MakeBundle, MakeCheckpoint, small_config
 
 OVERHEAD = 700_000
 """Bytes of graphs, tokenizer and fill of partial blocks, which count in so small a bundle."""

@@ -16,14 +16,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as Encoder
 
-from conftest import MakeCheckpoint
-from dsvl2_export.checkpoint import Checkpoint, load_network
-from dsvl2_export.checkpoint_files import to_bf16
-from dsvl2_export.synth import OFFICIAL, official_config, synthetic_config, write_synthetic_checkpoint
-from dsvl2_export.tensor_names import expected_tensors, unused_tensors
+from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
+from dsvl2_export.checkpoint.files import to_bf16
+from dsvl2_export.checkpoint.tensor_names import expected_tensors, unused_tensors
+from dsvl2_export.synth.synth import OFFICIAL, official_config, synthetic_config, write_synthetic_checkpoint
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, UsageError
-from dsvl2_runtime.tokenizer import Tokenizer
-from fixtures import VARIANTS, small_config
+from dsvl2_runtime.inputs.tokenizer import Tokenizer
+from small_models import VARIANTS, MakeCheckpoint, small_config
 
 OFFICIAL_PARAMETERS = {"tiny": 3_370_501_440, "small": 16_148_349_504, "base": 27_480_134_248}
 """Parameters of the published files, the unused attention pool included."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import onnx
 import pytest
 
-from dsvl2_export.decoder.graph import write_decoder
+from dsvl2_export.graphs.decoder.graph import write_decoder
 from dsvl2_quant.recipe import RECIPES
-from dsvl2_runtime import graph_io
-from fixtures import VARIANTS, RandomWeights, small_config
+from dsvl2_runtime.graphs import graph_io
+from small_models import VARIANTS, RandomWeights, small_config
 
 READS_IN_PLACE = {"FusedMatMul", "MatMul", "Shape"}
 """Operators that read rows where they lie. Concat, Slice, Split, Transpose or Gather of the past would copy it."""

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from dsvl2_export.decoder.linear import linear_per_head
-from dsvl2_export.graph_builder import GraphBuilder, value
+from dsvl2_export.graphs.builder import GraphBuilder, value
+from dsvl2_export.graphs.decoder.linear import linear_per_head
 from dsvl2_quant.recipe import BlockFormat
 
 HEADS, INPUTS, OUTPUTS = 16, 512, 128

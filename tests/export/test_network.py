@@ -23,7 +23,7 @@ from dsvl2_export.network.attention import PlainAttention, rope_angles
 from dsvl2_export.network.model import lay_out
 from dsvl2_export.network.moe import Router
 from dsvl2_runtime.config import LanguageConfig, ProjectorConfig, VisionConfig
-from fixtures import VARIANTS, small_config
+from small_models import VARIANTS, small_config
 from tolerances import RELATIVE_FP32
 
 SIZES: dict[str, Any] = {

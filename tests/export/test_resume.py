@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from conftest import MakeCheckpoint
 from dsvl2_export import exporter
-from dsvl2_export.decoder import experts, linear
 from dsvl2_export.exporter import export_bundle, only_writer
-from dsvl2_export.external_data import ExternalData, journal_of
-from dsvl2_runtime import bundle as bundles
-from dsvl2_runtime.bundle import Bundle, BundleWriter, unfinished_folder
+from dsvl2_export.graphs.decoder import experts, linear
+from dsvl2_export.graphs.external_data import ExternalData, journal_of
+from dsvl2_runtime.bundle import manifest as manifests
+from dsvl2_runtime.bundle import writer as writers
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
 from dsvl2_runtime.errors import ResourceError
-from fixtures import small_config
+from small_models import MakeCheckpoint, small_config
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -155,9 +156,9 @@ def test_an_export_stopped_at_its_end_goes_on(
 
     with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, ResourceError)):
         if where == "summing up":
-            patch.setattr(bundles, "sha256", stop)
+            patch.setattr(manifests, "sha256", stop)
         elif where == "manifest":
-            patch.setattr(bundles, "_flush", full)
+            patch.setattr(writers, "flush", full)
         else:
             patch.setattr(BundleWriter, "_put_in_place", stop)
         export_bundle(source, out, "int4")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dsvl2_export.decoder.linear import linear
-from dsvl2_export.graph_builder import GraphBuilder, value
-from dsvl2_quant.blocks import (
+from dsvl2_export.graphs.builder import GraphBuilder, value
+from dsvl2_export.graphs.decoder.linear import linear
+from dsvl2_quant.formats.blocks import (
     dequantize_blocks,
     fitting_block_size,
     interleave_gate_up,
@@ -21,10 +21,10 @@ from dsvl2_quant.blocks import (
     quantize_blocks,
     unpack_int4,
 )
-from dsvl2_quant.columns import dequantize_columns, quantize_columns
+from dsvl2_quant.formats.columns import dequantize_columns, quantize_columns
 from dsvl2_quant.recipe import RECIPES, BlockFormat
 from dsvl2_runtime.errors import UsageError
-from fixtures import small_config
+from small_models import small_config
 
 ACTIVATION_NOISE = 0.02
 """Relative: the kernels quantise activations to 8 bit on the way (accuracy_level 4), about 0.4 % per value of noise."""

@@ -10,12 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dsvl2_export.decoder.experts import experts
-from dsvl2_export.graph_builder import GraphBuilder, value
+from dsvl2_export.graphs.builder import GraphBuilder, value
+from dsvl2_export.graphs.decoder.experts import experts
 from dsvl2_export.network.moe import MixtureOfExperts
-from dsvl2_quant.blocks import dequantize_blocks, quantize_blocks
+from dsvl2_quant.formats.blocks import dequantize_blocks, quantize_blocks
 from dsvl2_quant.recipe import RECIPES
-from fixtures import VARIANTS, RandomWeights, small_config
+from small_models import VARIANTS, RandomWeights, small_config
 
 TOKENS = 37
 KERNEL_NOISE = 0.02

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from dsvl2_quant.vision_int8 import quantize_linears
+from dsvl2_export.graphs.vision_int8 import quantize_linears
 
 IN, OUT = 48, 32
 

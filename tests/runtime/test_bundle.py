@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 
 from dsvl2_runtime import load_model
-from dsvl2_runtime.bundle import MANIFEST, Bundle, BundleWriter, Manifest, contained, disk_errors
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest, contained
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.bundle.writer import BundleWriter
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
-from dsvl2_runtime.model_names import find_model
-from fixtures import edit_manifest
+from dsvl2_runtime.machine.files import disk_errors
+from small_models import edit_manifest
 
 
 def test_a_whole_bundle_is_verified_with_progress(folder: Path) -> None:
@@ -197,7 +200,7 @@ def test_an_unfinished_bundle_does_not_exist(tmp_path: Path) -> None:
 def test_a_killed_export_leaves_no_bundle(tmp_path: Path) -> None:
     """Killed without a chance to clean up: what is left is hidden and is not at the bundle's place."""
     code = (
-        "import sys, time; from pathlib import Path; from dsvl2_runtime.bundle import BundleWriter\n"
+        "import sys, time; from pathlib import Path; from dsvl2_runtime.bundle.writer import BundleWriter\n"
         "with BundleWriter(Path(sys.argv[1])) as writer:\n"
         "    (writer.folder / 'decoder.onnx').write_bytes(b'half'); print('ready', flush=True); time.sleep(60)\n"
     )
@@ -231,7 +234,7 @@ def test_a_bundle_that_is_here_is_replaced_whole(tmp_path: Path, folder: Path, m
     (old / "left_over.txt").write_text("of the old one")
     manifest = Bundle.open(folder).manifest
     fields = {name: getattr(manifest, name) for name in Manifest.model_fields}
-    for written in ("files", "created_with", "schema_version"):
+    for written in ("files", "schema_version"):
         del fields[written]
     monkeypatch.chdir(old)
     with BundleWriter(Path(), overwrite=True) as writer:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeBundle
-from fixtures import picture
+from small_models import MakeBundle, picture
 
-CODE = "from dsvl2_runtime.cli import main; main()"
+CODE = "from dsvl2_runtime.cli.main import main; main()"
 
 
 def call(*arguments: str | Path, prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -206,7 +205,8 @@ def test_closed_streams_swallow_what_goes_there(model: Path, closed: str) -> Non
 
 INTERRUPTED_START = {
     "verbs": (
-        "import os, signal, dsvl2_runtime.cli as cli\ncli.add_verbs = lambda app: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, dsvl2_runtime.cli.main as cli\n"
+        "cli.add_verbs = lambda app: os.kill(os.getpid(), signal.SIGINT)\n"
     ),
     "compiled module": (
         "import sys\n"
@@ -230,7 +230,7 @@ def test_ctrl_c_while_starting_ends_with_130(model: Path, where: str) -> None:
 def test_a_file_that_cannot_be_used_is_named(model: Path) -> None:
     """Wherever it was opened, and not called one that cannot be written."""
     prelude = (
-        "import errno, dsvl2_runtime.cli as cli\n"
+        "import errno, dsvl2_runtime.cli.main as cli\n"
         "def locked(name): raise PermissionError(errno.EACCES, 'Permission denied', 'a.file')\n"
         "cli.find_model = locked\n"
     )
@@ -249,7 +249,7 @@ def test_verify_needs_no_onnxruntime(model: Path) -> None:
 def test_ctrl_c_ends_with_130_and_no_traceback(model: Path) -> None:
     """In the middle of an answer."""
     arguments = ["run", "Tell me everything", "-m", str(model), "-n", "480", "--repetition-penalty", "1.3", "--quiet"]
-    slow = "import time\nimport dsvl2_runtime.sampling as s\nold = s.Sampler.next_id\n"
+    slow = "import time\nimport dsvl2_runtime.answers.sampling as s\nold = s.Sampler.next_id\n"
     slow += "s.Sampler.next_id = lambda self, logits: (time.sleep(0.2), old(self, logits))[1]\n"
     with subprocess.Popen(
         [sys.executable, "-c", slow + CODE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

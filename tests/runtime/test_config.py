@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dsvl2_export.checkpoint_files import config_document
-from dsvl2_export.synth import official_config, small_config
+from dsvl2_export.checkpoint.files import config_document
+from dsvl2_export.synth.synth import official_config, small_config
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import UsageError
-from fixtures import VARIANTS
+from small_models import VARIANTS
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

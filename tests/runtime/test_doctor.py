@@ -11,16 +11,17 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import MakeBundle
-from dsvl2_runtime import load_model, machine, memory_plan
-from dsvl2_runtime.bundle import Bundle
-from dsvl2_runtime.doctor import examine
+from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.cli.doctor import examine
 from dsvl2_runtime.errors import ResourceError
-from dsvl2_runtime.graph_io import cache_tensors
-from dsvl2_runtime.kv_cache import KVCache
-from dsvl2_runtime.machine import bytes_saturate, describe_machine
-from dsvl2_runtime.memory_plan import plan_memory
-from fixtures import edit_manifest
+from dsvl2_runtime.graphs import memory_plan
+from dsvl2_runtime.graphs.graph_io import cache_tensors
+from dsvl2_runtime.graphs.kv_cache import KVCache
+from dsvl2_runtime.graphs.memory_plan import plan_memory
+from dsvl2_runtime.machine import machine
+from dsvl2_runtime.machine.machine import bytes_saturate, describe_machine
+from small_models import MakeBundle, edit_manifest
 
 
 def test_the_plan_counts_weights_and_the_whole_cache(bundle: MakeBundle) -> None:
@@ -109,7 +110,7 @@ def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     """A table for people, one object for programs."""
 
     def call(*arguments: str) -> str:
-        code = "from dsvl2_runtime.cli import main; main()"
+        code = "from dsvl2_runtime.cli.main import main; main()"
         command = [sys.executable, "-c", code, "doctor", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -134,5 +135,5 @@ def test_bytes_saturate_without_dot_products(
 ) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text(f"model name : one\nflags : {flags}\n" if flags else "")
-    monkeypatch.setattr("dsvl2_runtime.machine.CPU_INFO", info)
+    monkeypatch.setattr("dsvl2_runtime.machine.machine.CPU_INFO", info)
     assert bytes_saturate() is saturate

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import MakeBundle
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
+from dsvl2_runtime.answers.generate import StopText, TextChunk
 from dsvl2_runtime.errors import BusyError, ContextOverflowError, GenerationError, ImageError
-from dsvl2_runtime.generate import StopText, TextChunk
+from dsvl2_runtime.inputs.prompt import locate
 from dsvl2_runtime.progress import Progress
-from dsvl2_runtime.prompt import locate
-from fixtures import edit_manifest, pictures
+from small_models import MakeBundle, edit_manifest, pictures
 
 QUESTION = "What is the total?"
 
@@ -56,7 +55,7 @@ def test_an_answer_ends_at_the_end_token(model: VisionLanguageModel, monkeypatch
     """The end token itself is not part of the answer."""
     eos = model.parts.tokenizer.eos_id
     plan = iter([70, 71, eos, 72])
-    monkeypatch.setattr("dsvl2_runtime.sampling.Sampler.next_id", lambda self, logits: next(plan))
+    monkeypatch.setattr("dsvl2_runtime.answers.sampling.Sampler.next_id", lambda self, logits: next(plan))
     chunks = answer(model)
     assert ids(chunks) == [70, 71]
     assert chunks[-1].finish_reason == "stop"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dsvl2_export.synth import official_config
+from dsvl2_export.synth.synth import official_config
 from dsvl2_runtime.config import official_resolutions
-from dsvl2_runtime.image_tiling import Tiling, choose_resolution, pad_to, pixel_tiles, plan_tiling
-from fixtures import picture
+from dsvl2_runtime.inputs.tiling import Tiling, choose_resolution, pad_to, pixel_tiles, plan_tiling
+from small_models import picture
 
 CONFIG = official_config("small")
 CELLS = 14

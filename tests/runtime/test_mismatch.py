@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from conftest import MakeBundle
-from dsvl2_runtime import decoder, load_model, session
+from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
-from fixtures import edit_manifest, pictures
+from dsvl2_runtime.graphs import decoder, session
+from small_models import MakeBundle, edit_manifest, pictures
 
 
 def with_larger_tiles(document: dict[str, Any]) -> None:

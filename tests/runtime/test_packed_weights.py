@@ -14,14 +14,21 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from conftest import MakeBundle
-from dsvl2_runtime import decoder, disk_space, load_model, packed_weights
-from dsvl2_runtime.bundle import Bundle
-from dsvl2_runtime.cli import app
+from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.cli.main import app
 from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError
-from dsvl2_runtime.machine import describe_machine
-from dsvl2_runtime.packed_weights import delete_packed, pack_weights, packed_decoder, packed_folder, verify_packed
-from fixtures import picture
+from dsvl2_runtime.graphs import decoder, packed_weights
+from dsvl2_runtime.graphs.packed_weights import (
+    delete_packed,
+    pack_weights,
+    packed_decoder,
+    packed_folder,
+    verify_packed,
+)
+from dsvl2_runtime.machine import disk_space
+from dsvl2_runtime.machine.machine import describe_machine
+from small_models import MakeBundle, picture
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
-from dsvl2_runtime.image_tiling import pad_to
-from dsvl2_runtime.pictures import LARGEST_PIXELS, check_image, open_image
-from fixtures import picture
+from dsvl2_runtime.inputs.images import LARGEST_PIXELS, check_image, open_image
+from dsvl2_runtime.inputs.tiling import pad_to
+from small_models import picture
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import MakeBundle
-from dsvl2_runtime import VisionLanguageModel, load_model, processor
+from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ContextOverflowError
-from dsvl2_runtime.image_tiling import Tiling, pad_to
-from fixtures import picture
+from dsvl2_runtime.inputs import processor
+from dsvl2_runtime.inputs.tiling import Tiling, pad_to
+from small_models import MakeBundle, picture
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.errors import GenerationError, UsageError
-from dsvl2_runtime.sampling import GenerationOptions, Sampler
 
 NO_PROMPT = np.zeros(0, np.int64)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dsvl2_runtime.image_tiling import Tiling
-from dsvl2_runtime.token_layout import lay_out
+from dsvl2_runtime.graphs.token_layout import lay_out
+from dsvl2_runtime.inputs.tiling import Tiling
 
 NEWLINE, SEPARATOR = np.array([-1.0], np.float32), np.array([-2.0], np.float32)
 

@@ -18,7 +18,7 @@ from llama_cpp import Llama
 
 from dsvl2_bench.memory import anonymous_rss_gb, peak_rss_gb
 from dsvl2_bench.phases import CONTEXTS, DECODE_STEPS, PREFILL_TOKENS
-from dsvl2_runtime.decoder import PREFILL_CHUNK
+from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
 
 
 def measure(path: Path, threads: int, contexts: Sequence[int]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from dsvl2_bench.peers.torch_vision import REPEATS
 from dsvl2_bench.phases import TILES
 from dsvl2_export.network.projector import Projector
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_export.synth import official_config
+from dsvl2_export.synth.synth import official_config
 from dsvl2_runtime.config import ModelConfig
 
 

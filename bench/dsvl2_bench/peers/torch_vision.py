@@ -13,7 +13,7 @@ import torch
 from dsvl2_bench.phases import TILES
 from dsvl2_export.network.projector import Projector
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_export.synth import official_config
+from dsvl2_export.synth.synth import official_config
 from dsvl2_runtime.config import ModelConfig
 
 REPEATS = 3

@@ -1,0 +1,1 @@
+"""Checkpoints in the official layout: opened, checked, written."""

@@ -1,0 +1,1 @@
+"""Writing the ONNX graphs of a bundle."""

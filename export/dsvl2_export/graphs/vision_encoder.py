@@ -1,0 +1,147 @@
+"""The vision encoder's graph, traced piece by piece so that never more than one block is in memory unquantised.
+
+The tower of the releases has 400 million parameters. Traced at once it would stand in memory as PyTorch weights, as the
+tracer's copy and as the loaded graph: 7 GB at its peak. The blocks are alike and follow one another, so each is traced,
+quantised and appended by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from dsvl2_export.graphs.fused_ops import fused_vision
+from dsvl2_export.graphs.tracing import Axes, Traced, TracedOnnxConfig, trace
+from dsvl2_export.network.vision import VisionBlock, VisionTower
+from dsvl2_export.weight_source import WeightSource, load_into
+from dsvl2_runtime.graphs import graph_io
+
+HIDDEN_IN, HIDDEN_OUT = "hidden_in", "hidden_out"
+TILES: Axes = {0: "num_tiles"}
+
+
+class StartConfig(TracedOnnxConfig):
+    """pixel_values [num_tiles, 3, image_size, image_size] -> hidden states [num_tiles, patches, width]."""
+
+    NAMED_INPUT = graph_io.PIXEL_VALUES
+    NAMED_OUTPUTS: ClassVar = {HIDDEN_OUT: TILES}
+
+
+class BlockConfig(TracedOnnxConfig):
+    """Hidden states [num_tiles, patches, width] -> the same."""
+
+    NAMED_INPUT = HIDDEN_IN
+    NAMED_OUTPUTS: ClassVar = {HIDDEN_OUT: TILES}
+
+
+class Start(Traced):
+    """Patches and their positions."""
+
+    def __init__(self, tower: VisionTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Everything in front of the first block."""
+        hidden: Tensor = self.tower.patch_embed(pixel_values) + self.tower.pos_embed
+        return hidden
+
+
+class Block(Traced):
+    """One block, or the norm behind the last one."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, hidden_in: Tensor) -> Tensor:
+        """The module under the input name of its graph."""
+        hidden: Tensor = self.module(hidden_in)
+        return hidden
+
+
+class Chain:
+    """A graph that grows at its end."""
+
+    def __init__(self, folder: Path, rewrite: Callable[[Any], object]) -> None:
+        self._folder = folder
+        self._rewrite = rewrite
+        self.model: Any = None
+        self._end = ""
+
+    def append(self, name: str, module: Traced, config: TracedOnnxConfig) -> None:
+        """Trace a module, rewrite its graph, and put it behind what is there."""
+        path = self._folder / "piece.onnx"
+        with fused_vision():
+            trace(path, module, config)
+        piece = onnx.load(str(path))
+        self._rewrite(piece)
+        first, last = piece.graph.input[0].name, piece.graph.output[0].name
+        kept = {first: self._end} if self.model is not None else {first: first}
+        rename_all(piece.graph, lambda old: kept.get(old, f"{name}.{old}"))
+        if self.model is None:
+            self.model = piece
+        else:
+            self.model.graph.node.extend(piece.graph.node)
+            self.model.graph.initializer.extend(piece.graph.initializer)
+            known = {opset.domain for opset in self.model.opset_import}
+            self.model.opset_import.extend(opset for opset in piece.opset_import if opset.domain not in known)
+        self._end = f"{name}.{last}"
+
+    def finish(self, output: Any) -> Any:
+        """The model, its last value called as `output` says."""
+        rename_all(self.model.graph, lambda old: output.name if old == self._end else old)
+        del self.model.graph.output[:]
+        self.model.graph.output.append(output)
+        return self.model
+
+
+def rename_all(graph: Any, rename: Callable[[str], str]) -> None:
+    """Rename every node and value of a graph, in place; the empty name, which stands for no input, stays."""
+    for node in graph.node:
+        node.name = rename(node.name)
+        for names in (node.input, node.output):
+            names[:] = [rename(name) if name else name for name in names]
+    for entry in [*graph.initializer, *graph.input, *graph.output]:
+        entry.name = rename(entry.name)
+    del graph.value_info[:]
+
+
+def write_vision_encoder(
+    path: Path,
+    source: WeightSource,
+    rewrite: Callable[[Any], object] = lambda model: None,
+    on_block: Callable[[], None] = lambda: None,
+) -> None:
+    """Write pixel_values [num_tiles, 3, image_size, image_size] -> patch_features [num_tiles, patches, width].
+
+    Args:
+        path: of the graph.
+        source: of the weights.
+        rewrite: called with each piece's model, to quantise it in place.
+        on_block: called when a block is traced.
+    """
+    config = source.config.vision_config
+    ends = VisionTower(dataclasses.replace(config, layers=0))
+    load_into(source, ends, "vision.")
+    pixels = torch.zeros(2, 3, config.image_size, config.image_size)
+    hidden = torch.zeros(2, config.grid**2, config.width)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        chain = Chain(Path(folder), rewrite)
+        chain.append("start", Start(ends.eval()), StartConfig(pixels))
+        for index in range(config.layers):
+            block = VisionBlock(config)
+            load_into(source, block, f"vision.blocks.{index}.")
+            chain.append(f"blocks.{index}", Block(block.eval()), BlockConfig(hidden))
+            on_block()
+        chain.append("norm", Block(ends.norm), BlockConfig(hidden))
+        axes = ["num_tiles", config.grid**2, config.width]
+        output = onnx.helper.make_tensor_value_info(graph_io.PATCH_FEATURES, onnx.TensorProto.FLOAT, axes)
+        onnx.save(chain.finish(output), str(path))

@@ -1,0 +1,1 @@
+"""Held-out pages, answers and scores."""

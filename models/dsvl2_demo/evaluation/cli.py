@@ -1,0 +1,73 @@
+"""The verb `eval` of `dsvl2-onnx`; heavy imports stand inside it so that `--help` stays fast."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dsvl2_runtime.cli.console import ReportFormat, progress_bars
+
+BAR_WIDTH = 24
+
+
+def evaluation(
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="A bundle, a checkpoint, or 'demo'.")
+    ] = "demo",
+    limit: Annotated[int, typer.Option(help="Questions in all.", min=1)] = 200,
+    seed: Annotated[int, typer.Option(help="Of the held-out pages.", min=0)] = 1,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Print each wrong answer on standard error.", show_default=False)
+    ] = False,
+    report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
+) -> None:
+    """Score a model on documents it has never seen: values, transcription, boxes, two pictures."""
+    from dsvl2_demo.evaluation.evaluate import Judged, bundle_answerer, evaluate, scores_of
+    from dsvl2_demo.evaluation.held_out import held_out_cases
+    from dsvl2_runtime.bundle.model_names import find_model
+    from dsvl2_runtime.model import load_model
+
+    folder = find_model(model)
+    if (folder / "config.json").is_file():
+        from dsvl2_demo.evaluation.network_answerer import network_answerer
+
+        answerer, name, precision = network_answerer(folder), folder.name, "torch fp32"
+    else:
+        loaded = load_model(folder, threads)
+        answerer, name, precision = bundle_answerer(loaded), loaded.name, loaded.bundle.manifest.precision
+    with progress_bars() as bars:
+        done = 0
+
+        def on_case(judged: Judged) -> None:
+            nonlocal done
+            done += 1
+            bars.update("questions", done, limit)
+            if answers and not judged.right:
+                print(f"{judged.case.task}: {judged.case.answer!r} was read as {judged.found!r}", file=sys.stderr)
+
+        tasks = scores_of(evaluate(answerer, held_out_cases(limit, seed), on_case))
+    if report_format is ReportFormat.JSON:
+        print(json.dumps({"model": name, "precision": precision, "tasks": tasks}, ensure_ascii=False))
+    else:
+        Console().print(score_table(f"{name}, {precision}, seed {seed}", tasks))
+
+
+def score_table(title: str, tasks: dict[Any, dict[str, Any]]) -> Table:
+    """One row per task with its measure as a bar; the character error rate is shown as 1 minus it."""
+    table = Table(title=title)
+    for heading in ("task", "measure", "score", "", "questions"):
+        table.add_column(heading, justify="right" if heading in ("score", "questions") else "left")
+    for task, entry in tasks.items():
+        measure, score = next(iter(entry.items()))
+        if score is None:
+            continue
+        share = max(0.0, 1.0 - score) if measure == "cer" else score
+        filled = round(share * BAR_WIDTH)
+        table.add_row(task, measure, f"{score:.1%}", "█" * filled + "░" * (BAR_WIDTH - filled), str(entry["n"]))
+    return table

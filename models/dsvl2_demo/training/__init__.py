@@ -1,0 +1,1 @@
+"""Training the demonstration model; needs torch."""

@@ -1,0 +1,82 @@
+"""The sizes of the demo model: the official architecture, small, with every quantised width a multiple of 64.
+
+Tiles are 308 pixels instead of 384: 484 patches a tile keep a step on two CPU cores short. The pages that are drawn
+have 224 pixels and are enlarged to fill a tile, so that two lines of print of 13 pixels seldom share a row of cells,
+where the language model mixes them. The vocabulary is a byte-level one with a few words of the prompts
+(`vocabulary.py`).
+"""
+
+from __future__ import annotations
+
+from dsvl2_demo.training.vocabulary import BOS_ID, EOS_ID, VOCABULARY_ROWS
+from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
+
+TILE = 308
+
+
+def demo_config() -> ModelConfig:
+    """The shipped geometry, about 9 M parameters."""
+    return ModelConfig(
+        vision_config=VisionConfig(
+            model_name="siglip_demo_patch14_308",
+            image_size=TILE,
+            patch_size=14,
+            width=192,
+            layers=5,
+            heads=6,
+            mlp_ratio=4.0,
+        ),
+        projector_config=ProjectorConfig(input_dim=192, n_embed=256),
+        language_config=LanguageConfig(
+            vocab_size=VOCABULARY_ROWS,
+            hidden_size=256,
+            intermediate_size=768,
+            moe_intermediate_size=128,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            n_shared_experts=1,
+            n_routed_experts=8,
+            num_experts_per_tok=2,
+            first_k_dense_replace=1,
+            n_group=1,
+            topk_group=1,
+            kv_lora_rank=128,
+            qk_nope_head_dim=32,
+            qk_rope_head_dim=16,
+            v_head_dim=32,
+            max_position_embeddings=4096,
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
+        ),
+        candidate_resolutions=official_resolutions(TILE),
+    )
+
+
+def tiny_config() -> ModelConfig:
+    """The same shape for tests: tiles of 112 pixels, one vision block, two layers."""
+    return ModelConfig(
+        vision_config=VisionConfig(image_size=112, patch_size=14, width=64, layers=1, heads=2, mlp_ratio=2.0),
+        projector_config=ProjectorConfig(input_dim=64, n_embed=64),
+        language_config=LanguageConfig(
+            vocab_size=VOCABULARY_ROWS,
+            hidden_size=64,
+            intermediate_size=128,
+            moe_intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            n_shared_experts=1,
+            n_routed_experts=4,
+            num_experts_per_tok=2,
+            first_k_dense_replace=1,
+            kv_lora_rank=64,
+            qk_nope_head_dim=16,
+            qk_rope_head_dim=16,
+            v_head_dim=32,
+            max_position_embeddings=1024,
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
+        ),
+        candidate_resolutions=official_resolutions(112),
+    )

@@ -1,0 +1,100 @@
+"""A run as a checkpoint in the official layout: `python -m dsvl2_demo.training.publish --run DIR --out CHECKPOINT`.
+
+The averaged weights are written. Then `dsvl2-onnx export CHECKPOINT` makes bundles of it like of any other checkpoint.
+What training added to the network (layout embedding, heads) lies in a file beside, for more training alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dsvl2_demo.training.geometry import demo_config
+from dsvl2_demo.training.run_state import RunFolder
+from dsvl2_demo.training.vocabulary import demo_tokenizer
+from dsvl2_export.checkpoint.files import config_document, processor_document, write_shards
+from dsvl2_export.checkpoint.json_files import write_json
+from dsvl2_export.checkpoint.tensor_names import Shape, expected_tensors
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ModelCorruptError, UsageError
+from dsvl2_runtime.inputs.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
+
+NOTE = (
+    "This is the demonstration model: a few million parameters, trained on drawn forms, receipts and dialogs with "
+    "large print. It is often wrong."
+)
+NETWORK = "network."
+BESIDE_FILE = "training.safetensors"
+SHARD_BYTES = 8_000_000
+"""Small enough for a repository to hold."""
+
+
+def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> None:
+    """Write a checkpoint folder.
+
+    Args:
+        weights: of a `Reader`, as in a run's state.
+        config: the network's.
+        out: the new folder.
+
+    Raises:
+        UsageError: `out` exists.
+        ModelCorruptError: the weights are not those of the configuration, or not finite.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already; give another folder or remove it")
+    network = {name.removeprefix(NETWORK): value for name, value in weights.items() if name.startswith(NETWORK)}
+    shapes = expected_tensors(config)
+    found = {name: tuple(value.shape) for name, value in network.items()}
+    if found != shapes:
+        differing = sorted(name for name in found | shapes if found.get(name) != shapes.get(name))
+        raise ModelCorruptError(out, f"{len(differing)} tensors differ, first {differing[0]}", "train this geometry")
+
+    def pieces(name: str, shape: Shape) -> Iterator[NDArray[np.float32]]:
+        array: NDArray[np.float32] = network[name].float().cpu().numpy().reshape(shape)
+        if not np.isfinite(array).all():
+            raise ModelCorruptError(out, f"{name} holds values that are not finite", "go back to an earlier save")
+        yield array
+
+    out.mkdir(parents=True)
+    write_shards(out, shapes, pieces, SHARD_BYTES)
+    beside = {name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)}
+    save_file(beside, out / BESIDE_FILE)
+    write_json(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
+    write_json(out / "processor_config.json", processor_document(config))
+    named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
+    document: dict[str, Any] = json.loads(demo_tokenizer().to_str())
+    check_added(document)
+    write_json(out / "tokenizer.json", document)
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named})
+    write_json(out / "special_tokens_map.json", named)
+
+
+def check_added(document: Mapping[str, Any]) -> None:
+    """The eleven added tokens stand in the official order, on which the ids in the configuration rest."""
+    found = tuple(token["content"] for token in document["added_tokens"])
+    if found != SPECIAL_TOKENS:
+        raise UsageError(f"the tokenizer's added tokens are {found}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Publish the averaged weights of a run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dsvl2_demo.training.publish", description="Write a run as a checkpoint."
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    options = parser.parse_args(arguments)
+    publish(RunFolder(options.run).require()["average"], demo_config(), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""Training the demo model: `python -m dsvl2_demo.training.train --out models/dsvl2_demo/runs/main`.
+
+A run goes through the stages of `curriculum.py` and goes on from its last save when started again. It writes one JSON
+line per measurement to `log.jsonl` in its folder. The same code runs on CPU and CUDA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import enum
+import functools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from dsvl2_demo.pages.fonts import TRAINING_PACKAGES, missing_training_faces
+from dsvl2_demo.training.batches import Batch, BatchStream
+from dsvl2_demo.training.curriculum import Stage, further_stages, shipped_stages
+from dsvl2_demo.training.data_parallel import Group, together
+from dsvl2_demo.training.fake_quant import rounded
+from dsvl2_demo.training.geometry import demo_config
+from dsvl2_demo.training.measure import measure
+from dsvl2_demo.training.optimizers import optimizers_for
+from dsvl2_demo.training.publish import BESIDE_FILE, NETWORK
+from dsvl2_demo.training.resize_tiles import stretched
+from dsvl2_demo.training.run_state import Progress, RunFolder, seed_everything
+from dsvl2_demo.training.training_model import Losses, Phase, Reader
+from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import UsageError
+
+LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
+IMITATION_WEIGHT = 2.0
+BALANCE_WEIGHT = 0.01
+GAZE_WEIGHT = 1.0
+SLOT_WEIGHT = 0.75
+GRADIENT_CLIP = 1.0
+AVERAGE_DECAY = 0.99
+"""Decay per step of the averaged weights, which are what is measured and published."""
+
+ANSWER_TASKS = ("value", "transcribe")
+MEASURE_SEED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is driven."""
+
+    out: Path
+    minutes: float = math.inf
+    seed: int = 1
+    threads: int = 2
+    workers: int = 1
+    save_minutes: float = 4.0
+    measure_minutes: float = 10.0
+    measure_examples: int = 64
+    phase: Phase | None = None
+    device: str = "cpu"
+    processes: int = 1
+    start: Path | None = None
+    """A published checkpoint whose weights a new run begins with."""
+
+
+class End(enum.IntEnum):
+    """What a step is the last of."""
+
+    NOT_YET = 0
+    SITTING = 1
+    STAGE = 2
+
+
+class Trainer:
+    """One sitting of a run."""
+
+    def __init__(
+        self, settings: Settings, config: ModelConfig, stages: Sequence[Stage], group: Group | None = None
+    ) -> None:
+        seed_everything(settings.seed)
+        self.group = group or Group()
+        self.settings = settings
+        self.stages = stages
+        self.folder = RunFolder(settings.out)
+        self.device = torch.device(settings.device)
+        self.reader = Reader(config).to(self.device)
+        self.average = copy.deepcopy(self.reader).requires_grad_(False)
+        self.progress = Progress()
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self._restore()
+
+    def _restore(self) -> None:
+        state = self.folder.load()
+        if state is None:
+            if self.settings.start is not None:
+                network = load_network(Checkpoint.open(self.settings.start))
+                weights = {NETWORK + name: value for name, value in network.state_dict().items()}
+                weights |= load_file(self.settings.start / BESIDE_FILE)
+                self.reader.load_state_dict(stretched(weights, self.reader.config))
+            self._enter_stage()
+            return
+        self.progress = Progress(**state["progress"])
+        self._require_same_stages()
+        self.progress.sitting += 1
+        if self.group.leads:
+            self.folder.forget_after(self.progress.step)
+        self.reader.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        torch.set_rng_state(state["random"])
+        if self.progress.stage < len(self.stages) and self.progress.entered != self.progress.stage:
+            self._enter_stage()
+        elif self.progress.stage < len(self.stages):
+            self._freeze()
+            self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+
+    def _require_same_stages(self) -> None:
+        entered, name = self.progress.entered, self.progress.stage_name
+        found = self.stages[entered].name if 0 <= entered < len(self.stages) else None
+        if name and found != name:
+            raise UsageError(
+                f"{self.settings.out} is in stage {name!r}, where this curriculum has {found!r}; give --start as when "
+                "the run began, or --out another folder"
+            )
+
+    @property
+    def stage(self) -> Stage:
+        """The present stage."""
+        return self.stages[self.progress.stage]
+
+    def _freeze(self) -> None:
+        phase = self.stage.phase
+        eyes = {"vision", "projector"}
+        keep_layout = self.stage.keep_layout or phase == "joint"
+        for name, parameter in self.reader.named_parameters():
+            of_eyes = name.startswith("layout_head") or (name.startswith("network.") and name.split(".")[1] in eyes)
+            of_layout = name.startswith("layout_embedding")
+            learns = {"language": not of_eyes, "vision": of_eyes, "joint": True}[phase]
+            parameter.requires_grad_(learns and not (of_layout and keep_layout))
+
+    def _enter_stage(self) -> None:
+        self._freeze()
+        if self.stage.fresh_optimizer or not self.optimizers:
+            self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
+        self.group.same([parameter.data for parameter in self.reader.parameters()])
+        self.average.load_state_dict(self.reader.state_dict())
+        self.progress.entered, self.progress.stage_name = self.progress.stage, self.stage.name
+        self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
+
+    def _batches(self) -> Iterator[Batch]:
+        progress, rank = self.progress, self.group.rank
+        seed = hash((self.settings.seed, progress.stage, progress.sitting, progress.step, rank))
+        stream = BatchStream(self.stage.batches, self.reader.config, self.stage.batch_size, seed)
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=self.settings.workers,
+            prefetch_factor=4 if self.settings.workers else None,
+        )
+        return iter(loader)
+
+    def _learning_rate(self) -> float:
+        stage, progress = self.stage, self.progress
+        warm = min(1.0, (progress.stage_step + 1) / stage.warm_up_steps)
+        if stage.final_learning_rate is None:
+            return stage.learning_rate * warm
+        share = min(1.0, progress.stage_seconds / (stage.minutes * 60))
+        falling = 0.5 * (1 + math.cos(math.pi * share))
+        return warm * (stage.final_learning_rate + (stage.learning_rate - stage.final_learning_rate) * falling)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def step(self, batch: Batch, end: End = End.NOT_YET) -> tuple[Losses, End]:
+        """One update from one batch; returns its losses and what ends with it, as the leading process sees it."""
+        phase = self.stage.phase
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        with rounded(self.reader) if self.stage.rounded else nullcontext():
+            with self._autocast():
+                losses: Losses = self.reader(batch.to(self.device), phase)
+            total = (
+                losses.answer
+                + LAYOUT_WEIGHT[phase] * losses.layout
+                + IMITATION_WEIGHT * losses.imitation
+                + BALANCE_WEIGHT * losses.balance
+                + GAZE_WEIGHT * losses.gaze
+                + SLOT_WEIGHT * losses.slots
+            )
+            total.backward()
+        learning = [parameter for parameter in self.reader.parameters() if parameter.requires_grad]
+        rate, agreed = self.group.agree(learning, (self._learning_rate(), end))
+        nn.utils.clip_grad_norm_(learning, GRADIENT_CLIP)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+        self._update_average()
+        return losses, End(round(agreed))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(AVERAGE_DECAY, (1 + self.progress.stage_step) / (10 + self.progress.stage_step))
+        pairs = zip(self.average.parameters(), self.reader.parameters(), strict=True)
+        moving = [(mean, live) for mean, live in pairs if live.requires_grad]
+        torch._foreach_lerp_([mean for mean, _ in moving], [live for _, live in moving], 1 - decay)
+
+    def run(self) -> None:
+        """Train until the stages are over or this sitting's minutes are spent."""
+        sitting_end = time.monotonic() + self.settings.minutes * 60
+        while self.progress.stage < len(self.stages):
+            if self.settings.phase and self.stage.phase != self.settings.phase:
+                break
+            finished = self._run_stage(sitting_end)
+            if finished:
+                self.progress.stage += 1
+                if self.progress.stage < len(self.stages):
+                    self._enter_stage()
+            self.save()
+            if not finished:
+                break
+
+    def _run_stage(self, sitting_end: float) -> bool:
+        """Whether the stage was finished, and not only the sitting's time over."""
+        settings, progress, stage, leads = self.settings, self.progress, self.stage, self.group.leads
+        last = time.monotonic()
+        next_save, next_measure = last + settings.save_minutes * 60, last + settings.measure_minutes * 60
+        since: list[tuple[dict[str, float], int]] = []
+        good = 0.0
+        for batch in self._batches():
+            spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step + 1 == stage.steps
+            end = End.SITTING if last >= sitting_end else End.NOT_YET
+            losses, end = self.step(batch, End.STAGE if spent_all or good >= stage.enough else end)
+            now = time.monotonic()
+            spent, last = now - last, now
+            progress.step += 1
+            progress.stage_step += 1
+            progress.stage_seconds += spent
+            progress.total_seconds += spent
+            progress.examples += batch.examples * self.group.size
+            since.append((losses.numbers(), batch.examples * self.group.size))
+            if leads and (end or now >= next_measure):
+                good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
+                since.clear()
+                last = time.monotonic()
+                next_measure = last + settings.measure_minutes * 60
+            if end:
+                return end is End.STAGE
+            if leads and now >= next_save:
+                self.save()
+                last = time.monotonic()
+                next_save = last + settings.save_minutes * 60
+        return True
+
+    def _measure(self, since: list[tuple[dict[str, float], int]], seconds: float) -> float:
+        stage, progress = self.stage, self.progress
+        count = self.settings.measure_examples
+        reports = {}
+        good = 0.0
+        for split in ("train", "held_out"):
+            tally = measure(self.average, stage.phase, stage.batches, split, count, MEASURE_SEED)
+            reports[split] = tally.report()
+            good = tally.exact_rate(ANSWER_TASKS)
+        means = {name: round(sum(losses[name] for losses, _ in since) / len(since), 4) for name in since[0][0]}
+        self.folder.log(
+            {
+                "stage": stage.name,
+                "minutes": round(progress.total_seconds / 60, 1),
+                "step": progress.step,
+                "examples": progress.examples,
+                "per_second": round(sum(examples for _, examples in since) / max(seconds, 1e-9), 1),
+                "learning_rate": round(self._learning_rate(), 6),
+                "training": {name: value for name, value in means.items() if value},
+                **reports,
+            }
+        )
+        return good
+
+    def save(self) -> None:
+        """Save everything needed to go on."""
+        if not self.group.leads:
+            return
+        average: dict[str, Tensor] = self.average.state_dict()
+        self.folder.save(self.progress, self.reader, average, list(self.optimizers))
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> Settings:
+    """Settings from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_demo.training.train", description="Train the demo model.")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an existing one is gone on with")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes (default: never)")
+    parser.add_argument("--phase", choices=("language", "vision", "joint"), help="only stages of this phase")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
+    parser.add_argument("--start", type=Path, help="checkpoint to train further; give it again to go on")
+    parser.add_argument("--any-faces", action="store_true", help="train with the typefaces that there are")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = vars(parser.parse_args(arguments))
+    any_faces = options.pop("any_faces")
+    settings = Settings(**options)
+    if settings.start is not None and not (settings.start / BESIDE_FILE).is_file():
+        parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.training.publish` wrote")
+    missing = missing_training_faces()
+    if missing and not any_faces:
+        parser.error(
+            f"{len(missing)} of the typefaces to train with are not installed, {missing[0]} among them; install the "
+            f"Debian packages {TRAINING_PACKAGES}, or give --any-faces for a model that knows fewer"
+        )
+    return settings
+
+
+def train(settings: Settings, group: Group) -> None:
+    """The shipped curriculum, or that of more training, in this process."""
+    stages = further_stages() if settings.start else shipped_stages()
+    Trainer(settings, demo_config(), stages, group).run()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a curriculum."""
+    settings = parse_args(arguments)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    if settings.processes > 1:
+        together(settings.processes, settings.out, functools.partial(train, settings))
+    else:
+        torch.set_num_threads(settings.threads)
+        train(settings, Group())
+
+
+if __name__ == "__main__":
+    main()

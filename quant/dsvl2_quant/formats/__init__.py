@@ -1,0 +1,1 @@
+"""How quantised weights lie in memory: one format a file, there and back."""

@@ -1,0 +1,77 @@
+"""The verb `doctor`: what the machine has, what a bundle needs, and whether it fits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dsvl2_runtime import __version__
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
+from dsvl2_runtime.graphs.session import chosen_threads
+from dsvl2_runtime.machine.machine import GIGABYTE, Machine, describe_machine
+
+FAST_FEATURES = ("avx512_vnni", "avx_vnni", "asimddp", "i8mm")
+"""Any of these multiplies 8-bit numbers in one step."""
+
+
+def examine(model: str | None, threads: int | None, as_json: bool) -> None:
+    """Print what was found.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: the bundle cannot be opened.
+    """
+    bundle = Bundle.open(find_model(model)) if model is not None else None
+    machine = describe_machine(bundle.folder if bundle is not None else None)
+    plan = plan_memory(bundle, chosen_threads(threads)) if bundle is not None else None
+    if as_json:
+        document: dict[str, Any] = {"version": __version__, "machine": asdict(machine)}
+        if bundle is not None and plan is not None:
+            needs = {**asdict(plan), "total": plan.total}
+            document["model"] = {"name": bundle.manifest.name, "precision": bundle.manifest.precision, "needs": needs}
+            document["fits"] = plan.total <= machine.available_bytes
+        print(json.dumps(document))
+        return
+    # What a manifest or a machine says may hold brackets.
+    Console(markup=False, emoji=False).print(_table(machine, bundle, plan))
+
+
+def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> Table:
+    table = Table(title=f"dsvl2-onnx {__version__}", show_header=False)
+    table.add_row("system", machine.system)
+    table.add_row("processor", machine.processor)
+    table.add_row("cores", f"{machine.physical_cores} physical, {machine.logical_cores} logical")
+    table.add_row("8-bit products", _speed(machine))
+    table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")
+    table.add_row("disk", f"{_gb(machine.free_disk_bytes)} free")
+    table.add_row("ONNX Runtime", f"{machine.onnxruntime}: {', '.join(machine.providers)}")
+    if bundle is None or plan is None:
+        return table
+    table.add_section()
+    table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
+    for name in ("weights", "cache", "scratch", "program"):
+        table.add_row(name, _gb(getattr(plan, name)))
+    fits = plan.total <= machine.available_bytes
+    verdict = ("it fits", "green") if fits else ("it does not fit", "red")
+    table.add_row("in all", Text.assemble(f"{_gb(plan.total)}: ", verdict))
+    return table
+
+
+def _speed(machine: Machine) -> str:
+    if machine.features is None:
+        return "not known on this system"
+    if any(name in machine.features for name in FAST_FEATURES):
+        return f"fast ({', '.join(machine.features)})"
+    if "avx2" in machine.features:
+        return f"without VNNI, slower ({', '.join(machine.features)})"
+    return "neither AVX2 nor NEON dot products: very slow"
+
+
+def _gb(size: int) -> str:
+    return f"{size / GIGABYTE:.2f} GB"

@@ -1,0 +1,93 @@
+"""The language model: embeddings in, logits of the next token out, one session for prefill and decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime.config import LanguageConfig
+from dsvl2_runtime.errors import GenerationError
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.kv_cache import KVCache
+from dsvl2_runtime.graphs.session import Shape, open_session, run_bound
+from dsvl2_runtime.progress import never_stop
+
+PREFILL_CHUNK = 512
+"""Positions per prefill run. Scratch memory grows with it: expert buffers and [heads, chunk, total] scores."""
+
+
+class Decoder:
+    """Owns the decoder session, its cache and its output buffer; one sequence at a time."""
+
+    def __init__(self, path: Path, config: LanguageConfig, threads: int, *, prepared: bool = False) -> None:
+        tensors = graph_io.cache_tensors(config)
+        inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in tensors}
+        inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
+        outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in tensors}
+        outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
+        self._session = open_session(path, inputs, outputs, threads, prepared=prepared)
+        self._binding = self._session.io_binding()
+        self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)
+        self._logits = np.zeros((1, config.vocab_size), np.float32)
+        self.cache = KVCache(tensors, config.max_position_embeddings)
+
+    def run(self, inputs_embeds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Append positions to the sequence.
+
+        Args:
+            inputs_embeds: [1, seq, hidden] float32.
+
+        Returns:
+            Logits of the last position, [vocab] float32: a view that the next call overwrites.
+
+        Raises:
+            ContextOverflowError: the cache has fewer than `seq` free rows.
+            GenerationError: a logit is not finite, or the graph failed.
+        """
+        inputs_embeds = np.ascontiguousarray(inputs_embeds, np.float32)
+        seq = inputs_embeds.shape[1]
+        positions = self._position_ids[self.cache.length : self.cache.length + seq]
+        binding = self._binding
+        self.cache.bind(binding, seq)
+        binding.bind_input(graph_io.INPUTS_EMBEDS, "cpu", 0, np.float32, inputs_embeds.shape, inputs_embeds.ctypes.data)
+        binding.bind_input(graph_io.POSITION_IDS, "cpu", 0, np.int64, (1, seq), positions.ctypes.data)
+        binding.bind_output(graph_io.LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
+        run_bound(self._session, binding)
+        self.cache.advance(seq)
+        logits: NDArray[np.float32] = self._logits[0]
+        if not np.isfinite(logits).all():
+            raise GenerationError(
+                f"the model gave logits that are not finite at position {self.cache.length - 1}; "
+                "verify the bundle with `dsvl2-onnx verify`"
+            )
+        return logits
+
+    def prefill(
+        self,
+        inputs_embeds: NDArray[np.float32],
+        chunk: int = PREFILL_CHUNK,
+        on_tokens: Callable[[int], None] = lambda done: None,
+        should_stop: Callable[[], bool] = never_stop,
+    ) -> NDArray[np.float32] | None:
+        """Forget the sequence and read a whole prompt, `chunk` positions at a time.
+
+        Args:
+            inputs_embeds: [1, seq, hidden] float32.
+            chunk: positions per run; the result does not depend on it.
+            on_tokens: told how many positions are read.
+            should_stop: asked before each chunk.
+
+        Returns:
+            Logits [vocab] float32 after the last position, or None when it was stopped.
+        """
+        self.cache.reset()
+        logits: NDArray[np.float32] | None = None
+        for start in range(0, inputs_embeds.shape[1], chunk):
+            if should_stop():
+                return None
+            logits = self.run(inputs_embeds[:, start : start + chunk])
+            on_tokens(self.cache.length)
+        return logits

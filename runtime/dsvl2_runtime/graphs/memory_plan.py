@@ -1,0 +1,81 @@
+"""How much memory a bundle needs, before any of it is taken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
+from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
+
+PACKED_GROWTH = 1.12
+"""Packed weights over stored ones: beside each fp32 scale the kernels keep an fp32 sum per block, which is 0.625
+instead of 0.5625 bytes per 4-bit value in blocks of 64 (`qnbitgemm.cpp`)."""
+
+PROGRAM_BYTES = 180_000_000
+"""Python, NumPy, Pillow and ONNX Runtime without any model; measured 150 MB."""
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Bytes a loaded bundle takes at full context."""
+
+    weights: int
+    cache: int
+    scratch: int
+    program: int = PROGRAM_BYTES
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.scratch + self.program
+
+
+def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
+    """What a bundle will need; files are mapped, but their packed copies are not."""
+    config = bundle.manifest.config
+    stored = sum(entry.size for entry in bundle.manifest.files)
+    rows = sum(tensor.row for tensor in graph_io.cache_tensors(config.language_config))
+    cache = rows * FLOAT_BYTES * config.language_config.max_position_embeddings
+    return MemoryPlan(math.ceil(stored * PACKED_GROWTH), cache, max(_prefill(config, threads), _vision(config)))
+
+
+def require_memory(bundle: Bundle, threads: int) -> None:
+    """Refuse a bundle that would make the machine swap.
+
+    Raises:
+        ResourceError: it needs more memory than is available, with the numbers.
+    """
+    plan, available = plan_memory(bundle, threads), available_memory()
+    if plan.total > available:
+        needed, parts = plan.total / GIGABYTE, (plan.weights, plan.cache, plan.scratch)
+        weights, cache, scratch = (part / GIGABYTE for part in parts)
+        raise ResourceError(
+            f"{bundle.folder} needs about {needed:.1f} GB of memory (weights {weights:.1f}, cache {cache:.1f}, "
+            f"scratch {scratch:.1f}), but {available / GIGABYTE:.1f} GB are available; close other programs, use a "
+            "smaller model or precision, or --force to try anyway"
+        )
+
+
+def _prefill(config: ModelConfig, threads: int) -> int:
+    """Scores of one chunk against the full context (before and after softmax), and the buffers of the experts."""
+    language = config.language_config
+    chunk = min(PREFILL_CHUNK, language.max_position_embeddings)
+    scores = 2 * language.num_attention_heads * chunk * language.max_position_embeddings
+    expanded = 3 * language.num_attention_heads * language.head_dim * language.max_position_embeddings
+    experts = threads * chunk * (3 * language.hidden_size + 3 * language.moe_intermediate_size)
+    dense = 4 * chunk * language.intermediate_size
+    return FLOAT_BYTES * (scores + expanded + experts + dense)
+
+
+def _vision(config: ModelConfig) -> int:
+    """One tile: hidden states, attention scores, the widest layer."""
+    vision = config.vision_config
+    patches = vision.grid**2
+    return FLOAT_BYTES * patches * (2 * vision.heads * patches + 6 * vision.width + 2 * vision.mlp_width)

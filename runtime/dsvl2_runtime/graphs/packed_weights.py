@@ -1,0 +1,185 @@
+"""Packed weights kept on this machine: the decoder's graph as ONNX Runtime has prepared it, weights in kernel order.
+
+Without it every start packs the weights into memory of the process, about a tenth more than the bundle's size. With it
+they are mapped from a file: two processes share them, and the system may drop them and read them again instead of
+swapping. The order depends on the processor and on the release of ONNX Runtime, so both are part of the name, and the
+bundle's manifest too. ONNX Runtime still packs each weight once at load, to compare it with what the file holds
+(`docs/performance.md`, "Starting"): starting gets shorter, not short.
+
+A start compares sizes alone, because reading the whole file would cost what mapping it saves. `verify`, and `optimize`
+where there is a copy already, compare its sums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+from pydantic import BaseModel, ValidationError
+
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.manifest import MANIFEST, FileEntry, VerifyProgress, check_sums, file_entry
+from dsvl2_runtime.errors import BusyError, ModelCorruptError
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.session import prepare_graph
+from dsvl2_runtime.machine.disk_space import require_disk
+from dsvl2_runtime.machine.files import disk_errors, flush_files
+from dsvl2_runtime.machine.machine import describe_machine
+
+SOURCE = "source.json"
+"""In each folder: what it was made from, and its files with sizes and sums."""
+GROWTH = 2.2
+"""Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
+
+log = logging.getLogger(__name__)
+
+
+def packed_root() -> Path:
+    """Where packed weights of all bundles lie."""
+    root: Path = user_cache_path("dsvl2-onnx") / "packed"
+    return root
+
+
+def packed_folder(bundle: Bundle) -> Path:
+    """Where this bundle's packed weights lie, or would lie, on this machine with this release of ONNX Runtime."""
+    machine = describe_machine(bundle.folder)
+    manifest = (bundle.folder / MANIFEST).read_bytes()
+    key = repr((machine.onnxruntime, machine.processor, machine.features, hashlib.sha256(manifest).hexdigest()))
+    return packed_root() / hashlib.sha256(key.encode()).hexdigest()[:24]
+
+
+def packed_decoder(bundle: Bundle) -> Path | None:
+    """The packed decoder's graph, if it was made and its files have the sizes they were written with."""
+    folder = packed_folder(bundle)
+    files = _files(folder)
+    if not files:
+        return None
+    paths = [(folder / entry.path, entry.size) for entry in files]
+    if any(not path.is_file() or path.stat().st_size != size for path, size in paths):
+        log.warning("the packed weights in %s are damaged and not used; run `dsvl2-onnx optimize` again", folder)
+        return None
+    return folder / f"{graph_io.DECODER}.onnx"
+
+
+def verify_packed(bundle: Bundle, on_progress: VerifyProgress = lambda done, total: None) -> bool:
+    """Compare the packed weights with the sums they were written with; False where there are none.
+
+    Raises:
+        ModelCorruptError: a file is missing or differs.
+    """
+    folder = packed_folder(bundle)
+    files = _files(folder)
+    check_sums(folder, files, "run `dsvl2-onnx optimize` again, which makes the packed weights anew", on_progress)
+    return bool(files)
+
+
+def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lambda done, total: None) -> Path:
+    """Make the packed weights of a bundle, unless they are there undamaged; returns their folder.
+
+    Older ones of the same bundle are deleted: they are of another processor, release or export, or half made.
+
+    Args:
+        bundle: whose decoder is packed.
+        threads: of one operator.
+        on_progress: told how much of what is there has been checked.
+
+    Raises:
+        BusyError: another process packs or deletes.
+        ResourceError: the disk has too little room or cannot be written.
+        ModelCorruptError: the decoder cannot be loaded.
+    """
+    with _only_writer():
+        folder = packed_folder(bundle)
+        if packed_decoder(bundle) is not None:
+            try:
+                verify_packed(bundle, on_progress)
+            except ModelCorruptError:
+                log.warning("the packed weights in %s were damaged and are made anew", folder)
+            else:
+                return folder
+        _sweep(bundle)
+        decoder = bundle.graph(graph_io.DECODER)
+        require_disk(folder, GROWTH * decoder.with_suffix(".data").stat().st_size)
+        with disk_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
+            try:
+                _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
+                prepare_graph(decoder, unfinished / decoder.name, threads)
+                paths = sorted(path for path in unfinished.iterdir() if path.name != SOURCE)
+                _write_source(unfinished, bundle, tuple(file_entry(path, unfinished) for path in paths))
+                flush_files([*paths, unfinished / SOURCE])
+                shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been used
+                unfinished.rename(folder)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def delete_packed(bundle: Bundle) -> int:
+    """Delete all packed weights made from this bundle's folder; returns how many bytes that freed.
+
+    Raises:
+        BusyError: another process packs or deletes.
+    """
+    with _only_writer():
+        return _sweep(bundle)
+
+
+def _sweep(bundle: Bundle) -> int:
+    freed = 0
+    for path in packed_root().glob(f"*/{SOURCE}"):
+        source = _read_source(path.parent)
+        if source is not None and source.bundle == str(bundle.folder.resolve()):
+            freed += sum(entry.stat().st_size for entry in os.scandir(path.parent))
+            shutil.rmtree(path.parent, ignore_errors=True)
+    return freed
+
+
+@contextmanager
+def _only_writer() -> Iterator[None]:
+    """Hold the lock beside `packed_root`: a second writer would sweep away what the first one is writing."""
+    root = packed_root()
+    with disk_errors(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(root.with_suffix(".lock"))
+        try:
+            held.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError("another `dsvl2-onnx optimize` is at work; wait until it has ended") from error
+    try:
+        yield
+    finally:
+        held.release()  # the file stays: deleting it would let two processes hold locks of one name
+
+
+class _Source(BaseModel):
+    bundle: str
+    files: tuple[FileEntry, ...] = ()
+    """None while it is being made, and in copies from before their sums were kept."""
+
+
+def _write_source(folder: Path, bundle: Bundle, files: tuple[FileEntry, ...]) -> None:
+    source = _Source(bundle=str(bundle.folder.resolve()), files=files)
+    (folder / SOURCE).write_text(source.model_dump_json(), "utf-8")
+
+
+def _read_source(folder: Path) -> _Source | None:
+    """What `pack_weights` wrote; None where there is nothing, or nothing that can be read."""
+    try:
+        return _Source.model_validate_json((folder / SOURCE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _files(folder: Path) -> tuple[FileEntry, ...]:
+    source = _read_source(folder)
+    return source.files if source is not None else ()

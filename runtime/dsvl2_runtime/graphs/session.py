@@ -1,0 +1,207 @@
+"""Opens an ONNX Runtime session for one graph of a bundle and checks its inputs and outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import psutil
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.manifest import MANIFEST
+from dsvl2_runtime.errors import (
+    Dsvl2Error,
+    GenerationError,
+    ModelCorruptError,
+    OutOfMemoryError,
+    UsageError,
+)
+from dsvl2_runtime.machine.machine import bytes_saturate
+
+Shape = tuple[int | None, ...]
+"""Of a graph's input or output; None for an axis of any length."""
+
+GRAPH_ERRORS = (
+    states.Fail,
+    states.InvalidArgument,
+    states.InvalidGraph,
+    states.InvalidProtobuf,
+    states.NoSuchFile,
+    states.NotImplemented,
+    states.RuntimeException,
+    MemoryError,
+    RuntimeError,  # what a bound run raises
+)
+SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
+"""In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
+MOST_THREADS = 1024
+ONLY_ERRORS = 3
+"""ORT's log severity; warnings about graphs that we write ourselves help no user."""
+
+
+def default_threads() -> int:
+    """Physical cores: the products are bound by arithmetic units and memory, which hyper-threads share."""
+    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+
+
+def chosen_threads(threads: int | None) -> int:
+    """The number that was asked for, or the default.
+
+    Raises:
+        UsageError: it is below 1 or beyond any machine.
+    """
+    if threads is None:
+        return default_threads()
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"threads is {threads}; it must be from 1 to {MOST_THREADS}")
+    return threads
+
+
+def require_onnxruntime(bundle: Bundle) -> None:
+    """Refuse a bundle whose graphs the installed ONNX Runtime is too old for.
+
+    Raises:
+        ModelCorruptError: it is older than the manifest asks for.
+    """
+    wanted, found = bundle.manifest.minimum_onnxruntime, onnxruntime.__version__
+    if _numbers(found) < _numbers(wanted):
+        raise ModelCorruptError(
+            bundle.folder / MANIFEST,
+            f"it needs ONNX Runtime {wanted} or newer, and {found} is installed",
+            "update it: pip install -U onnxruntime",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def open_session(
+    path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], threads: int, *, prepared: bool = False
+) -> onnxruntime.InferenceSession:
+    """Load one graph on the CPU.
+
+    Args:
+        path: the `.onnx` file; its external data is mapped, not read.
+        inputs: what the graph must take, in any order.
+        outputs: what the graph must give.
+        threads: of one operator.
+        prepared: `prepare_graph` made the file, so that nothing is left to optimise.
+
+    Raises:
+        ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
+        OutOfMemoryError: there is too little memory.
+    """
+    options = _options(threads)
+    if prepared:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = _loaded(path, options)
+    for kind, wanted, entries in (
+        ("inputs", inputs, session.get_inputs()),
+        ("outputs", outputs, session.get_outputs()),
+    ):
+        found = {entry.name: entry.shape for entry in entries}
+        if found.keys() != wanted.keys():
+            differing = sorted(found.keys() ^ wanted.keys())[:6]
+            raise ModelCorruptError(
+                path, f"its {kind} differ from this version's in {', '.join(differing)}", "export it again"
+            )
+        for name, shape in wanted.items():
+            if not _fits(found[name], shape):
+                sizes = f"{name} is {found[name]}, but by the manifest {['any' if n is None else n for n in shape]}"
+                raise ModelCorruptError(path, sizes, "copy or export the bundle again")
+    return session
+
+
+def _fits(found: Sequence[int | str | None], wanted: Shape) -> bool:
+    """Whether axes agree where both have a length; a name stands for any."""
+    pairs = list(zip(found, wanted, strict=False))
+    return len(found) == len(wanted) and all(
+        one == other for one, other in pairs if isinstance(one, int) and other is not None
+    )
+
+
+def prepare_graph(path: Path, out: Path, threads: int) -> None:
+    """Load a graph and write it as it was optimised and packed (`onnxruntime_session_options_config_keys.h`).
+
+    Args:
+        path: the `.onnx` file.
+        out: the new one; its weights come into one file beside it.
+        threads: of one operator.
+
+    Raises:
+        ModelCorruptError: the file cannot be loaded.
+        OutOfMemoryError: there is too little memory.
+    """
+    options = _options(threads)
+    options.optimized_model_filepath = str(out)
+    options.add_session_config_entry(
+        "session.optimized_model_external_initializers_file_name", out.with_suffix(".data").name
+    )
+    options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    _loaded(path, options)
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ONLY_ERRORS
+    if bytes_saturate():  # another kernel, which elsewhere only costs time: 2.5 s a tile instead of 1.4
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _loaded(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except GRAPH_ERRORS as error:
+        advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
+        damage = ModelCorruptError(path, f"ONNX Runtime cannot load it ({_first_line(error)})", advice)
+        raise _shortage(error) or damage from error
+
+
+def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
+    """Run a session once; returns the arrays of the named outputs.
+
+    Raises:
+        GenerationError: ONNX Runtime failed in the middle of the graph.
+        OutOfMemoryError: there is too little memory.
+    """
+    try:
+        outputs: list[Any] = session.run(list(names), dict(feeds))
+    except GRAPH_ERRORS as error:
+        raise _shortage(error) or _stopped(error) from error
+    return outputs
+
+
+def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:
+    """Run a bound session.
+
+    Raises:
+        GenerationError: ONNX Runtime failed in the middle of the graph.
+        OutOfMemoryError: there is too little memory.
+    """
+    try:
+        session.run_with_iobinding(binding)
+    except GRAPH_ERRORS as error:
+        raise _shortage(error) or _stopped(error) from error
+
+
+def _stopped(error: Exception) -> Dsvl2Error:
+    return GenerationError(f"ONNX Runtime stopped inside the graph: {_first_line(error)}")
+
+
+def _shortage(error: Exception) -> Dsvl2Error | None:
+    """The error to report where memory ran out, which is no damage."""
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS_OF_SHORTAGE):
+        return OutOfMemoryError()
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

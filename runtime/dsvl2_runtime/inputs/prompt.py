@@ -1,0 +1,152 @@
+"""Conversations to token ids, byte for byte as the model was trained.
+
+Source: `conversation.py`, format "deepseek", and `DeepseekVLV2Processor.tokenize_with_images` of the reference: text
+pieces are tokenised separately around pictures; there is one space after `<|User|>:` and none after `<|Assistant|>:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.inputs import tokenizer as tokens
+from dsvl2_runtime.inputs.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The place of the next picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialToken:
+    """A special token that the program, never a user's text, puts into a prompt."""
+
+    name: str
+
+
+Part = str | Picture | SpecialToken
+Content = str | Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation as the model reads it, up to where it has to answer."""
+
+    input_ids: NDArray[np.int64]
+    """[seq] int64."""
+    images_seq_mask: NDArray[np.bool_]
+    """[seq] bool, true where an image token stands."""
+
+
+def question_content(question: Content, num_images: int) -> list[Part]:
+    """A question, typed text or parts such as those of `locate`, behind its pictures, each on a line of its own.
+
+    Raises:
+        UsageError: there is neither a question nor a picture.
+    """
+    if isinstance(question, str) and not question.strip() and not num_images:
+        raise UsageError("the question is empty; ask something or add a picture")
+    parts: list[Part] = []
+    for _ in range(num_images):
+        parts += [Picture(), "\n"]
+    return [*parts, *_parts(question)]
+
+
+def locate(expression: str) -> list[Part]:
+    """The request for the boxes of what an expression describes."""
+    return [SpecialToken(tokens.REF), expression, SpecialToken(tokens.REF_END)]
+
+
+def count_pictures(messages: Sequence[Message]) -> int:
+    """Places of pictures in a conversation."""
+    return sum(isinstance(part, Picture) for message in messages for part in _parts(message.content))
+
+
+def build_prompt(messages: Sequence[Message], tokenizer: Tokenizer, image_token_counts: Sequence[int]) -> Prompt:
+    """Tokenise a conversation that ends with a user's turn.
+
+    Args:
+        messages: a system message at most at the start, then user and assistant in turn.
+        tokenizer: of the model.
+        image_token_counts: image tokens of each picture, in order of appearance.
+
+    Raises:
+        UsageError: the roles are out of order, or the pictures and their places differ in number.
+    """
+    _check_roles(messages)
+    places = count_pictures(messages)
+    if places != len(image_token_counts):
+        raise UsageError(f"the messages have places for {places} pictures, but {len(image_token_counts)} were given")
+    ids = [tokenizer.bos_id]
+    counts = iter(image_token_counts)
+    for message in messages:
+        if message.role == "user":
+            parts: list[Part] = [SpecialToken(tokens.USER), ": ", *_stripped(message.content), "\n\n"]
+            parts += [SpecialToken(tokens.ASSISTANT), ":"]
+        elif message.role == "assistant":
+            parts = [*_stripped(message.content), SpecialToken(tokens.EOS)]
+        else:
+            parts = _parts(message.content)
+        for part in _merged(parts):
+            if isinstance(part, Picture):
+                ids += [tokenizer.image_id] * next(counts)
+            elif isinstance(part, SpecialToken):
+                ids.append(tokenizer.special_id(part.name))
+            else:
+                ids += tokenizer.encode(part)
+    input_ids = np.array(ids, np.int64)
+    return Prompt(input_ids, input_ids == tokenizer.image_id)
+
+
+def _parts(content: Content) -> list[Part]:
+    return [content] if isinstance(content, str) else list(content)
+
+
+def _stripped(content: Content) -> list[Part]:
+    """Parts without white space at the two ends."""
+    parts = list(_merged(_parts(content)))
+    if parts and isinstance(parts[0], str):
+        parts[0] = parts[0].lstrip()
+    if parts and isinstance(parts[-1], str):
+        parts[-1] = parts[-1].rstrip()
+    return parts
+
+
+def _merged(parts: Sequence[Part]) -> Iterator[Part]:
+    """Neighbouring texts joined, since they are tokenised as one; empty ones left out."""
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
+        if text:
+            yield text
+            text = ""
+        yield part
+    if text:
+        yield text
+
+
+def _check_roles(messages: Sequence[Message]) -> None:
+    roles = [message.role for message in messages]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    expected = ["user" if index % 2 == 0 else "assistant" for index in range(len(turns))]
+    if not turns or turns != expected or turns[-1] != "user":
+        raise UsageError(
+            f"the roles are {', '.join(roles) or 'none'}; a system message may come first, then user and assistant in "
+            "turn, with a user's message at the end"
+        )

@@ -1,0 +1,1 @@
+"""The computer: processor, memory, disk, files."""

@@ -146,8 +146,8 @@ def _card(flow: Flow, range_: PageRange, split: Split, rng: random.Random) -> No
     style = flow.style
     flow.y = flow.y + flow.bottom * rng.uniform(0.0, 0.25)
     name = words.person(split, rng) if rng.random() < 0.5 else words.choose(words.VENDORS, split, rng)
-    flow.text(name, style.heading(1.25), rng.choice(("left", "centre")), style.ink)
-    flow.page.title = name
+    if flow.text(name, style.heading(1.25), rng.choice(("left", "centre")), style.ink) is not None:
+        flow.page.title = name
     if rng.random() < 0.5:
         flow.text(words.word(split, rng), style.font(), "left", style.faint)
     _fill(flow, _count(range_, rng), rng.choice(("inline", "inline", "columns")), range_, split)

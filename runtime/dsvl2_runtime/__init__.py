@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from dsvl2_runtime.answers.generate import TextChunk
     from dsvl2_runtime.answers.sampling import GenerationOptions
     from dsvl2_runtime.model import VisionLanguageModel, load_model
-    from dsvl2_runtime.progress import Progress
+    from dsvl2_runtime.progress import Progress, Watch
 
-__all__ = ["Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "VisionLanguageModel", "load_model"]
+__all__ = ["Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "VisionLanguageModel", "Watch", "load_model"]
 
 try:
     __version__ = version("dsvl2-onnx")
@@ -31,6 +31,7 @@ _HOMES = {
     "Progress": "dsvl2_runtime.progress",
     "TextChunk": "dsvl2_runtime.answers.generate",
     "VisionLanguageModel": "dsvl2_runtime.model",
+    "Watch": "dsvl2_runtime.progress",
     "load_model": "dsvl2_runtime.model",
 }
 

@@ -2,7 +2,7 @@
 
 One base class; each child owns its message, which says what was asked, what was found and what to do.
 Exit codes: 1 internal, 2 usage, 3 model not found, 4 model corrupt, 5 unreadable picture, 6 context,
-7 memory or disk, 8 generation failed, 9 busy, 130 interrupted; 10 is kept free for a time limit.
+7 memory or disk, 8 generation failed, 9 busy, 10 out of time, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -125,3 +125,23 @@ class BusyError(Dsvl2Error, RuntimeError):
 
     exit_code = 9
     http_status = 503
+
+
+class TimeLimitError(Dsvl2Error, TimeoutError):
+    """The deadline of a call passed before it had a result."""
+
+    exit_code = 10
+    http_status = 504
+
+    def __init__(self) -> None:
+        super().__init__("the time limit passed before this was done; allow more time")
+
+
+class CancelledError(Dsvl2Error):
+    """The caller of a call asked for its end before it had a result."""
+
+    exit_code = 130
+    http_status = 499
+
+    def __init__(self) -> None:
+        super().__init__("this was stopped before it was done")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,16 @@ from dsvl2_runtime.answers.generate import Parts, TextChunk, generate, read_prom
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
-from dsvl2_runtime.errors import BusyError, ModelCorruptError, OutOfMemoryError
+from dsvl2_runtime.errors import (
+    BusyError,
+    CancelledError,
+    ModelCorruptError,
+    OutOfMemoryError,
+    TimeLimitError,
+    UsageError,
+)
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.decoder import Decoder
+from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
@@ -26,7 +34,7 @@ from dsvl2_runtime.inputs.images import ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
-from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
+from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
 
 log = logging.getLogger(__name__)
 
@@ -34,20 +42,23 @@ log = logging.getLogger(__name__)
 class VisionLanguageModel:
     """A loaded bundle. It works on one question at a time; a second one at the same time is a `BusyError`."""
 
-    def __init__(self, bundle: Bundle, threads: int, on_progress: ProgressCallback = ignore_progress) -> None:
+    def __init__(self, bundle: Bundle, threads: int, watch: Watch = UNWATCHED) -> None:
         config = bundle.manifest.config
         total = len(graph_io.GRAPHS)
-        on_progress(Progress("load", 0, total))
+        watch.report("load", 0, total)
+        watch.check()
         require_onnxruntime(bundle)
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
         _require_same_ids(bundle, tokenizer)
         embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config)
-        on_progress(Progress("load", 1, total))
+        watch.report("load", 1, total)
+        watch.check()
         graphs = bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR)
         vision = ImageEncoder(*graphs, config, threads)
-        on_progress(Progress("load", 3, total))
+        watch.report("load", 3, total)
+        watch.check()
         decoder = _open_decoder(bundle, threads)
-        on_progress(Progress("load", 4, total))
+        watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
         self.threads = threads
@@ -77,28 +88,38 @@ class VisionLanguageModel:
         return prepare(messages, images, self.config, self.parts.tokenizer)
 
     def next_token_logits(
-        self, question: Content, images: Sequence[ImageSource] = (), *, prefill_chunk: int | None = None
+        self,
+        question: Content,
+        images: Sequence[ImageSource] = (),
+        *,
+        prefill_chunk: int | None = None,
+        watch: Watch = UNWATCHED,
     ) -> NDArray[np.float32]:
         """Logits [vocab] float32 of the first token of the answer.
 
         Args:
             question: as typed by a user, never becoming a special token; or parts (`prompt.locate`).
             images: file paths, bytes, PIL pictures or uint8 arrays.
-            prefill_chunk: positions per prefill run; the result does not depend on it.
+            prefill_chunk: positions per prefill run, at least 1; the result does not depend on it.
+            watch: told how far tiles and prompt tokens are, and asked whether to go on.
+
+        Raises:
+            UsageError: `prefill_chunk` is no number of positions.
+            CancelledError, TimeLimitError: the watch ended it.
+            ImageError, ContextOverflowError, GenerationError, BusyError: as `generate`.
         """
-        with self._claimed():
-            logits = read_prompt(self.parts, self.prepare(question, images), chunk=prefill_chunk)
-        if logits is None:
-            raise AssertionError("a read that nobody can stop was stopped")
-        return logits.copy()
+        chunk = PREFILL_CHUNK if prefill_chunk is None else prefill_chunk
+        if not isinstance(chunk, int) or chunk < 1:
+            raise UsageError(f"prefill_chunk is {prefill_chunk!r}; it must be a whole number, at least 1")
+        with self._claimed(), _stops_as_errors():
+            return read_prompt(self.parts, self.prepare(question, images), watch, chunk).copy()
 
     def generate(
         self,
         question: Content,
         images: Sequence[ImageSource] = (),
         options: GenerationOptions | None = None,
-        on_progress: ProgressCallback = ignore_progress,
-        should_stop: Callable[[], bool] = never_stop,
+        watch: Watch = UNWATCHED,
     ) -> Iterator[TextChunk]:
         """Answer a question about pictures, piece by piece: `prepare` and `answer` in one.
 
@@ -110,14 +131,13 @@ class VisionLanguageModel:
         """
         with self._claimed():
             inputs = self.prepare(question, images)
-            yield from generate(self.parts, inputs, options or GenerationOptions(), on_progress, should_stop)
+            yield from generate(self.parts, inputs, options or GenerationOptions(), watch)
 
     def answer(
         self,
         inputs: ModelInputs,
         options: GenerationOptions | None = None,
-        on_progress: ProgressCallback = ignore_progress,
-        should_stop: Callable[[], bool] = never_stop,
+        watch: Watch = UNWATCHED,
     ) -> Iterator[TextChunk]:
         """Answer what `prepare` gave, piece by piece; see `generate.generate`.
 
@@ -126,7 +146,7 @@ class VisionLanguageModel:
             BusyError: another answer of this model is not finished.
         """
         with self._claimed():
-            yield from generate(self.parts, inputs, options or GenerationOptions(), on_progress, should_stop)
+            yield from generate(self.parts, inputs, options or GenerationOptions(), watch)
 
     def _claimed(self) -> _Claim:
         return _Claim(self._lock)
@@ -180,7 +200,7 @@ class _Claim:
 def load_model(
     path: str | Path,
     threads: int | None = None,
-    on_progress: ProgressCallback = ignore_progress,
+    watch: Watch = UNWATCHED,
     *,
     force: bool = False,
 ) -> VisionLanguageModel:
@@ -189,7 +209,7 @@ def load_model(
     Args:
         path: the bundle's folder, or the name of a shipped model: "demo".
         threads: per operator; by default the physical cores.
-        on_progress: told which graphs are loaded.
+        watch: told how many graphs are loaded, and asked before each whether to go on.
         force: load even what does not seem to fit into the memory.
 
     Raises:
@@ -197,11 +217,22 @@ def load_model(
         UsageError: `threads` is below 1 or beyond any machine.
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
+        CancelledError, TimeLimitError: the watch ended it.
     """
     bundle, threads = Bundle.open(find_model(path)), chosen_threads(threads)
     if not force:
         require_memory(bundle, threads)
     try:
-        return VisionLanguageModel(bundle, threads, on_progress)
+        with _stops_as_errors():
+            return VisionLanguageModel(bundle, threads, watch)
     except MemoryError as error:
         raise OutOfMemoryError from error
+
+
+@contextmanager
+def _stops_as_errors() -> Iterator[None]:
+    """Turn the end that a watch asked for into an error, where there is no partial result to return."""
+    try:
+        yield
+    except Stopped as end:
+        raise (TimeLimitError if end.reason == "timeout" else CancelledError)() from None

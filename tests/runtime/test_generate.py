@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,9 @@ from hypothesis import strategies as st
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.answers.generate import StopText, TextChunk
-from dsvl2_runtime.errors import BusyError, ContextOverflowError, GenerationError, ImageError
+from dsvl2_runtime.errors import BusyError, ContextOverflowError, GenerationError, ImageError, UsageError
 from dsvl2_runtime.inputs.prompt import locate
-from dsvl2_runtime.progress import Progress
+from dsvl2_runtime.progress import Progress, Watch
 from small_models import MakeBundle, edit_manifest, pictures
 
 QUESTION = "What is the total?"
@@ -72,20 +74,35 @@ def test_the_same_question_has_the_same_answer(model: VisionLanguageModel) -> No
 def test_an_answer_can_be_stopped_at_any_point(model: VisionLanguageModel) -> None:
     """In the picture, in the prompt, in the text: the reason is "cancelled" and the next answer is whole."""
     complete = ids(answer(model, 2))
-    calls = 0
-
-    def stop_at(limit: int) -> bool:
-        nonlocal calls
-        calls += 1
-        return calls > limit
-
     for limit in (0, 1, 3, 6, 9):
-        calls = 0
+        answers = iter([False] * limit + [True])
         options = GenerationOptions(max_new_tokens=12)
-        chunks = list(model.generate(QUESTION, pictures(2), options, should_stop=lambda at=limit: stop_at(at)))  # type: ignore[misc]
+        chunks = list(model.generate(QUESTION, pictures(2), options, Watch(should_stop=answers.__next__)))
+        assert next(answers, None) is None  # it was asked so often, and not once more
         assert chunks[-1].finish_reason == "cancelled"
         assert ids(chunks) == complete[: len(ids(chunks))]
         assert ids(answer(model, 2)) == complete
+
+
+def test_an_answer_ends_at_its_deadline(model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the picture, before the prompt, in the text: what has come stays, and the reason is "timeout"."""
+    complete = ids(answer(model, 2))
+    tiles = len(model.prepare(QUESTION, pictures(2)).pixel_values)
+    for passed, tokens in ((0, 0), (tiles, 0), (tiles + 1, 0), (tiles + 1 + 3, 3)):  # the prompt is one chunk
+        clock = iter([0.0] * passed + [1.0])
+        monkeypatch.setattr("dsvl2_runtime.progress.time", SimpleNamespace(monotonic=clock.__next__))
+        chunks = list(model.generate(QUESTION, pictures(2), GenerationOptions(max_new_tokens=12), Watch(deadline=1.0)))
+        assert chunks[-1].finish_reason == "timeout"
+        assert ids(chunks) == complete[:tokens]
+
+
+@pytest.mark.parametrize("chunk", [0, -1, 2.5, "7"])
+def test_a_chunk_of_no_positions_is_refused(model: VisionLanguageModel, chunk: Any) -> None:
+    """With the value that was given."""
+    with pytest.raises(
+        UsageError, match=re.escape(f"prefill_chunk is {chunk!r}; it must be a whole number, at least 1")
+    ):
+        model.next_token_logits(QUESTION, prefill_chunk=chunk)
 
 
 def test_an_abandoned_answer_frees_the_model(model: VisionLanguageModel) -> None:
@@ -109,7 +126,7 @@ def test_progress_goes_through_the_phases(model: VisionLanguageModel) -> None:
     """Tiles, prompt tokens, answer tokens, each to its end, in this order."""
     told: list[Progress] = []
     inputs = model.prepare(QUESTION, pictures(2))
-    list(model.generate(QUESTION, pictures(2), GenerationOptions(max_new_tokens=4), told.append))
+    list(model.generate(QUESTION, pictures(2), GenerationOptions(max_new_tokens=4), Watch(told.append)))
     order = list(dict.fromkeys(progress.phase for progress in told))
     assert order == ["vision", "prefill", "decode"]
     last = {progress.phase: progress for progress in told}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
-from dsvl2_runtime.graphs.decoder import Decoder
+from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tokenizer import StreamDecoder, Tokenizer
-from dsvl2_runtime.progress import Progress, ProgressCallback, ignore_progress, never_stop
+from dsvl2_runtime.progress import UNWATCHED, Stopped, StopReason, Watch
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length"] | StopReason
+"""The model ended its answer or wrote a stop text; the longest answer or the context is full; or a `Watch` ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +44,32 @@ class Parts:
 
 
 def read_prompt(
-    parts: Parts,
-    inputs: ModelInputs,
-    on_progress: ProgressCallback = ignore_progress,
-    should_stop: Callable[[], bool] = never_stop,
-    chunk: int | None = None,
-) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
+    parts: Parts, inputs: ModelInputs, watch: Watch = UNWATCHED, chunk: int = PREFILL_CHUNK
+) -> NDArray[np.float32]:
     """Vision, embedding and prefill: everything before the first token of the answer.
 
+    Args:
+        parts: sessions and tokenizer; their cache is overwritten.
+        inputs: from `processor.prepare`.
+        watch: checked before each tile and prompt chunk, and told how far they are.
+        chunk: positions per prefill run; the result does not depend on it.
+
     Returns:
-        Logits [vocab] float32 of the first answer token (a view that the next step overwrites), or None if stopped.
+        Logits [vocab] float32 of the first answer token: a view that the next step overwrites.
+
+    Raises:
+        Stopped: the watch ended it.
     """
     image_features = None
     if len(inputs.pixel_values):
-        tiles = len(inputs.pixel_values)
-        on_progress(Progress("vision", 0, tiles))
-        encoded = parts.vision.encode(
-            inputs.pixel_values, lambda done: on_progress(Progress("vision", done, tiles)), should_stop
-        )
-        if encoded is None:
-            return None
+        encoded = parts.vision.encode(inputs.pixel_values, watch)  # tile_features [num_tiles, cells * cells, hidden]
         image_features = lay_out(encoded.tile_features, inputs.tilings, encoded.image_newline, encoded.view_separator)
-    inputs_embeds = parts.embedding.prompt(inputs.input_ids, inputs.images_seq_mask, image_features)
-    seq = inputs_embeds.shape[1]
-    on_progress(Progress("prefill", 0, seq))
-    options = {} if chunk is None else {"chunk": chunk}
-    return parts.decoder.prefill(
-        inputs_embeds,
-        on_tokens=lambda done: on_progress(Progress("prefill", done, seq)),
-        should_stop=should_stop,
-        **options,
-    )
+    inputs_embeds = parts.embedding.prompt(inputs.input_ids, inputs.images_seq_mask, image_features)  # [1, seq, hidden]
+    return parts.decoder.prefill(inputs_embeds, watch, chunk)  # [vocab]
 
 
 def generate(
-    parts: Parts,
-    inputs: ModelInputs,
-    options: GenerationOptions,
-    on_progress: ProgressCallback = ignore_progress,
-    should_stop: Callable[[], bool] = never_stop,
+    parts: Parts, inputs: ModelInputs, options: GenerationOptions, watch: Watch = UNWATCHED
 ) -> Iterator[TextChunk]:
     """Answer a prepared prompt.
 
@@ -88,8 +77,7 @@ def generate(
         parts: sessions and tokenizer; their cache is overwritten.
         inputs: from `processor.prepare`.
         options: how to choose tokens and when to stop.
-        on_progress: told about tiles, prompt tokens and answer tokens.
-        should_stop: asked before each tile, prompt chunk and answer token.
+        watch: checked before each tile, prompt chunk and answer token, and told how far they are.
 
     Yields:
         One chunk per token, then one without a token that says why the answer ends.
@@ -97,31 +85,29 @@ def generate(
     Raises:
         GenerationError: logits are not finite.
     """
-    logits = read_prompt(parts, inputs, on_progress, should_stop)
-    if logits is None:
-        yield TextChunk("", None, "cancelled")
-        return
     sampler = Sampler(options, inputs.input_ids)
     stream = StreamDecoder(parts.tokenizer)
     stop_text = StopText(options.stop)
     limit = min(options.max_new_tokens, parts.decoder.cache.context_tokens - len(inputs.input_ids))
     reason: FinishReason = "length"
-    for count in range(1, limit + 1):
-        if should_stop():
-            reason = "cancelled"
-            break
-        token_id = sampler.next_id(logits)
-        if token_id == parts.tokenizer.eos_id:
-            reason = "stop"
-            break
-        text, stopped = stop_text.push(stream.push(token_id))
-        yield TextChunk(text, token_id)
-        on_progress(Progress("decode", count, limit))
-        if stopped:
-            yield TextChunk("", None, "stop")
-            return
-        if count < limit:
-            logits = parts.decoder.run(parts.embedding.tokens(np.array([token_id], np.int64)))
+    try:
+        logits = read_prompt(parts, inputs, watch)  # [vocab]
+        for count in range(1, limit + 1):
+            watch.check()
+            token_id = sampler.next_id(logits)
+            if token_id == parts.tokenizer.eos_id:
+                reason = "stop"
+                break
+            text, stopped = stop_text.push(stream.push(token_id))
+            yield TextChunk(text, token_id)
+            watch.report("decode", count, limit)
+            if stopped:
+                yield TextChunk("", None, "stop")
+                return
+            if count < limit:
+                logits = parts.decoder.run(parts.embedding.tokens(np.array([token_id], np.int64)))  # [vocab]
+    except Stopped as end:
+        reason = end.reason
     text, stopped = stop_text.push(stream.flush())
     yield TextChunk(text + ("" if stopped else stop_text.flush()), None, "stop" if stopped else reason)
 

@@ -18,7 +18,7 @@ from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.inputs.images import check_image
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.model import VisionLanguageModel, load_model
-from dsvl2_runtime.progress import Progress
+from dsvl2_runtime.progress import Progress, Watch
 
 SCHEMA = "dsvl2.run/1"
 
@@ -68,27 +68,28 @@ def run_question(
     """
     for path in image_paths:  # before the model: a bad path should not cost a load
         check_image(path)
-    watch = Stopwatch()
+    stopwatch = Stopwatch()
     with progress_bars(show=not quiet, keep=False) as bars:
 
         def on_progress(progress: Progress) -> None:
-            watch.note(progress)
+            stopwatch.note(progress)
             if progress.phase != "decode":
                 bars.update(progress.phase, progress.done, progress.total)
 
-        model = load_model(model_name, threads, on_progress, force=force)
+        watch = Watch(on_progress)
+        model = load_model(model_name, threads, watch, force=force)
         if model.weights_note and not quiet:
             print(f"note: {model.weights_note}", file=sys.stderr)
         inputs = model.prepare(question, image_paths)
         if not quiet:
             for warning in inputs.warnings:
                 print(f"warning: {warning}", file=sys.stderr)
-        chunks = model.answer(inputs, options, on_progress)
+        chunks = model.answer(inputs, options, watch)
         if not as_json:
             _stream(chunks, bars)
             return
         collected = list(chunks)
-    print(json.dumps(_report(inputs, model, collected, watch), ensure_ascii=False))
+    print(json.dumps(_report(inputs, model, collected, stopwatch), ensure_ascii=False))
 
 
 def _stream(chunks: Any, bars: ProgressBars) -> None:
@@ -103,10 +104,10 @@ def _stream(chunks: Any, bars: ProgressBars) -> None:
 
 
 def _report(
-    inputs: ModelInputs, model: VisionLanguageModel, chunks: Sequence[TextChunk], watch: Stopwatch
+    inputs: ModelInputs, model: VisionLanguageModel, chunks: Sequence[TextChunk], stopwatch: Stopwatch
 ) -> dict[str, Any]:
     completion = sum(chunk.token_id is not None for chunk in chunks)
-    timings = watch.seconds()
+    timings = stopwatch.seconds()
     if timings.get("decode"):
         timings["tok_s"] = round(completion / timings["decode"], 2)
     return {

@@ -33,7 +33,7 @@ from dsvl2_runtime.engine.protocol import (
 )
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.model import VisionLanguageModel
-from dsvl2_runtime.progress import Progress
+from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
 
 PROGRESS_SECONDS = 0.05
 """Progress within a phase is told at most this often."""
@@ -81,7 +81,7 @@ def serve(inbox: Inbox, send: Send) -> NoReturn:
         turn = command.turn if isinstance(command, Ask) else None
         try:
             if isinstance(command, Load):
-                model = load_model(command.model, command.threads, _told(send, None), force=command.force)
+                model = load_model(command.model, command.threads, Watch(_told(send, None)), force=command.force)
                 send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note))
             elif isinstance(command, Ask):
                 if model is None:
@@ -102,8 +102,8 @@ def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> No
     options = GenerationOptions(max_new_tokens=ask.max_new_tokens)
     inputs = model.prepare(ask.question, ask.pictures)
     send(Prepared(ask.turn, inputs.warnings))
-    chunks = model.answer(inputs, options, _told(send, ask.turn), lambda: inbox.is_stopped(ask.turn))
-    for chunk in chunks:
+    watch = Watch(_told(send, ask.turn), lambda: inbox.is_stopped(ask.turn))
+    for chunk in model.answer(inputs, options, watch):
         tokens += chunk.token_id is not None
         if chunk.text:
             send(Wrote(ask.turn, chunk.text))
@@ -111,8 +111,8 @@ def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> No
             send(Finished(ask.turn, chunk.finish_reason, tokens, round(time.monotonic() - start, 3)))
 
 
-def _told(send: Send, turn: int | None) -> Callable[[Progress], None]:
-    """A progress callback that tells the beginning and end of a phase, and what lies between now and then."""
+def _told(send: Send, turn: int | None) -> ProgressCallback:
+    """A callback that reports start and end of each phase, and progress at most every `PROGRESS_SECONDS`."""
     last_phase, last_time = "", 0.0
 
     def on_progress(progress: Progress) -> None:

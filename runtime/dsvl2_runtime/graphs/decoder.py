@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.kv_cache import KVCache
 from dsvl2_runtime.graphs.session import Shape, open_session, run_bound
-from dsvl2_runtime.progress import never_stop
+from dsvl2_runtime.progress import UNWATCHED, Watch
 
 PREFILL_CHUNK = 512
 """Positions per prefill run. Scratch memory grows with it: expert buffers and [heads, chunk, total] scores."""
@@ -66,28 +65,27 @@ class Decoder:
         return logits
 
     def prefill(
-        self,
-        inputs_embeds: NDArray[np.float32],
-        chunk: int = PREFILL_CHUNK,
-        on_tokens: Callable[[int], None] = lambda done: None,
-        should_stop: Callable[[], bool] = never_stop,
-    ) -> NDArray[np.float32] | None:
+        self, inputs_embeds: NDArray[np.float32], watch: Watch = UNWATCHED, chunk: int = PREFILL_CHUNK
+    ) -> NDArray[np.float32]:
         """Forget the sequence and read a whole prompt, `chunk` positions at a time.
 
         Args:
-            inputs_embeds: [1, seq, hidden] float32.
-            chunk: positions per run; the result does not depend on it.
-            on_tokens: told how many positions are read.
-            should_stop: asked before each chunk.
+            inputs_embeds: [1, seq, hidden] float32, at least one position.
+            watch: checked before each chunk, and told how many positions are read.
+            chunk: positions per run, at least one; the result does not depend on it.
 
         Returns:
-            Logits [vocab] float32 after the last position, or None when it was stopped.
+            Logits of the last position, [vocab] float32: a view that the next call overwrites.
+
+        Raises:
+            Stopped: the watch ended it.
         """
+        seq = inputs_embeds.shape[1]
         self.cache.reset()
-        logits: NDArray[np.float32] | None = None
-        for start in range(0, inputs_embeds.shape[1], chunk):
-            if should_stop():
-                return None
+        watch.report("prefill", 0, seq)
+        logits: NDArray[np.float32] = self._logits[0]
+        for start in range(0, seq, chunk):
+            watch.check()
             logits = self.run(inputs_embeds[:, start : start + chunk])
-            on_tokens(self.cache.length)
+            watch.report("prefill", self.cache.length, seq)
         return logits

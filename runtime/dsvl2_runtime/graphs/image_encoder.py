@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import Shape, open_session, run_graph
-from dsvl2_runtime.progress import never_stop
+from dsvl2_runtime.progress import UNWATCHED, Watch
 
 TILES_PER_RUN = 1
 """Larger batches were not faster (docs/performance.md), and one at a time keeps memory low and stopping prompt."""
@@ -47,28 +46,24 @@ class ImageEncoder:
         self._encoder = open_session(encoder, pixels, patches, threads)
         self._projector = open_session(projector, patches, features, threads)
 
-    def encode(
-        self,
-        pixel_values: NDArray[np.float32],
-        on_tiles: Callable[[int], None] = lambda done: None,
-        should_stop: Callable[[], bool] = never_stop,
-    ) -> TileFeatures | None:
+    def encode(self, pixel_values: NDArray[np.float32], watch: Watch = UNWATCHED) -> TileFeatures:
         """Encode tiles.
 
         Args:
             pixel_values: [num_tiles, 3, image_size, image_size] float32, at least one tile.
-            on_tiles: told how many tiles are done.
-            should_stop: asked before each run.
+            watch: checked before each tile, and told how many are done.
 
-        Returns:
-            The features, or None when it was stopped.
+        Raises:
+            Stopped: the watch ended it.
+            ModelCorruptError: the graph gives another number of tokens than the manifest says.
         """
+        num_tiles = len(pixel_values)
+        watch.report("vision", 0, num_tiles)
         names = [graph_io.TILE_FEATURES, graph_io.IMAGE_NEWLINE, graph_io.VIEW_SEPARATOR]
         done: list[NDArray[np.float32]] = []
         newline = separator = np.zeros(0, np.float32)
-        for start in range(0, len(pixel_values), TILES_PER_RUN):
-            if should_stop():
-                return None
+        for start in range(0, num_tiles, TILES_PER_RUN):
+            watch.check()
             tiles = pixel_values[start : start + TILES_PER_RUN]
             (patches,) = run_graph(self._encoder, [graph_io.PATCH_FEATURES], {graph_io.PIXEL_VALUES: tiles})
             features, newline, separator = run_graph(self._projector, names, {graph_io.PATCH_FEATURES: patches})
@@ -76,5 +71,5 @@ class ImageEncoder:
                 wrong = f"it gives {features.shape[1]} tokens a tile, but by the manifest {self._cells**2}"
                 raise ModelCorruptError(self._path, wrong, "copy or export the bundle again")
             done.append(features)
-            on_tiles(start + len(tiles))
+            watch.report("vision", start + len(tiles), num_tiles)
         return TileFeatures(np.concatenate(done), newline, separator)

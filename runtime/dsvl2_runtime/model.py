@@ -46,18 +46,15 @@ class VisionLanguageModel:
         config = bundle.manifest.config
         total = len(graph_io.GRAPHS)
         watch.report("load", 0, total)
-        watch.check()
         require_onnxruntime(bundle)
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
         _require_same_ids(bundle, tokenizer)
-        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config)
+        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config, watch)
         watch.report("load", 1, total)
-        watch.check()
         graphs = bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR)
-        vision = ImageEncoder(*graphs, config, threads)
+        vision = ImageEncoder(*graphs, config, threads, watch)
         watch.report("load", 3, total)
-        watch.check()
-        decoder = _open_decoder(bundle, threads)
+        decoder = _open_decoder(bundle, threads, watch)
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
@@ -167,20 +164,20 @@ def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
         raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
 
 
-def _open_decoder(bundle: Bundle, threads: int) -> Decoder:
+def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> Decoder:
     """From the packed weights, or from the bundle where there are none that can be loaded."""
     config = bundle.manifest.config.language_config
     packed = packed_decoder(bundle)
     if packed is not None:
         try:
-            return Decoder(packed, config, threads, prepared=True)
+            return Decoder(packed, config, threads, watch, prepared=True)
         except ModelCorruptError:
             log.warning(
                 "the packed weights in %s cannot be loaded and are not used; delete them with `dsvl2-onnx optimize "
                 "--remove`, or run it again",
                 packed.parent,
             )
-    return Decoder(bundle.graph(graph_io.DECODER), config, threads)
+    return Decoder(bundle.graph(graph_io.DECODER), config, threads, watch)
 
 
 class _Claim:

@@ -21,13 +21,15 @@ PREFILL_CHUNK = 512
 class Decoder:
     """Owns the decoder session, its cache and its output buffer; one sequence at a time."""
 
-    def __init__(self, path: Path, config: LanguageConfig, threads: int, *, prepared: bool = False) -> None:
+    def __init__(
+        self, path: Path, config: LanguageConfig, threads: int, watch: Watch = UNWATCHED, *, prepared: bool = False
+    ) -> None:
         tensors = graph_io.cache_tensors(config)
         inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in tensors}
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
         outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in tensors}
         outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
-        self._session = open_session(path, inputs, outputs, threads, prepared=prepared)
+        self._session = open_session(path, inputs, outputs, threads, watch, prepared=prepared)
         self._binding = self._session.io_binding()
         self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)
         self._logits = np.zeros((1, config.vocab_size), np.float32)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import open_session, run_graph
+from dsvl2_runtime.progress import UNWATCHED, Watch
 
 
 class Embedding:
     """Owns the session of `embed_tokens`."""
 
-    def __init__(self, path: Path, config: LanguageConfig) -> None:
+    def __init__(self, path: Path, config: LanguageConfig, watch: Watch = UNWATCHED) -> None:
         inputs, outputs = {graph_io.INPUT_IDS: (None, None)}, {graph_io.INPUTS_EMBEDS: (None, None, config.hidden_size)}
-        self._session = open_session(path, inputs, outputs, threads=1)
+        self._session = open_session(path, inputs, outputs, 1, watch)
 
     def tokens(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of the embedding table: [seq] int64 -> [1, seq, hidden] float32."""

@@ -33,7 +33,9 @@ class TileFeatures:
 class ImageEncoder:
     """Owns the sessions of `vision_encoder` and `projector`."""
 
-    def __init__(self, encoder: Path, projector: Path, config: ModelConfig, threads: int) -> None:
+    def __init__(
+        self, encoder: Path, projector: Path, config: ModelConfig, threads: int, watch: Watch = UNWATCHED
+    ) -> None:
         vision, hidden = config.vision_config, config.language_config.hidden_size
         pixels = {graph_io.PIXEL_VALUES: (None, 3, vision.image_size, vision.image_size)}
         patches = {graph_io.PATCH_FEATURES: (None, vision.grid**2, vision.width)}
@@ -43,8 +45,8 @@ class ImageEncoder:
             graph_io.VIEW_SEPARATOR: (hidden,),
         }
         self._path, self._cells = projector, config.cells
-        self._encoder = open_session(encoder, pixels, patches, threads)
-        self._projector = open_session(projector, patches, features, threads)
+        self._encoder = open_session(encoder, pixels, patches, threads, watch)
+        self._projector = open_session(projector, patches, features, threads, watch)
 
     def encode(self, pixel_values: NDArray[np.float32], watch: Watch = UNWATCHED) -> TileFeatures:
         """Encode tiles.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dsvl2_runtime.errors import (
     UsageError,
 )
 from dsvl2_runtime.machine.machine import bytes_saturate
+from dsvl2_runtime.progress import UNWATCHED, Watch
 
 Shape = tuple[int | None, ...]
 """Of a graph's input or output; None for an axis of any length."""
@@ -39,6 +41,8 @@ GRAPH_ERRORS = (
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
 MOST_THREADS = 1024
+POLL_SECONDS = 0.05
+"""Between two looks at whether a load shall go on; the end of a load is noticed at once."""
 ONLY_ERRORS = 3
 """ORT's log severity; warnings about graphs that we write ourselves help no user."""
 
@@ -81,7 +85,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def open_session(
-    path: Path, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], threads: int, *, prepared: bool = False
+    path: Path,
+    inputs: Mapping[str, Shape],
+    outputs: Mapping[str, Shape],
+    threads: int,
+    watch: Watch = UNWATCHED,
+    *,
+    prepared: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Load one graph on the CPU.
 
@@ -90,16 +100,19 @@ def open_session(
         inputs: what the graph must take, in any order.
         outputs: what the graph must give.
         threads: of one operator.
+        watch: checked before and during the load.
         prepared: `prepare_graph` made the file, so that nothing is left to optimise.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
         OutOfMemoryError: there is too little memory.
+        Stopped: the watch ended it.
     """
+    watch.check()
     options = _options(threads)
     if prepared:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = _loaded(path, options)
+    session = _loaded(path, options, watch)
     for kind, wanted, entries in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
@@ -143,7 +156,7 @@ def prepare_graph(path: Path, out: Path, threads: int) -> None:
         "session.optimized_model_external_initializers_file_name", out.with_suffix(".data").name
     )
     options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
-    _loaded(path, options)
+    _loaded(path, options, UNWATCHED)
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
@@ -156,9 +169,18 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
-def _loaded(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def _loaded(path: Path, options: onnxruntime.SessionOptions, watch: Watch) -> onnxruntime.InferenceSession:
+    """Load in a second thread, so that this one can notice a stop or Ctrl-C while a large graph is packed."""
+    with ThreadPoolExecutor(1) as executor:
+        loading = executor.submit(onnxruntime.InferenceSession, str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            while not wait([loading], POLL_SECONDS).done:
+                watch.check()
+        except BaseException:
+            options.set_load_cancellation_flag(True)  # the executor then waits for the thread, which ends early
+            raise
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return loading.result()
     except GRAPH_ERRORS as error:
         advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
         damage = ModelCorruptError(path, f"ONNX Runtime cannot load it ({_first_line(error)})", advice)

@@ -25,6 +25,7 @@ from dsvl2_runtime.engine.protocol import (
     to_line,
 )
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.notices import Notice
 
 TurnState = Literal["waiting", "streaming", "done", "stopped", "failed"]
 EngineState = Literal["loading", "ready", "failed"]
@@ -60,7 +61,7 @@ class Turn:
     state: TurnState = "waiting"
     remark: str = ""
     """Why it failed, or how long it took."""
-    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     """What of its pictures the model does not see."""
 
     @property
@@ -145,7 +146,7 @@ class ChatSession:
 
     def _take_for(self, turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
         if isinstance(event, Prepared):
-            turn.warnings = event.warnings
+            turn.notices = event.notices
         elif isinstance(event, Wrote):
             turn.answer += event.text
             turn.state = "streaming"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QTextEdi
 
 from dsvl2_app import strings
 from dsvl2_app.chat_session import Turn
+from dsvl2_runtime.texts import notice_text
 
 REFRESH_MILLISECONDS = 33
 """Tokens that come faster than this are drawn together."""
@@ -93,7 +94,7 @@ class TurnView(QFrame):
         self.answer.set_text(turn.answer or (strings.WAITING if turn.is_open else ""))
         self.answer.setVisible(bool(self.answer.text()))
         parts = (strings.asked_about(len(turn.pictures)), turn.remark)
-        self.remark.setText("\n".join([*turn.warnings, " · ".join(part for part in parts if part)]))
+        self.remark.setText("\n".join([*map(notice_text, turn.notices), " · ".join(part for part in parts if part)]))
 
 
 class ChatView(QScrollArea):

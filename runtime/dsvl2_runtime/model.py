@@ -75,7 +75,7 @@ class VisionLanguageModel:
     def prepare(self, question: Content, images: Sequence[ImageSource] = ()) -> ModelInputs:
         """Prompt and pictures as tensors, nothing run yet.
 
-        Its sizes tell what a question will cost, its `warnings` what of the pictures the model will not see.
+        Its sizes tell what a question will cost, its `notices` what of the images the model will not see.
 
         Raises:
             ImageError: a picture cannot be read.

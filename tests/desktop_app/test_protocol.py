@@ -22,13 +22,14 @@ from dsvl2_runtime.engine.protocol import (
     read_event,
     to_line,
 )
+from dsvl2_runtime.notices import Notice
 
 COMMANDS = [Load("models/a", 2), Load("demo", force=True), Ask(3, "What?", ("/a b.png", "/c.png"), 7), Stop(3)]
 EVENTS = [
     Progressed("vision", 1, 9, 3),
     Progressed("load", 0, 4),
     Loaded("a", "int4", "random"),
-    Prepared(3, ("picture 1 is scaled down", "picture 2 is")),
+    Prepared(3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note"))),
     Wrote(3, "x\n<b>"),
     Finished(3, "stop", 12, 0.5),
     Failed("broken"),
@@ -70,11 +71,25 @@ def test_any_text_survives(text: str) -> None:
         b'{"kind": "wrote"}',
         b'{"kind": "wrote", "turn": 1, "text": "a", "more": 2}',
         b'{"kind": "unheard of"}',
+        b'{"kind": "prepared", "turn": 1, "notices": [{"code": "unheard of", "values": {}}]}',
+        b'{"kind": "prepared", "turn": 1, "notices": [{"code": "model.note", "values": {}, "more": 2}]}',
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"kind": "wrote", "turn": 1, "text": "' + b"a" * LONGEST_LINE + b'"}',
     ],
-    ids=["empty", "broken", "array", "lacking", "unknown key", "unknown kind", "bytes", "nested", "long"],
+    ids=[
+        "empty",
+        "broken",
+        "array",
+        "lacking",
+        "unknown key",
+        "unknown kind",
+        "unknown notice",
+        "notice with more",
+        "bytes",
+        "nested",
+        "long",
+    ],
 )
 def test_other_lines_are_refused(line: bytes) -> None:
     """Anything that is not exactly one of our messages is an error of ours."""

@@ -111,7 +111,8 @@ def test_a_picture_that_is_scaled_down_is_said(model: Path, bill: Path, tmp_path
     found = call(*arguments, "--format", "json")
     (line,) = [line for line in found.stderr.splitlines() if line.startswith("warning: ")]
     assert line.startswith("warning: picture 2 has 1900x1000 pixels, but the model sees it at ")
-    assert line.removeprefix("warning: ") in json.loads(found.stdout)["warnings"]
+    said = {"code": "image.scaled_down", "text": line.removeprefix("warning: ")}
+    assert said in json.loads(found.stdout)["warnings"]
     assert call(*arguments, "--quiet").stderr == ""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +12,10 @@ from PIL import Image
 from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.inputs import processor
+from dsvl2_runtime.inputs.images import content_hash
 from dsvl2_runtime.inputs.tiling import Tiling, pad_to
+from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.texts import notice_text
 from small_models import MakeBundle, picture
 
 
@@ -33,9 +39,11 @@ def test_a_picture_that_loses_detail_is_named(model: VisionLanguageModel) -> Non
     tile = model.config.vision_config.image_size
     widest, highest = max(model.config.candidate_resolutions, key=min)
     for size in ((tile // 2, tile // 3), (widest, highest), (widest * 21 // 20, highest * 21 // 20)):
-        assert model.prepare("?", [picture(*size, 1)]).warnings == ()
-    (warning,) = model.prepare("?", [picture(9, 9, 1), picture(widest * 2, highest * 2, 1)]).warnings
-    assert warning.startswith(
+        assert model.prepare("?", [picture(*size, 1)]).notices == ()
+    (notice,) = model.prepare("?", [picture(9, 9, 1), picture(widest * 2, highest * 2, 1)]).notices
+    values = {"width": widest * 2, "height": highest * 2, "seen_width": widest, "seen_height": highest}
+    assert notice == Notice("image.scaled_down", {"image": 2, **values})
+    assert notice_text(notice).startswith(
         f"picture 2 has {widest * 2}x{highest * 2} pixels, but the model sees it at {widest}x{highest};"
     )
 
@@ -44,11 +52,11 @@ def test_three_pictures_are_seen_small(model: VisionLanguageModel) -> None:
     """Two such pictures keep their detail in several tiles; with a third, each gets one, and that is said."""
     tile = model.config.vision_config.image_size
     page = picture(tile * 2, tile * 2, 1)
-    assert model.prepare("?", [page, page]).warnings == ()
-    warnings = model.prepare("?", [page, picture(9, 9, 1), page]).warnings
-    assert [warning.split()[1] for warning in warnings] == ["1", "3"]
-    for warning in warnings:
-        assert f"at {tile}x{tile}, because more than 2 pictures" in warning
+    assert model.prepare("?", [page, page]).notices == ()
+    notices = model.prepare("?", [page, picture(9, 9, 1), page]).notices
+    assert [(notice.code, notice.values["image"]) for notice in notices] == [("image.one_tile", n) for n in (1, 3)]
+    for notice in notices:
+        assert f"at {tile}x{tile}, because more than 2 pictures" in notice_text(notice)
 
 
 def test_too_many_pictures_are_refused_before_any_is_decoded(
@@ -69,3 +77,20 @@ def test_an_answer_to_what_was_prepared_is_the_same(model: VisionLanguageModel) 
     """`generate` is `prepare` and `answer` in one."""
     asked = ("What is it?", [picture(60, 40, 1)])
     assert list(model.answer(model.prepare(*asked))) == list(model.generate(*asked))
+
+
+def test_each_image_has_its_own_inputs_and_hash(model: VisionLanguageModel, tmp_path: Path) -> None:
+    """The hash is that of the pixels: the same from a file of another format, another for a turned or changed image."""
+    image = picture(60, 40, 1)
+    path = tmp_path / "same.bmp"
+    image.save(path)
+    changed = image.copy()
+    changed.putpixel((59, 39), (1, 2, 3))
+    turned = Image.frombytes("RGB", (40, 60), image.tobytes())
+    inputs = model.prepare("?", [image, path])
+    first, again = inputs.images
+    assert first.sha256 == again.sha256 == hashlib.sha256(b"RGB 60x40 " + image.tobytes()).hexdigest()
+    assert len({first.sha256, *(content_hash(other) for other in (changed, turned))}) == 3
+    assert (first.size, first.tiling) == ((60, 40), inputs.tilings[0])
+    assert len(first.pixel_values) == first.tiling.num_tiles
+    assert np.array_equal(inputs.pixel_values, np.concatenate([first.pixel_values, again.pixel_values]))

@@ -18,7 +18,9 @@ from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.inputs.images import check_image
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.model import VisionLanguageModel, load_model
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Progress, Watch
+from dsvl2_runtime.texts import notice_json, notice_text
 
 SCHEMA = "dsvl2.run/1"
 
@@ -82,8 +84,8 @@ def run_question(
             print(f"note: {model.weights_note}", file=sys.stderr)
         inputs = model.prepare(question, image_paths)
         if not quiet:
-            for warning in inputs.warnings:
-                print(f"warning: {warning}", file=sys.stderr)
+            for notice in inputs.notices:
+                print(f"warning: {notice_text(notice)}", file=sys.stderr)
         chunks = model.answer(inputs, options, watch)
         if not as_json:
             _stream(chunks, bars)
@@ -131,5 +133,9 @@ def _report(
         "timings": timings,
         "memory": {"rss": psutil.Process().memory_info().rss},
         "model": {"name": model.name, "precision": model.bundle.manifest.precision},
-        "warnings": [*([model.weights_note] if model.weights_note else []), *inputs.warnings],
+        "warnings": [notice_json(notice) for notice in (*_model_notices(model), *inputs.notices)],
     }
+
+
+def _model_notices(model: VisionLanguageModel) -> tuple[Notice, ...]:
+    return (Notice("model.note", {"note": model.weights_note}),) if model.weights_note else ()

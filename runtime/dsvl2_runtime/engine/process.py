@@ -101,7 +101,7 @@ def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> No
     tokens = 0
     options = GenerationOptions(max_new_tokens=ask.max_new_tokens)
     inputs = model.prepare(ask.question, ask.pictures)
-    send(Prepared(ask.turn, inputs.warnings))
+    send(Prepared(ask.turn, inputs.notices))
     watch = Watch(_told(send, ask.turn), lambda: inbox.is_stopped(ask.turn))
     for chunk in model.answer(inputs, options, watch):
         tokens += chunk.token_id is not None

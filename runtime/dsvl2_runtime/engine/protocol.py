@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from dsvl2_runtime.answers.generate import FinishReason
 from dsvl2_runtime.config import STRICT, describe
 from dsvl2_runtime.errors import Dsvl2Error
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Phase
 
 LONGEST_LINE = 1_000_000
@@ -79,10 +80,10 @@ class Loaded:
 
 @dataclass(frozen=True, config=STRICT)
 class Prepared:
-    """The pictures are as the model will see them; `warnings` says what it will not see."""
+    """The pictures are as the model will see them; `notices` says what of them it will not see."""
 
     turn: int
-    warnings: tuple[str, ...]
+    notices: tuple[Notice, ...]
     kind: Literal["prepared"] = "prepared"
 
 

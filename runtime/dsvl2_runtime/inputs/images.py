@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import os
@@ -54,6 +55,17 @@ def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Ima
         # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
         warnings.simplefilter("ignore")
         return _checked(*_opened(source), tile_pixels)
+
+
+def content_hash(image: Image.Image) -> str:
+    """SHA-256 over mode, size and pixels, as 64 hexadecimal digits.
+
+    Two images with the same hash look the same, and the same picture in another file or format has the same hash. Mode
+    and size are part of it because 30x150 and 150x30 pixels may be the same bytes.
+    """
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
 
 
 def check_image(path: Path, tile_pixels: int = TILE_PIXELS) -> None:

@@ -7,20 +7,31 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError, UsageError
-from dsvl2_runtime.inputs.images import ImageSource, open_image
+from dsvl2_runtime.inputs.images import ImageSource, content_hash, open_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt, count_pictures
 from dsvl2_runtime.inputs.tiling import MOST_TILED_IMAGES, Tiling, pixel_tiles, plan_tiling
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
+from dsvl2_runtime.notices import Notice
 
-KEPT = 0.9
-"""Share of a side; from here on a picture counts as seen in full."""
-TILED_ADVICE = "; small print may be lost: cut out the part that matters"
-UNTILED_ADVICE = (
-    f", because more than {MOST_TILED_IMAGES} pictures get one tile each; ask about {MOST_TILED_IMAGES} at a time"
-)
+FULL_RESOLUTION = 0.9
+"""An image that is scaled to at least this share of its side counts as seen at full resolution."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """One image of a prompt, ready for the vision encoder."""
+
+    sha256: str
+    """64 hexadecimal digits over mode, size and pixels after decoding and turning: the same for the same content."""
+    size: tuple[int, int]
+    """(width, height) in pixels, upright."""
+    tiling: Tiling
+    pixel_values: NDArray[np.float32]
+    """[num_tiles, 3, image_size, image_size] float32 in -1..1: the global view, then the tiles row by row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +41,33 @@ class ModelInputs:
     input_ids: NDArray[np.int64]
     """[seq] int64."""
     images_seq_mask: NDArray[np.bool_]
-    """[seq] bool, true where an image token stands."""
-    pixel_values: NDArray[np.float32]
-    """[num_tiles, 3, image_size, image_size] float32, the tiles of all pictures in order."""
-    tilings: tuple[Tiling, ...]
-    """Of each picture."""
-    image_sizes: tuple[tuple[int, int], ...]
-    """(width, height) of each picture in pixels, upright."""
+    """[seq] bool, true at every image token."""
+    images: tuple[ImageInput, ...] = ()
+    """In the order of their places in the prompt."""
+    notices: tuple[Notice, ...] = ()
+    """What the user should know about the images."""
 
     @property
     def num_image_tokens(self) -> int:
-        """Tokens that pictures take."""
+        """Positions of the prompt that images take."""
         return int(self.images_seq_mask.sum())
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """A sentence for each picture that was scaled down so far that detail is lost."""
-        tile = self.pixel_values.shape[-1]
-        untiled = len(self.image_sizes) > MOST_TILED_IMAGES
-        advice = UNTILED_ADVICE if untiled else TILED_ADVICE
-        sentences = []
-        for number, ((width, height), tiling) in enumerate(zip(self.image_sizes, self.tilings, strict=True), 1):
-            seen_width, seen_height = tiling.seen_size(width, height, tile)
-            if max(seen_width / width, seen_height / height) < KEPT:
-                seen = f"{seen_width}x{seen_height}{advice}"
-                sentences.append(f"picture {number} has {width}x{height} pixels, but the model sees it at {seen}")
-        return tuple(sentences)
+    def pixel_values(self) -> NDArray[np.float32]:
+        """[num_tiles, 3, image_size, image_size] float32, the tiles of all images in order; a copy."""
+        if not self.images:
+            return np.zeros((0, 3, 1, 1), np.float32)
+        return np.concatenate([image.pixel_values for image in self.images])
+
+    @property
+    def tilings(self) -> tuple[Tiling, ...]:
+        """The tiling of each image."""
+        return tuple(image.tiling for image in self.images)
+
+    @property
+    def image_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(width, height) of each image in pixels, upright."""
+        return tuple(image.size for image in self.images)
 
 
 def prepare(
@@ -85,11 +97,29 @@ def prepare(
 
     if len(images) > MOST_TILED_IMAGES:  # one tile each, whatever their sizes: refused before any is decoded
         fitting_prompt([Tiling(1, 1)] * len(images))
-    opened = [open_image(image, config.vision_config.image_size) for image in images]
-    sizes = tuple(image.size for image in opened)
-    tilings = plan_tiling(sizes, config)
-    prompt = fitting_prompt(tilings)
     size = config.vision_config.image_size
-    tiles = [pixel_tiles(image, tiling, size) for image, tiling in zip(opened, tilings, strict=True)]
-    pixel_values = np.concatenate(tiles) if tiles else np.zeros((0, 3, size, size), np.float32)
-    return ModelInputs(prompt.input_ids, prompt.images_seq_mask, pixel_values, tuple(tilings), sizes)
+    opened = [open_image(image, size) for image in images]
+    tilings = plan_tiling([image.size for image in opened], config)
+    prompt = fitting_prompt(tilings)
+    inputs = tuple(_image_input(image, tiling, size) for image, tiling in zip(opened, tilings, strict=True))
+    return ModelInputs(prompt.input_ids, prompt.images_seq_mask, inputs, _scaling_notices(inputs, size))
+
+
+def _image_input(image: Image.Image, tiling: Tiling, image_size: int) -> ImageInput:
+    return ImageInput(content_hash(image), image.size, tiling, pixel_tiles(image, tiling, image_size))
+
+
+def _scaling_notices(images: Sequence[ImageInput], image_size: int) -> tuple[Notice, ...]:
+    """One for each image that was scaled down so far that detail is lost."""
+    notices = []
+    for number, image in enumerate(images, 1):
+        width, height = image.size
+        seen_width, seen_height = image.tiling.seen_size(width, height, image_size)
+        if max(seen_width / width, seen_height / height) < FULL_RESOLUTION:
+            values = {"width": width, "height": height, "seen_width": seen_width, "seen_height": seen_height}
+            if len(images) > MOST_TILED_IMAGES:
+                notice = Notice("image.one_tile", values | {"most_tiled": MOST_TILED_IMAGES})
+            else:
+                notice = Notice("image.scaled_down", values)
+            notices.append(notice.of_image(number))
+    return tuple(notices)

@@ -1,0 +1,26 @@
+"""What a user should be told beside an answer, as data; `texts.notice_text` makes the sentence where it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Literal, Self
+
+from pydantic.dataclasses import dataclass
+
+from dsvl2_runtime.config import STRICT
+
+NoticeCode = Literal["image.one_tile", "image.scaled_down", "model.note"]
+"""`image.…` is about one image of the prompt, numbered from 1 by the value `image`."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Notice:
+    """One thing to tell: what it is, and the numbers and names that its sentence needs."""
+
+    code: NoticeCode
+    values: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    def of_image(self, number: int) -> Self:
+        """The same notice about the image with this number, counted from 1 in the order of the prompt."""
+        return replace(self, values={"image": number, **self.values})

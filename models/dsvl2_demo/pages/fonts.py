@@ -1,29 +1,32 @@
 # ruff: noqa: SIM905 - a long list of names is read and edited as text
-"""The typefaces pages are set in: those to train with, those kept back for evaluation.
+"""The typefaces that pages are set in: those to train with, and those kept back for evaluation.
 
-Training wants many faces, which come from Debian packages. Nothing but training may depend on them: a face that is not
-installed is left out, and Aileron, which Pillow carries, is always there.
+Training wants many faces, which come from Debian packages, and leaves out a face that is not installed. The faces of
+evaluation ship with the program, so held-out pages are the same on every machine.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import ImageFont
 
-FONT_FOLDERS = (
-    Path(__file__).parent.parent / "fonts",
-    Path("/usr/share/fonts"),
-    Path("/usr/local/share/fonts"),
-    Path.home() / ".local/share/fonts",
-    Path("/Library/Fonts"),
-    Path("C:/Windows/Fonts"),
-)
+SHIPPED_FACES = Path(__file__).parent.parent / "fonts"
+"""Folder of the faces that come with the program."""
 
-PILLOW_FACE = "Aileron"
-"""The face inside Pillow; it needs no file, so every evaluation can draw with it."""
+
+def font_folders() -> tuple[Path, ...]:
+    """Folders to search for typefaces; a face in an earlier one wins."""
+    if sys.platform == "darwin":
+        return SHIPPED_FACES, Path("~/Library/Fonts"), Path("/Library/Fonts")
+    if sys.platform == "win32":
+        return SHIPPED_FACES, Path("C:/Windows/Fonts")
+    return SHIPPED_FACES, Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("~/.local/share/fonts")
+
 
 TRAINING_FACES = tuple(
     """
@@ -52,61 +55,56 @@ TRAINING_PACKAGES = (
 )
 """Debian packages with all of `TRAINING_FACES`."""
 
-HELD_OUT_FACES = (PILLOW_FACE, "OpenSans-Regular", "OpenSans-Semibold", "Go-Mono")
-"""Never drawn in training."""
+HELD_OUT_FACES = ("Aileron-Regular", "OpenSans-Regular", "OpenSans-Semibold", "Go-Mono")
+"""Never drawn in training; all of them ship with the program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One typeface; `path` is None for the one inside Pillow."""
+    """One typeface and its file."""
 
     name: str
-    path: Path | None
+    path: Path
 
     def at(self, pixels: int) -> ImageFont.FreeTypeFont:
         """The face at a size in pixels (the em, not the capital height)."""
-        return _load(self.name, self.path, pixels)
+        return _load(self.path, pixels)
 
 
 @functools.lru_cache(maxsize=4096)
-def _load(name: str, path: Path | None, pixels: int) -> ImageFont.FreeTypeFont:
-    if path is None:
-        font = ImageFont.load_default(pixels)
-        if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow without FreeType
-            raise RuntimeError(f"Pillow was built without FreeType, so the face {name!r} cannot be scaled")
-        return font
+def _load(path: Path, pixels: int) -> ImageFont.FreeTypeFont:
+    # The basic layout needs no library that a machine may lack, so widths are the same everywhere.
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
 @functools.cache
-def _files() -> dict[str, Path]:
+def _files(folders: tuple[Path, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in FONT_FOLDERS:
-        if folder.is_dir():
-            for path in sorted(folder.rglob("*.[ot]tf")):
-                found.setdefault(path.stem, path)
+    for folder in folders:
+        # os.path.expanduser leaves "~" as it is where there is no home; Path.expanduser raises.
+        for path in sorted(Path(os.path.expanduser(folder)).rglob("*.[ot]tf")):  # noqa: PTH111
+            found.setdefault(path.stem, path)
     return found
 
 
-@functools.cache
-def available(names: tuple[str, ...]) -> tuple[Face, ...]:
-    """The installed faces among `names`, in their order; Aileron alone where none is."""
-    files = _files()
-    faces = tuple(Face(name, files.get(name)) for name in names if name in files or name == PILLOW_FACE)
-    return faces or (Face(PILLOW_FACE, None),)
+def installed_faces(names: tuple[str, ...]) -> tuple[Face, ...]:
+    """The faces among `names` that this machine has, in the order of `names`."""
+    files = _files(font_folders())
+    return tuple(Face(name, files[name]) for name in names if name in files)
 
 
 def training_faces(count: int | None = None) -> tuple[Face, ...]:
-    """The first `count` installed training faces, or all of them."""
-    return available(TRAINING_FACES)[:count]
+    """The first `count` installed training faces, or all of them; one of the shipped faces where none is installed."""
+    return installed_faces(TRAINING_FACES)[:count] or held_out_faces()[:1]
 
 
 def missing_training_faces() -> tuple[str, ...]:
     """Names of the training faces that are not installed."""
-    installed = {face.name for face in available(TRAINING_FACES)}
+    installed = {face.name for face in installed_faces(TRAINING_FACES)}
     return tuple(name for name in TRAINING_FACES if name not in installed)
 
 
+@functools.cache
 def held_out_faces() -> tuple[Face, ...]:
-    """The installed faces that training never draws."""
-    return available(HELD_OUT_FACES)
+    """The faces that training never draws."""
+    return tuple(Face(name, SHIPPED_FACES / f"{name}.ttf") for name in HELD_OUT_FACES)

@@ -56,6 +56,8 @@ class ModelNotFoundError(Dsvl2Error, FileNotFoundError):
     def __init__(self, path: Path, found: str, advice: str) -> None:
         super().__init__(f"{path}: {found}; {advice}")
         self.path = path
+        self.found = found
+        self.advice = advice
 
 
 class ModelCorruptError(Dsvl2Error, ValueError):
@@ -67,6 +69,8 @@ class ModelCorruptError(Dsvl2Error, ValueError):
     def __init__(self, path: Path, found: str, advice: str) -> None:
         super().__init__(f"{path}: {found}; {advice}")
         self.path = path
+        self.found = found
+        self.advice = advice
 
 
 class ImageError(Dsvl2Error, ValueError):
@@ -78,6 +82,8 @@ class ImageError(Dsvl2Error, ValueError):
     def __init__(self, source: str, found: str, advice: str) -> None:
         super().__init__(f"picture {source}: {found}; {advice}")
         self.source = source
+        self.found = found
+        self.advice = advice
 
 
 class ContextOverflowError(Dsvl2Error, ValueError):

@@ -80,3 +80,10 @@ def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tm
     finally:
         window.kill()
     assert list(tmp_path.glob("dsvl2-pasted-*")) == []
+
+
+def test_a_window_or_server_needs_no_onnx_runtime() -> None:
+    """Both import the protocol; the library that runs graphs stays in the engine's process."""
+    code = "import sys, dsvl2_runtime.engine.protocol, dsvl2_app.app; print('onnxruntime' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    assert found.stdout.strip() == "False"

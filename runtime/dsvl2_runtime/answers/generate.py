@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,7 @@ from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tokenizer import StreamDecoder, Tokenizer
-from dsvl2_runtime.progress import UNWATCHED, Stopped, StopReason, Watch
-
-FinishReason = Literal["stop", "length"] | StopReason
-"""The model ended its answer or wrote a stop text; the longest answer or the context is full; or a `Watch` ended it."""
+from dsvl2_runtime.progress import UNWATCHED, FinishReason, Stopped, Watch
 
 
 @dataclass(frozen=True, slots=True)

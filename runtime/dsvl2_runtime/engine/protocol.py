@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from dsvl2_runtime.answers.generate import FinishReason
 from dsvl2_runtime.config import STRICT, describe
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.notices import Notice
-from dsvl2_runtime.progress import Phase
+from dsvl2_runtime.progress import FinishReason, Phase
 
 LONGEST_LINE = 1_000_000
 """Bytes; the longest question that fits a context is far below."""

@@ -1,1 +1,5 @@
 """Measures how fast and how large a bundle is on this machine."""
+
+from __future__ import annotations
+
+import dsvl2_runtime  # noqa: F401  it switches telemetry off, so it comes before everything that could have some

@@ -7,10 +7,9 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.machine.files import cache_folder
 
 GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
 """What a bundle's graphs and formats follow from."""
@@ -18,8 +17,7 @@ GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
 
 def kept_folder() -> Path:
     """Where they lie."""
-    folder: Path = user_cache_path("dsvl2-onnx") / "bench"
-    return folder
+    return cache_folder() / "bench"
 
 
 def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:

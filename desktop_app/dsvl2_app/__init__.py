@@ -1,1 +1,5 @@
 """A window around the runtime; the engine lives in a child process."""
+
+from __future__ import annotations
+
+import dsvl2_runtime  # noqa: F401  it switches telemetry off, so it comes before everything that could have some

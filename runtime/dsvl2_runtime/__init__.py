@@ -8,10 +8,16 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from dsvl2_runtime.errors import Dsvl2Error
+
+# ONNX Runtime (1.29 and later) reads this once, when it is imported. Otherwise it stores an identifier of this computer
+# and events about processes and models in the cache folder, and sends them. It takes "1" for off and most other values
+# for on, so a value that is there is replaced: docs/privacy.md promises that nothing is sent.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from dsvl2_runtime.answers.generate import TextChunk

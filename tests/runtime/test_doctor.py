@@ -13,6 +13,7 @@ import pytest
 
 from dsvl2_runtime import load_model
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.cli import doctor
 from dsvl2_runtime.cli.doctor import examine
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import memory_plan
@@ -82,6 +83,23 @@ def test_a_container_has_left_what_nobody_in_it_uses(
     (tmp_path / use).write_text("600\n")
     (tmp_path / "memory.stat").write_text(stat)
     assert machine.available_memory() == 1000 - (600 - 350)
+
+
+def test_what_is_kept_and_sent_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder, how much lies in it, and that nothing is sent; in both forms."""
+    monkeypatch.setattr(doctor, "cache_folder", lambda: tmp_path)
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "decoder.data").write_bytes(b"x" * 20_000_000)
+    examine(None, 1, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["cache"] == {"folder": str(tmp_path), "bytes": 20_000_000}
+    assert document["sent"] == []
+    examine(None, 1, as_json=False)
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    assert any(line.startswith("sent") and "nothing" in line for line in lines)
+    assert any("0.02 GB" in line for line in lines)
 
 
 def test_brackets_in_a_name_are_letters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The verb `doctor`: what the machine has, what a bundle needs, and whether it fits."""
+"""The verb `doctor`: what the machine has, what a bundle needs and whether it fits, and what is stored where."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
 from dsvl2_runtime.graphs.session import chosen_threads
+from dsvl2_runtime.machine.files import bytes_in, cache_folder
 from dsvl2_runtime.machine.machine import GIGABYTE, Machine, describe_machine
 
 FAST_FEATURES = ("avx512_vnni", "avx_vnni", "asimddp", "i8mm")
@@ -31,7 +32,8 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
     machine = describe_machine(bundle.folder if bundle is not None else None)
     plan = plan_memory(bundle, chosen_threads(threads)) if bundle is not None else None
     if as_json:
-        document: dict[str, Any] = {"version": __version__, "machine": asdict(machine)}
+        kept = {"folder": str(cache_folder()), "bytes": bytes_in(cache_folder())}
+        document: dict[str, Any] = {"version": __version__, "machine": asdict(machine), "cache": kept, "sent": []}
         if bundle is not None and plan is not None:
             needs = {**asdict(plan), "total": plan.total}
             document["model"] = {"name": bundle.manifest.name, "precision": bundle.manifest.precision, "needs": needs}
@@ -51,6 +53,9 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")
     table.add_row("disk", f"{_gb(machine.free_disk_bytes)} free")
     table.add_row("ONNX Runtime", f"{machine.onnxruntime}: {', '.join(machine.providers)}")
+    table.add_section()
+    table.add_row("kept files", f"{cache_folder()}: {_gb(bytes_in(cache_folder()))}, from `optimize` and `bench`")
+    table.add_row("sent", "nothing, to nobody (docs/privacy.md)")
     if bundle is None or plan is None:
         return table
     table.add_section()

@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 from pydantic import BaseModel, ValidationError
 
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -31,7 +30,7 @@ from dsvl2_runtime.errors import BusyError, ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import prepare_graph
 from dsvl2_runtime.machine.disk_space import require_disk
-from dsvl2_runtime.machine.files import disk_errors, flush_files
+from dsvl2_runtime.machine.files import cache_folder, disk_errors, flush_files
 from dsvl2_runtime.machine.machine import describe_machine
 
 SOURCE = "source.json"
@@ -44,8 +43,7 @@ log = logging.getLogger(__name__)
 
 def packed_root() -> Path:
     """Where packed weights of all bundles lie."""
-    root: Path = user_cache_path("dsvl2-onnx") / "packed"
-    return root
+    return cache_folder() / "packed"
 
 
 def packed_folder(bundle: Bundle) -> Path:

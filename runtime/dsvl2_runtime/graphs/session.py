@@ -43,6 +43,8 @@ SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate 
 MOST_THREADS = 1024
 POLL_SECONDS = 0.05
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
+onnxruntime.disable_telemetry_events()  # the switch on Windows, where ORT_DISABLE_TELEMETRY counts for nothing
+
 ONLY_ERRORS = 3
 """ORT's log severity; warnings about graphs that we write ourselves help no user."""
 

@@ -5,12 +5,33 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from dsvl2_runtime.errors import ResourceError
 
 HASH_CHUNK_BYTES = 1 << 22
+
+
+def cache_folder() -> Path:
+    """The one folder that this program writes to unasked for a place: what `optimize` and `bench` keep.
+
+    All of it can be deleted and made again.
+    """
+    folder: Path = user_cache_path("dsvl2-onnx")
+    return folder
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder and below; those that vanish or may not be looked at count as none."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(root) / name).lstat().st_size
+    return total
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from dsvl2_app.engine import Engine
-from dsvl2_app.main_window import MainWindow
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.engine.protocol import Load
 

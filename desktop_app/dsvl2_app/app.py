@@ -11,9 +11,9 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from dsvl2_app import strings
-from dsvl2_app.engine import Engine
-from dsvl2_app.main_window import MainWindow
+from dsvl2_app import texts
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import UsageError
 
@@ -43,7 +43,7 @@ def run_app(load: Load, pictures: Sequence[Path]) -> int:
         raise UsageError("there is no screen to show a window on: DISPLAY and WAYLAND_DISPLAY are not set")
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
-    application.setApplicationName(strings.APP_NAME)
+    application.setApplicationName(texts.APP_NAME)
     window = MainWindow(Engine(load))
     window.open_pictures(pictures)
     window.show()

@@ -15,9 +15,10 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
 from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 
-from dsvl2_app import picture_panel, strings
-from dsvl2_app.engine import Engine
-from dsvl2_app.main_window import MainWindow
+from dsvl2_app import texts
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.widgets import image_panel
+from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.protocol import LONGEST_LINE, Load
 from small_models import MakeBundle, picture
 
@@ -89,11 +90,11 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     no_keys, no_buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.NoButton
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
     wait_for(qtbot, lambda: window.panel.list.count() == 1)
-    assert window.panel.list.item(0).text() == strings.picture_label("bill.png", (170, 90))
+    assert window.panel.list.item(0).text() == texts.picture_label("bill.png", (170, 90))
 
     ask(window, qtbot, "What is the total?")
     assert window.prompt.edit.toPlainText() == ""
-    assert window.prompt.button.text() == strings.STOP
+    assert window.prompt.button.text() == texts.STOP
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     assert turn.state == "done", turn.remark
@@ -102,7 +103,7 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     assert view.question.text() == "What is the total?"
     assert "1 picture" in view.remark.text()
     assert "tokens in" in view.remark.text()
-    assert window.prompt.button.text() == strings.ASK
+    assert window.prompt.button.text() == texts.ASK
     assert "random" in window.note.text()  # these weights are, and the window says so
 
 
@@ -164,7 +165,7 @@ def test_a_killed_engine_is_replaced(window: MainWindow, qtbot: QtBot) -> None:
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     if turn.state == "failed":  # unless the answer was quicker than the signal
-        assert turn.remark == strings.ANSWER_LOST
+        assert turn.remark == texts.ANSWER_LOST
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
     ask(window, qtbot, "Second")
     wait_for(qtbot, lambda: window.session.open_turn is None)
@@ -181,19 +182,19 @@ def test_a_model_that_cannot_be_loaded_is_explained_and_tried_again(
     window = open_window(folder)
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
     ask(window, qtbot, "Anybody there?")
-    assert window.phase.text() == strings.loading()
+    assert window.phase.text() == texts.loading()
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[0].state == "failed"
     assert "no such folder" in window.session.turns[0].remark
-    assert window.phase.text() == strings.NO_MODEL
+    assert window.phase.text() == texts.NO_MODEL
     assert window.note.isVisible()
-    for part in ("nowhere", "no such folder", strings.TRY_AGAIN):
+    for part in ("nowhere", "no such folder", texts.TRY_AGAIN):
         assert part in window.note.text()
     shutil.copytree(bundle("small", "int4"), folder)
     ask(window, qtbot, "And now?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[1].state == "done", window.session.turns[1].remark
-    assert strings.TRY_AGAIN not in window.note.text()
+    assert texts.TRY_AGAIN not in window.note.text()
 
 
 def test_a_long_error_does_not_widen_the_window(open_window: OpenWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_no_error_of_a_picture_holds_up_questions(
     def fail(path: Path) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(picture_panel, "read_picture", fail)
+    monkeypatch.setattr(image_panel, "read_picture", fail)
     window.open_pictures([picture_file])
     wait_for(qtbot, lambda: not window.reader.unread)
     assert "MemoryError" in window.statusBar().currentMessage()
@@ -332,7 +333,7 @@ def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: 
 
     monkeypatch.setattr(QGuiApplication, "clipboard", NoClipboard)
     window.paste_picture()
-    assert window.statusBar().currentMessage() == strings.NO_PICTURE_TO_PASTE
+    assert window.statusBar().currentMessage() == texts.NO_PICTURE_TO_PASTE
 
 
 def test_pictures_keep_their_order(window: MainWindow, qtbot: QtBot, picture_file: Path, tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_pictures_keep_their_order(window: MainWindow, qtbot: QtBot, picture_fil
     window.open_pictures([large, picture_file])
     ask(window, qtbot, "Which is larger?")
     assert window.session.turns == []
-    assert window.statusBar().currentMessage() == strings.STILL_READING
+    assert window.statusBar().currentMessage() == texts.STILL_READING
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [found.path for found in window.session.pictures] == [large, picture_file]
     assert window.prompt.edit.toPlainText() == "Which is larger?"

@@ -10,12 +10,12 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
 
-from dsvl2_app import strings
-from dsvl2_app.chat_session import ChatSession, Part
-from dsvl2_app.chat_view import ChatView
-from dsvl2_app.engine import CLOSING_MILLISECONDS, Engine
-from dsvl2_app.picture_panel import PicturePanel, PictureReader
-from dsvl2_app.prompt_bar import PromptBar
+from dsvl2_app import texts
+from dsvl2_app.engine_client import CLOSING_MILLISECONDS, Engine
+from dsvl2_app.state.session import ChatSession, Part
+from dsvl2_app.widgets.chat_view import ChatView
+from dsvl2_app.widgets.image_panel import ImagePanel, PictureReader
+from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_runtime.errors import UsageError
 
 MESSAGE_MILLISECONDS = 10_000
@@ -26,7 +26,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
-        self.setWindowTitle(strings.APP_NAME)
+        self.setWindowTitle(texts.APP_NAME)
         self.resize(900, 640)
         self.setAcceptDrops(True)
         self.engine = engine
@@ -43,7 +43,7 @@ class MainWindow(QMainWindow):
         self._show("status")
 
     def _build(self) -> None:
-        self.panel = PicturePanel()
+        self.panel = ImagePanel()
         self.chat = ChatView()
         self.prompt = PromptBar()
         self.note = QLabel()
@@ -73,11 +73,11 @@ class MainWindow(QMainWindow):
         self.statusBar().addWidget(self.phase, 1)
         self.statusBar().addPermanentWidget(self.progress)
 
-        menu = self.menuBar().addMenu(strings.MENU)
+        menu = self.menuBar().addMenu(texts.MENU)
         for text, keys, slot in (
-            (strings.OPEN, QKeySequence.StandardKey.Open, self.choose_pictures),
-            (strings.PASTE, "Ctrl+Shift+V", self.paste_picture),
-            (strings.QUIT, QKeySequence.StandardKey.Quit, self.close),
+            (texts.OPEN, QKeySequence.StandardKey.Open, self.choose_pictures),
+            (texts.PASTE, "Ctrl+Shift+V", self.paste_picture),
+            (texts.QUIT, QKeySequence.StandardKey.Quit, self.close),
         ):
             action = QAction(text, self)
             action.setShortcut(QKeySequence(keys))
@@ -99,7 +99,7 @@ class MainWindow(QMainWindow):
 
     def choose_pictures(self) -> None:
         """Let the user choose files."""
-        names, _ = QFileDialog.getOpenFileNames(self, strings.OPEN, "", strings.PICTURE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(self, texts.OPEN, "", texts.PICTURE_FILTER)
         self.open_pictures([Path(name) for name in names])
 
     def paste_picture(self) -> None:
@@ -126,7 +126,7 @@ class MainWindow(QMainWindow):
     def _paste(self, data: QMimeData | None) -> None:
         # The system may have no clipboard to give.
         if data is None or not self._take_pictures(data):
-            self._show_message(strings.NO_PICTURE_TO_PASTE)
+            self._show_message(texts.NO_PICTURE_TO_PASTE)
 
     def _take_pictures(self, data: QMimeData) -> bool:
         files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
@@ -144,7 +144,7 @@ class MainWindow(QMainWindow):
 
     def _ask(self, question: str) -> None:
         if self.reader.unread:
-            self._show_message(strings.STILL_READING)
+            self._show_message(texts.STILL_READING)
             return
         try:
             asked = self.session.ask(question)
@@ -175,10 +175,10 @@ class MainWindow(QMainWindow):
         if progress is not None:
             self.progress.setRange(0, max(1, progress.total))
             self.progress.setValue(progress.done)
-            self.phase.setText(strings.PHASES[progress.phase])
+            self.phase.setText(texts.PHASES[progress.phase])
         else:
-            texts = {"loading": strings.loading(), "ready": strings.ready(session.model), "failed": strings.NO_MODEL}
-            self.phase.setText(texts[session.engine_state])
+            idle = {"loading": texts.loading(), "ready": texts.ready(session.model), "failed": texts.NO_MODEL}
+            self.phase.setText(idle[session.engine_state])
 
     def _show_message(self, message: str) -> None:
         self.statusBar().showMessage(message, MESSAGE_MILLISECONDS)

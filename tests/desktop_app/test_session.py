@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dsvl2_app import strings
-from dsvl2_app.chat_session import ChatSession, Part, Picture
+from dsvl2_app import texts
+from dsvl2_app.state.session import ChatSession, Part, Picture
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -103,7 +103,7 @@ def test_a_dead_engine_loses_nothing(session: ChatSession, sent: Sent) -> None:
     session.take(Wrote(0, "half"))
     session.engine_died("killed")
     assert (session.turns[0].answer, session.turns[0].state) == ("half", "failed")
-    assert session.turns[0].remark == strings.ANSWER_LOST
+    assert session.turns[0].remark == texts.ANSWER_LOST
     assert session.engine_state == "failed"
     assert "killed" in session.error
     session.take(Wrote(0, " more"))
@@ -124,7 +124,7 @@ def test_a_failed_turn_is_not_a_failed_engine(session: ChatSession) -> None:
     session.take(Failed("no such folder"))
     assert session.engine_state == "failed"
     assert "no such folder" in session.error
-    assert strings.TRY_AGAIN in session.error
+    assert texts.TRY_AGAIN in session.error
 
 
 def test_a_failure_without_a_turn_ends_the_open_one(session: ChatSession, sent: Sent) -> None:
@@ -164,7 +164,7 @@ def test_progress_belongs_to_the_work_at_hand(session: ChatSession) -> None:
 def test_state_and_engine_process_know_no_widgets() -> None:
     """Importing them brings in no Qt: the state can be tested, and the engine started, without it."""
     code = (
-        "import sys, dsvl2_app.chat_session, dsvl2_runtime.engine.process, dsvl2_app.cli;"
+        "import sys, dsvl2_app.state.session, dsvl2_runtime.engine.process, dsvl2_app.cli;"
         "print([name for name in sys.modules if name.startswith('PySide6')])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from dsvl2_app import strings
+from dsvl2_app import texts
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -114,7 +114,7 @@ class ChatSession:
         command = Ask(turn.number, question, tuple(str(picture.path) for picture in turn.pictures))
         size = len(to_line(command))
         if size > LONGEST_LINE:
-            raise UsageError(strings.too_long(size, LONGEST_LINE))
+            raise UsageError(texts.too_long(size, LONGEST_LINE))
         self.turns.append(turn)
         self.on_change("turns")
         if self.engine_state == "failed":
@@ -138,7 +138,7 @@ class ChatSession:
             self.progress = event
             self.on_change("status")
         elif isinstance(event, Failed) and event.turn is None:
-            self._engine_failed(strings.not_loaded(event.message), event.message)
+            self._engine_failed(texts.not_loaded(event.message), event.message)
         else:
             turn = self.open_turn
             if turn is not None and turn.number == event.turn:
@@ -152,7 +152,7 @@ class ChatSession:
             turn.state = "streaming"
         elif isinstance(event, Finished):
             turn.state = "stopped" if event.reason == "cancelled" else "done"
-            turn.remark = strings.finished(event.reason, event.tokens, event.seconds)
+            turn.remark = texts.finished(event.reason, event.tokens, event.seconds)
         else:
             turn.state, turn.remark = "failed", event.message
         self.on_change("answer")
@@ -162,7 +162,7 @@ class ChatSession:
 
     def engine_died(self, reason: str) -> None:
         """The engine is gone: the open answer keeps what has come, and the next question starts a new engine."""
-        self._engine_failed(strings.engine_died(reason), strings.ANSWER_LOST)
+        self._engine_failed(texts.engine_died(reason), texts.ANSWER_LOST)
 
     def _engine_failed(self, error: str, remark: str) -> None:
         self.engine_state, self.error, self.progress = "failed", error, None

@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QPalette, QResizeEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
-from dsvl2_app import strings
-from dsvl2_app.chat_session import Turn
+from dsvl2_app import texts
+from dsvl2_app.state.session import Turn
 from dsvl2_runtime.texts import notice_text
 
 REFRESH_MILLISECONDS = 33
@@ -91,9 +91,9 @@ class TurnView(QFrame):
 
     def show_turn(self, turn: Turn) -> None:
         """Show how far the answer is."""
-        self.answer.set_text(turn.answer or (strings.WAITING if turn.is_open else ""))
+        self.answer.set_text(turn.answer or (texts.WAITING if turn.is_open else ""))
         self.answer.setVisible(bool(self.answer.text()))
-        parts = (strings.asked_about(len(turn.pictures)), turn.remark)
+        parts = (texts.asked_about(len(turn.pictures)), turn.remark)
         self.remark.setText("\n".join([*map(notice_text, turn.notices), " · ".join(part for part in parts if part)]))
 
 
@@ -106,7 +106,7 @@ class ChatView(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.turn_views: list[TurnView] = []
         self._turns: Sequence[Turn] = ()
-        self._empty = QLabel(strings.EMPTY_CHAT)
+        self._empty = QLabel(texts.EMPTY_CHAT)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setEnabled(False)
         column = QWidget()

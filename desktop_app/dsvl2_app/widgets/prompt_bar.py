@@ -6,7 +6,7 @@ from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QWidget
 
-from dsvl2_app import strings
+from dsvl2_app import texts
 
 LINES = 3
 
@@ -17,9 +17,7 @@ def holds_picture(data: QMimeData) -> bool:
     Cells of a spreadsheet come as text and as an image of them; links come as text and as addresses.
     """
     files = (url.toLocalFile().lower() for url in data.urls() if url.isLocalFile())
-    return any(file.endswith(strings.PICTURE_ENDINGS) for file in files) or (
-        data.hasImage() and not data.text().strip()
-    )
+    return any(file.endswith(texts.PICTURE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
 
 
 class QuestionEdit(QPlainTextEdit):
@@ -61,12 +59,12 @@ class PromptBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.edit = QuestionEdit()
-        self.edit.setPlaceholderText(strings.QUESTION_HINT)
-        self.edit.setAccessibleName(strings.QUESTION_HINT)
+        self.edit.setPlaceholderText(texts.QUESTION_HINT)
+        self.edit.setAccessibleName(texts.QUESTION_HINT)
         self.edit.setTabChangesFocus(True)
         self.edit.setAcceptDrops(False)
         self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * LINES + 16)
-        self.button = QPushButton(strings.ASK)
+        self.button = QPushButton(texts.ASK)
         self.button.setMinimumWidth(96)
         self.button.setSizePolicy(self.button.sizePolicy().horizontalPolicy(), self.edit.sizePolicy().verticalPolicy())
         self.button.setFixedHeight(self.edit.height())
@@ -92,7 +90,7 @@ class PromptBar(QWidget):
         self.edit.clear()
 
     def _update_button(self) -> None:
-        self.button.setText(strings.STOP if self._answering else strings.ASK)
+        self.button.setText(texts.STOP if self._answering else texts.ASK)
         self.button.setEnabled(self._answering or bool(self.edit.toPlainText().strip()))
 
     def _press(self) -> None:

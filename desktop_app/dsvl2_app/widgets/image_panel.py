@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject, QRunnable, QSize, Qt, QThreadPool, Signal
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
-from dsvl2_app import strings
-from dsvl2_app.chat_session import Picture
+from dsvl2_app import texts
+from dsvl2_app.state.session import Picture
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.images import open_image
 
@@ -89,7 +89,7 @@ class _Reading(QRunnable):
             self._reader.was_read.emit(picture)
 
 
-class PicturePanel(QWidget):
+class ImagePanel(QWidget):
     """Shows pictures; what shall happen to them is said by signals."""
 
     open_asked = Signal()
@@ -104,14 +104,14 @@ class PicturePanel(QWidget):
         self.list.setWrapping(False)
         self.list.setMovement(QListWidget.Movement.Static)
         self.list.setSpacing(6)
-        self.list.setAccessibleName(strings.PICTURES)
+        self.list.setAccessibleName(texts.PICTURES)
         self.list.setAcceptDrops(False)  # drops go to the window, wherever they fall
-        self.hint = QLabel(strings.DROP_HERE)
+        self.hint = QLabel(texts.DROP_HERE)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.hint.setEnabled(False)
-        self.open_button = QPushButton(strings.OPEN)
+        self.open_button = QPushButton(texts.OPEN)
         self.open_button.clicked.connect(self.open_asked)
-        self.remove_button = QPushButton(strings.REMOVE)
+        self.remove_button = QPushButton(texts.REMOVE)
         self.remove_button.clicked.connect(self._ask_to_remove)
         self.list.itemSelectionChanged.connect(self._update_buttons)
 
@@ -129,7 +129,7 @@ class PicturePanel(QWidget):
         self.list.clear()
         for picture in pictures:
             item = QListWidgetItem(
-                QIcon(to_pixmap(picture.thumbnail)), strings.picture_label(picture.path.name, picture.size)
+                QIcon(to_pixmap(picture.thumbnail)), texts.picture_label(picture.path.name, picture.size)
             )
             item.setToolTip(str(picture.path))
             self.list.addItem(item)

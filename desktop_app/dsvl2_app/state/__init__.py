@@ -1,0 +1,1 @@
+"""What the window shows and what it works on, as plain data: no Qt here."""

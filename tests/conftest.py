@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsvl2_export.exporter import export_bundle
-from dsvl2_export.synth.synth import write_synthetic_checkpoint
+from dsvl2_export.synth.writer import write_synthetic_checkpoint
 from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dsvl2_export.checkpoint.tensor_names import expected_tensors
-from dsvl2_export.synth.synth import small_config
 from dsvl2_runtime.bundle.manifest import MANIFEST
-from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.bundle.releases import RELEASES, Variant
+from dsvl2_runtime.config import ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
 
-VARIANTS = ("tiny", "small", "base")
+VARIANTS = tuple(variant.value for variant in Variant)
 
 FIGURE = "figure"
 """`record_property(FIGURE, text)` puts a measured figure into the summary at the end of the run."""
@@ -27,30 +25,26 @@ MakeBundle = Callable[[str, str], Path]
 MakeCheckpoint = Callable[[str], Path]
 """variant -> folder of a checkpoint."""
 
-__all__ = [
-    "FIGURE",
-    "VARIANTS",
-    "MakeBundle",
-    "MakeCheckpoint",
-    "RandomWeights",
-    "edit_manifest",
-    "picture",
-    "pictures",
-    "small_config",
-]
 
-
-@dataclass
-class RandomWeights:
-    """Any expected tensor, drawn on demand from its name and a seed."""
-
-    config: ModelConfig
-    seed: int
-
-    def array(self, name: str) -> NDArray[np.float32]:
-        shape = expected_tensors(self.config)[name]
-        generator = np.random.default_rng([self.seed, *name.encode()])
-        return generator.standard_normal(shape, np.float32) * np.float32(shape[-1] ** -0.5)
+def small_config(variant: str) -> ModelConfig:
+    """A few hundred thousand parameters whose dimensions all differ, so that a mix-up of two shows in a test."""
+    image_size = 70  # 5x5 patches of 14: an odd grid, so that the projector has to fill it
+    common: dict[str, Any] = {
+        "vocab_size": 640, "intermediate_size": 176, "moe_intermediate_size": 48, "num_hidden_layers": 3,
+        "n_shared_experts": 2, "n_routed_experts": 7, "num_experts_per_tok": 3, "max_position_embeddings": 512,
+    }  # fmt: skip
+    sizes: dict[str, dict[str, Any]] = {
+        "tiny": {"hidden_size": 96, "num_attention_heads": 3, "num_key_value_heads": 3},
+        "small": {"hidden_size": 80, "num_attention_heads": 3, "num_key_value_heads": 3, "kv_lora_rank": 28,
+                  "qk_nope_head_dim": 20, "qk_rope_head_dim": 12, "v_head_dim": 18,
+                  "bos_token_id": 600, "eos_token_id": 601},
+        "base": {"hidden_size": 112, "num_attention_heads": 5, "num_key_value_heads": 5, "kv_lora_rank": 36,
+                 "qk_nope_head_dim": 14, "qk_rope_head_dim": 10, "v_head_dim": 22},
+    }  # fmt: skip
+    language = dataclasses.replace(RELEASES[Variant(variant)], **common, **sizes[variant])
+    vision = VisionConfig(image_size=image_size, width=66, heads=3, layers=2, mlp_ratio=2.5)
+    projector = ProjectorConfig(input_dim=vision.width, n_embed=language.hidden_size)
+    return ModelConfig(vision, projector, language, candidate_resolutions=official_resolutions(image_size))
 
 
 def picture(width: int, height: int, seed: int) -> Image.Image:

@@ -120,7 +120,7 @@ def test_bundle_equals_transformers(
     variant: str, num_images: int, checkpoint: MakeCheckpoint, bundle: MakeBundle
 ) -> None:
     """`next_token_logits` of the exported graphs is what the independent classes compute."""
-    folder, config = checkpoint(variant), small_config(variant)  # type: ignore[arg-type]
+    folder, config = checkpoint(variant), small_config(variant)
     model = load_model(bundle(variant, "fp32"), threads=1)
     images = pictures(num_images)
     inputs = model.prepare(QUESTION, images)

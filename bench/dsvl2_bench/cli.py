@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from enum import StrEnum
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -16,28 +15,13 @@ from rich.table import Table
 
 from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import ReportFormat
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine.machine import describe_machine
 
 VISION_PEERS = ("torch", "openvino")
 """Packages that run vision tower and projector, each with a module in `peers`."""
-
-
-class Variant(StrEnum):
-    """The three releases."""
-
-    TINY = "tiny"
-    SMALL = "small"
-    BASE = "base"
-
-
-class Precision(StrEnum):
-    """Precisions that are worth measuring."""
-
-    INT8 = "int8"
-    INT4 = "int4"
-    INT4_128 = "int4-128"
 
 
 def bench(
@@ -60,7 +44,7 @@ def bench(
     from dsvl2_runtime.graphs.session import default_threads
 
     if (model is None) == (synthetic is None):
-        raise UsageError("give either --model BUNDLE or --synthetic tiny|small|base")
+        raise UsageError(f"give either --model BUNDLE or --synthetic {'|'.join(Variant)}")
     if peers and (synthetic is None or layers):
         raise UsageError("--peers needs --synthetic without --layers: the others are measured on a release's sizes")
     threads = threads or default_threads()

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dsvl2_runtime.bundle.manifest import MANIFEST
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.machine.files import cache_folder
 
@@ -28,14 +29,14 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
     made = (folder / MANIFEST).is_file()
     if made and written_by.is_file() and written_by.read_text("ascii") == writer:
         return folder
-    from dsvl2_bench.random_weights import RandomWeights
     from dsvl2_export.exporter import export_weights
-    from dsvl2_export.synth.synth import synthetic_config
+    from dsvl2_export.synth.config import synthetic_config
+    from dsvl2_export.synth.weights import RandomWeights
 
     print(f"making {folder}{' anew' if made else ''}, which is kept for the next time", file=sys.stderr)
     with progress_bars(of_bytes=True) as bars:
         export_weights(
-            RandomWeights(synthetic_config(variant, layers=layers)),  # type: ignore[arg-type]
+            RandomWeights(synthetic_config(variant, layers=layers)),
             folder,
             precision,
             overwrite=made,
@@ -59,7 +60,6 @@ def source_of(packages: tuple[str, ...]) -> str:
 def synthetic_gguf(kind: str) -> Path:
     """Small's language model with random weights for llama.cpp."""
     from dsvl2_bench.peers.gguf_model import write_gguf
-    from dsvl2_export.synth.synth import official_config
 
     path = kept_folder() / f"small-{kind}.gguf"
     if not path.is_file():

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import progress_bars
-
-
-class Precision(StrEnum):
-    """How the weights are stored."""
-
-    FP32 = "fp32"
-    INT8 = "int8"
-    INT4 = "int4"
-    INT4_128 = "int4-128"
-
-
-class Variant(StrEnum):
-    """The three releases."""
-
-    TINY = "tiny"
-    SMALL = "small"
-    BASE = "base"
 
 
 def export(
@@ -61,10 +44,10 @@ def synth(
         float, typer.Option(help="Width of every layer relative to the release.", min=0.01, max=1.0)
     ] = 1.0,
     layers: Annotated[int | None, typer.Option(help="Decoder layers; by default the release's.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of the random weights.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random weights.", min=0)] = 0,
 ) -> None:
     """Write a checkpoint with random weights in the official layout, to try the tools without the official files."""
-    from dsvl2_export.synth.synth import write_synthetic_checkpoint
+    from dsvl2_export.synth.writer import write_synthetic_checkpoint
 
     with progress_bars(of_bytes=True) as bars:
         write_synthetic_checkpoint(

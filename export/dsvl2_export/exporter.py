@@ -19,10 +19,13 @@ from dsvl2_export.graphs.projector import write_projector
 from dsvl2_export.graphs.vision_encoder import write_vision_encoder
 from dsvl2_export.graphs.vision_int8 import quantize_linears
 from dsvl2_export.weight_source import WeightSource
+from dsvl2_quant.formats.columns import ColumnFormat
+from dsvl2_quant.methods.nearest import Nearest
+from dsvl2_quant.methods.quantizer import Quantizer
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_runtime import __version__
+from dsvl2_runtime.bundle.releases import variant_of
 from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
-from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.machine.disk_space import require_disk
@@ -30,6 +33,8 @@ from dsvl2_runtime.machine.files import disk_errors, flush_files
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
+
+NEAREST = Nearest()
 
 ExportProgress = Callable[[int, int], None]
 """Told (bytes on the disk, bytes expected in all)."""
@@ -43,6 +48,7 @@ def export_bundle(
     precision: str,
     *,
     name: str | None = None,
+    quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
@@ -50,10 +56,11 @@ def export_bundle(
 
     Args:
         source: the checkpoint's folder.
-        out: the bundle's folder; it appears only when it is complete. An attempt that was broken off after a decoder
-            layer is gone on with by the next one with the same arguments.
+        out: the bundle's folder; it appears only when it is complete. An export interrupted after a decoder layer is
+            resumed by the next call with the same arguments.
         precision: a preset of `dsvl2_quant.recipe.RECIPES`.
         name: what the bundle calls itself; by default the name of its folder.
+        quantizer: the method of quantisation.
         overwrite: replace a bundle that is there already.
         on_progress: told how many bytes are on the disk.
 
@@ -62,7 +69,10 @@ def export_bundle(
         UsageError: `out` exists, or a size has no block that divides it.
         ResourceError: the disk has too little room, or is not writable, or another export writes there.
     """
-    export_weights(Checkpoint.open(source), out, precision, name=name, overwrite=overwrite, on_progress=on_progress)
+    weights = Checkpoint.open(source)
+    export_weights(
+        weights, out, precision, name=name, quantizer=quantizer, overwrite=overwrite, on_progress=on_progress
+    )
 
 
 def export_weights(
@@ -71,6 +81,7 @@ def export_weights(
     precision: str,
     *,
     name: str | None = None,
+    quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
@@ -79,10 +90,10 @@ def export_weights(
     config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
     expected = expected_bytes(config, recipe)
-    purpose = f"{__version__} {precision} {recipe} {source.identity}"
+    purpose = f"{__version__} {precision} {recipe} {quantizer.identity} {source.identity}"
     journal_name = journal_of(Path(f"{graph_io.DECODER}.data")).name
     with only_writer(out):
-        # An earlier attempt is either gone on with or deleted: its bytes are there for this one.
+        # An earlier attempt is either resumed or deleted, so its bytes are available to this one.
         require_disk(out, expected + MARGIN_BYTES - bytes_in(unfinished_folder(out)))
         with BundleWriter(out, overwrite=overwrite, purpose=purpose, journal=journal_name) as writer:
             folder, journal = writer.folder, writer.folder / journal_name
@@ -91,12 +102,12 @@ def export_weights(
                 on_progress(bytes_in(folder), expected)
 
             if journal.exists():
-                log.warning("going on where an earlier export of %s was broken off", out)
+                log.warning("resuming an interrupted export of %s", out)
             tell()
             try:
                 if not journal.exists():
-                    write_small_parts(folder, source, recipe, tell)
-                write_decoder(folder / f"{graph_io.DECODER}.onnx", config.language_config, source, recipe, tell)
+                    write_small_parts(folder, source, recipe, quantizer, tell)
+                write_decoder(folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
                 writer.finish(
                     name=name or out.name,
                     variant=variant_of(config),
@@ -109,23 +120,25 @@ def export_weights(
                 )
             except BaseException:
                 if journal.exists():
-                    log.warning("what is done lies in %s; the same export again goes on from there", folder)
+                    log.warning("the finished layers are in %s; the same export resumes there", folder)
                 raise
 
 
-def write_small_parts(folder: Path, source: WeightSource, recipe: Recipe, on_part: Callable[[], None]) -> None:
-    """Everything but the decoder: tokenizer, embedding table, vision encoder and projector.
+def write_small_parts(
+    folder: Path, source: WeightSource, recipe: Recipe, quantizer: Quantizer, on_part: Callable[[], None]
+) -> None:
+    """Write everything but the decoder: tokenizer, embedding table, vision encoder and projector.
 
-    All of it is on the disk before the first commit of the decoder, which stands for these files as well.
+    Flushed before the decoder's first commit: a journal implies that these files are complete.
     """
 
     def rewrite(model: Any) -> None:
-        if recipe.vision == "int8":
-            quantize_linears(model)
+        if isinstance(recipe.vision, ColumnFormat):
+            quantize_linears(model, recipe.vision, quantizer)
 
     source.write_tokenizer(folder)
     table = source.array("language.model.embed_tokens.weight")
-    write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens)
+    write_embed_tokens(folder / f"{graph_io.EMBED_TOKENS}.onnx", table, recipe.embed_tokens, quantizer)
     on_part()
     write_vision_encoder(folder / f"{graph_io.VISION_ENCODER}.onnx", source, rewrite, on_part)
     write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
@@ -161,10 +174,3 @@ def only_writer(out: Path) -> Iterator[None]:
         with suppress(OSError):
             lock.unlink()
         held.release()
-
-
-def variant_of(config: ModelConfig) -> str:
-    """Which release a model is built like: tiny, small or base."""
-    if not config.language_config.use_mla:
-        return "tiny"
-    return "base" if config.language_config.scoring_func == "sigmoid" else "small"

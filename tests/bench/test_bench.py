@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from dsvl2_bench import kept
-from dsvl2_bench.random_weights import RandomWeights
 from dsvl2_export.checkpoint.tensor_names import expected_tensors
 from dsvl2_export.exporter import export_weights
+from dsvl2_export.synth import config as synth_config
+from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_runtime import load_model
 from small_models import MakeBundle, small_config
 
@@ -77,7 +78,7 @@ def test_a_kept_bundle_is_made_anew_when_its_writer_has_changed(
 ) -> None:
     """Otherwise the graphs of an older version are measured."""
     monkeypatch.setattr(kept, "user_cache_path", lambda name: tmp_path / name)
-    monkeypatch.setattr("dsvl2_export.synth.synth.synthetic_config", lambda variant, layers=None: small_config(variant))
+    monkeypatch.setattr(synth_config, "synthetic_config", lambda variant, layers=None: small_config(variant))
     folder = kept.synthetic_bundle("small", "int4", 2)
     made = (folder / "manifest.json").stat().st_mtime_ns
     assert kept.synthetic_bundle("small", "int4", 2) == folder

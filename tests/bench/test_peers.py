@@ -14,7 +14,7 @@ from dsvl2_bench.peers.gguf_model import BLOCKS, Kind, tensor_plans, write_gguf
 from dsvl2_bench.peers.torch_vision import seconds_per_tile
 from dsvl2_bench.turns import figures_of, in_turns
 from dsvl2_export.checkpoint.tensor_names import expected_tensors
-from dsvl2_export.synth.synth import official_config
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import GenerationError, MissingExtraError, UsageError
 from small_models import small_config

@@ -38,7 +38,8 @@ from dsvl2_demo.training.training_model import Reader
 from dsvl2_demo.training.vocabulary import decode
 from dsvl2_export.network.language import LanguageOutput
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_quant.formats.blocks import dequantize_blocks, quantize_blocks
+from dsvl2_quant.formats.blocks import dequantize_blocks
+from dsvl2_quant.methods.nearest import quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
 from dsvl2_runtime.inputs.tokenizer import DET
 
@@ -202,7 +203,7 @@ def test_a_step_with_rounded_weights_changes_those_behind_them() -> None:
             differs = not torch.equal(parameter, before[name])
             assert differs == (id(parameter) in chosen), name
             if differs:
-                packed = quantize_blocks(before[name].numpy(), 4, 64)
+                packed = quantize_blocks(before[name].numpy(), INT4)
                 assert np.array_equal(parameter.detach().numpy(), dequantize_blocks(packed))
         reader(batch, "joint").answer.backward()
     for name, value in reader.state_dict().items():

@@ -9,8 +9,8 @@ import pytest
 
 from dsvl2_export.bundle_size import expected_bytes
 from dsvl2_export.exporter import export_bundle
-from dsvl2_export.synth.synth import official_config
 from dsvl2_quant.recipe import RECIPES
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.machine import disk_space
 from small_models import VARIANTS, MakeBundle, MakeCheckpoint, small_config
@@ -23,7 +23,7 @@ OVERHEAD = 700_000
 @pytest.mark.parametrize("precision", list(RECIPES))
 def test_the_estimate_is_what_is_written(variant: str, precision: str, bundle: MakeBundle) -> None:
     """Neither less than the weights nor much more than the whole bundle."""
-    config = small_config(variant)  # type: ignore[arg-type]
+    config = small_config(variant)
     expected = expected_bytes(config, RECIPES[precision].fitted(config.language_config))
     written = sum(path.stat().st_size for path in bundle(variant, precision).iterdir())
     assert written - OVERHEAD <= expected <= written * 1.05

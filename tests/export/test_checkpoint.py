@@ -19,7 +19,9 @@ from tokenizers import Tokenizer as Encoder
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_export.checkpoint.files import to_bf16
 from dsvl2_export.checkpoint.tensor_names import expected_tensors, unused_tensors
-from dsvl2_export.synth.synth import OFFICIAL, official_config, synthetic_config, write_synthetic_checkpoint
+from dsvl2_export.synth.config import synthetic_config
+from dsvl2_export.synth.writer import write_synthetic_checkpoint
+from dsvl2_runtime.bundle.releases import RELEASES, Variant, official_config
 from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, ModelNotFoundError, UsageError
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from small_models import VARIANTS, MakeCheckpoint, small_config
@@ -51,7 +53,7 @@ def test_configuration_survives_its_official_form(
 ) -> None:
     """What is written as config.json is read back as the same configuration, without unknown keys."""
     opened = Checkpoint.open(checkpoint(variant))
-    assert opened.config == small_config(variant)  # type: ignore[arg-type]
+    assert opened.config == small_config(variant)
     assert caplog.messages == []
 
 
@@ -281,7 +283,7 @@ def test_scaled_sizes_suit_every_precision(variant: Any) -> None:
         language = config.language_config
         assert language.hidden_size % 64 == 0
         assert language.moe_intermediate_size % 64 == 0
-        assert language.scoring_func == OFFICIAL[variant].scoring_func
+        assert language.scoring_func == RELEASES[Variant(variant)].scoring_func
         assert config.vision_config.width % config.vision_config.heads == 0
     with pytest.raises(UsageError):
         synthetic_config(variant, 0.001)
@@ -298,7 +300,7 @@ def test_synthetic_tokenizer_has_the_added_tokens(variant: str, checkpoint: Make
     library = Encoder.from_file(str(checkpoint(variant) / "tokenizer.json"))
     assert added == [library.token_to_id(name) for name in ADDED_TOKENS]
     assert added == [library.encode(name, add_special_tokens=False).ids[0] for name in ADDED_TOKENS]
-    language = small_config(variant).language_config  # type: ignore[arg-type]
+    language = small_config(variant).language_config
     assert (tokenizer.bos_id, tokenizer.eos_id) == (language.bos_token_id, language.eos_token_id)
     assert max(added) < language.vocab_size
 

@@ -8,9 +8,11 @@ import onnx
 import pytest
 
 from dsvl2_export.graphs.decoder.graph import write_decoder
+from dsvl2_export.synth.weights import RandomWeights
+from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.recipe import RECIPES
 from dsvl2_runtime.graphs import graph_io
-from small_models import VARIANTS, RandomWeights, small_config
+from small_models import VARIANTS, small_config
 
 READS_IN_PLACE = {"FusedMatMul", "MatMul", "Shape"}
 """Operators that read rows where they lie. Concat, Slice, Split, Transpose or Gather of the past would copy it."""
@@ -31,7 +33,7 @@ def bodies(model: onnx.ModelProto, branch: str) -> list[onnx.GraphProto]:
 def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     config = small_config(request.param)
     path = tmp_path_factory.mktemp("decoder") / "decoder.onnx"
-    write_decoder(path, config.language_config, RandomWeights(config, seed=1), RECIPES["fp32"])
+    write_decoder(path, RandomWeights(config, seed=1), RECIPES["fp32"], Nearest())
     return onnx.load(str(path), load_external_data=False)
 
 
@@ -90,7 +92,7 @@ def test_a_decode_step_has_few_nodes(precision: str, tmp_path: Path) -> None:
     """Each node of a step begins with cold caches, as the experts between them read more than the caches hold."""
     config = small_config("small")
     path = tmp_path / "decoder.onnx"
-    write_decoder(path, config.language_config, RandomWeights(config, seed=1), RECIPES[precision])
+    write_decoder(path, RandomWeights(config, seed=1), RECIPES[precision], Nearest())
     model = onnx.load(str(path), load_external_data=False)
     branches = bodies(model, "then_branch")
     assert len(branches) == config.language_config.num_hidden_layers

@@ -6,15 +6,21 @@ import errno
 import hashlib
 import multiprocessing
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from dsvl2_export import exporter
 from dsvl2_export.exporter import export_bundle, only_writer
-from dsvl2_export.graphs.decoder import experts, linear
 from dsvl2_export.graphs.external_data import ExternalData, journal_of
+from dsvl2_quant.formats.blocks import BlockFormat, BlockWeight
+from dsvl2_quant.formats.columns import ColumnFormat, ColumnWeight
+from dsvl2_quant.methods.nearest import Nearest
+from dsvl2_quant.methods.quantizer import LinearInput
 from dsvl2_runtime.bundle import manifest as manifests
 from dsvl2_runtime.bundle import writer as writers
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -27,6 +33,21 @@ def sums(folder: Path) -> dict[str, str]:
     """File names and SHA-256 of everything but the manifest, which names the bundle."""
     files = [path for path in folder.iterdir() if path.name != "manifest.json"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@dataclass
+class Counting:
+    """Quantises as `Nearest` does and keeps the shapes of the weights."""
+
+    identity: str = Nearest().identity
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def blocks(self, weight: NDArray[np.float32], form: BlockFormat, reads: LinearInput | None) -> BlockWeight:
+        self.shapes.append(weight.shape)
+        return Nearest().blocks(weight, form, reads)
+
+    def columns(self, weight: NDArray[np.float32], form: ColumnFormat, reads: LinearInput | None) -> ColumnWeight:
+        return Nearest().columns(weight, form, reads)
 
 
 def die_after_two_layers(checkpoint: Path, out: Path) -> None:
@@ -51,10 +72,9 @@ def test_a_killed_export_goes_on(
 ) -> None:
     """Finished layers are not quantised again, and the bundle is the same, byte for byte."""
     source, out = checkpoint("small"), tmp_path / "out"
-    made: list[object] = []
-    plain = experts.quantize_expert
-    monkeypatch.setattr(experts, "quantize_expert", lambda *given: made.append(given) or plain(*given))
-    export_bundle(source, tmp_path / "whole", "int4")
+    counting = Counting()
+    made = counting.shapes
+    export_bundle(source, tmp_path / "whole", "int4", quantizer=counting)
     everything = len(made)
 
     process = multiprocessing.get_context("spawn").Process(target=die_after_two_layers, args=(source, out))
@@ -64,9 +84,9 @@ def test_a_killed_export_goes_on(
     assert not out.exists()
     made.clear()
     seen: list[tuple[int, int]] = []
-    export_bundle(source, out, "int4", on_progress=lambda done, total: seen.append((done, total)))
+    export_bundle(source, out, "int4", quantizer=counting, on_progress=lambda done, total: seen.append((done, total)))
     assert 0 < len(made) < everything
-    assert "broken off" in caplog.text
+    assert "interrupted" in caplog.text
     assert seen[0][0] > 0
     assert seen == sorted(seen)
     assert sums(out) == sums(tmp_path / "whole")
@@ -163,12 +183,12 @@ def test_an_export_stopped_at_its_end_goes_on(
             patch.setattr(BundleWriter, "_put_in_place", stop)
         export_bundle(source, out, "int4")
     assert not out.exists()
-    made: list[int] = []
-    plain = linear.quantize_blocks
-    monkeypatch.setattr(experts, "quantize_expert", lambda *given: pytest.fail("an expert was quantised again"))
-    monkeypatch.setattr(linear, "quantize_blocks", lambda *given: made.append(len(given[0])) or plain(*given))
-    export_bundle(source, out, "int4")
-    assert small_config("small").language_config.vocab_size not in made  # smaller scales stand inside the graph
+    counting = Counting()
+    export_bundle(source, out, "int4", quantizer=counting)
+    config = small_config("small").language_config
+    # Small scales are inside the graph, so a few small weights are quantised again; no expert and no table is.
+    assert not {shape for shape in counting.shapes if config.vocab_size in shape}
+    assert (2 * config.moe_intermediate_size, config.hidden_size) not in counting.shapes
     assert sums(out) == sums(tmp_path / "whole")
     Bundle.open(out).verify()
 

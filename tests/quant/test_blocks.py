@@ -1,33 +1,18 @@
-"""Block and column formats: what is stored, what the kernels make of it, and how far it is from the weights."""
+"""Block and column formats: what is stored, and how far it is from the weights."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dsvl2_export.graphs.builder import GraphBuilder, value
-from dsvl2_export.graphs.decoder.linear import linear
-from dsvl2_quant.formats.blocks import (
-    dequantize_blocks,
-    fitting_block_size,
-    interleave_gate_up,
-    pack_int4,
-    quantize_blocks,
-    unpack_int4,
-)
-from dsvl2_quant.formats.columns import dequantize_columns, quantize_columns
-from dsvl2_quant.recipe import RECIPES, BlockFormat
+from dsvl2_quant.formats.blocks import BlockFormat, dequantize_blocks, fitting_block_size
+from dsvl2_quant.formats.columns import dequantize_columns
+from dsvl2_quant.formats.integers import pack_int4, unpack_int4
+from dsvl2_quant.methods.nearest import quantize_blocks, quantize_columns
 from dsvl2_runtime.errors import UsageError
-from small_models import small_config
-
-ACTIVATION_NOISE = 0.02
-"""Relative: the kernels quantise activations to 8 bit on the way (accuracy_level 4), about 0.4 % per value of noise."""
 
 
 def normal(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -55,7 +40,7 @@ def test_packing_is_undone_by_unpacking(data: bytes) -> None:
 def test_error_on_normal_weights(bits: int, block_size: int, largest: float) -> None:
     """The distance from the weights is what the format allows."""
     weight = normal(64, 256)
-    blocks = quantize_blocks(weight, bits, block_size)
+    blocks = quantize_blocks(weight, BlockFormat(bits, block_size))
     assert blocks.packed.nbytes == weight.size * bits // 8
     assert distance(dequantize_blocks(blocks), weight) <= largest
 
@@ -65,7 +50,7 @@ def test_error_on_normal_weights(bits: int, block_size: int, largest: float) -> 
 def test_8_bit_values_are_within_half_a_step(seed: int, in_features: int, block_size: int) -> None:
     """Of their block's scale; one step for a value as large as the block's extreme, with the other sign."""
     weight = normal(3, in_features, seed=seed) * np.float32(10.0) ** np.random.default_rng(seed).integers(-6, 6)
-    blocks = quantize_blocks(weight, 8, block_size)
+    blocks = quantize_blocks(weight, BlockFormat(8, block_size))
     step = np.repeat(np.abs(blocks.scales), block_size, axis=1)[:, :in_features]
     found = dequantize_blocks(blocks)
     assert found.shape == weight.shape
@@ -82,7 +67,7 @@ def test_4_bit_scales_are_never_worse_than_the_plain_one(seed: int, block_size: 
     at = np.abs(weight).argmax(1, keepdims=True)
     plain_scale = np.take_along_axis(weight, at, 1) / -8
     plain = np.clip(np.rint(weight / plain_scale), -8, 7) * plain_scale
-    found = dequantize_blocks(quantize_blocks(weight, 4, block_size))
+    found = dequantize_blocks(quantize_blocks(weight, BlockFormat(4, block_size)))
     error, plain_error = (np.square(values - weight).sum(1) for values in (found, plain))
     assert (error <= plain_error * 1.0001).all()
 
@@ -91,14 +76,14 @@ def test_4_bit_scales_are_never_worse_than_the_plain_one(seed: int, block_size: 
 def test_constant_block_is_exact(sign: float) -> None:
     """The extreme value has an integer of its own, whatever its sign."""
     weight = np.full((2, 32), sign * 0.7, np.float32)
-    np.testing.assert_allclose(dequantize_blocks(quantize_blocks(weight, 4, 32)), weight, rtol=1e-6)
+    np.testing.assert_allclose(dequantize_blocks(quantize_blocks(weight, BlockFormat(4, 32))), weight, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-44])
 def test_vanishing_blocks_stay_finite(scale: float) -> None:
     """Zeros and subnormal numbers have no inverse scale; they come back as about zero, not as NaN."""
     weight = np.full((1, 16), scale, np.float32)
-    found = dequantize_blocks(quantize_blocks(weight, 4, 16))
+    found = dequantize_blocks(quantize_blocks(weight, BlockFormat(4, 16)))
     assert np.abs(found).max() <= 1e-43
 
 
@@ -106,8 +91,8 @@ def test_vanishing_blocks_stay_finite(scale: float) -> None:
 def test_huge_values_are_as_exact_as_others(bits: int) -> None:
     """Their squares do not fit in a float, which must not make zeros of them."""
     weight = normal(2, 64)
-    expected = distance(dequantize_blocks(quantize_blocks(weight, bits, 32)), weight)
-    found = dequantize_blocks(quantize_blocks(weight * np.float32(5e37), bits, 32)) / np.float32(5e37)
+    expected = distance(dequantize_blocks(quantize_blocks(weight, BlockFormat(bits, 32))), weight)
+    found = dequantize_blocks(quantize_blocks(weight * np.float32(5e37), BlockFormat(bits, 32))) / np.float32(5e37)
     assert distance(found, weight) <= expected * 1.1  # the plain scale, without a search for a better one
 
 
@@ -117,14 +102,14 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
     weight = normal(2, 16)
     weight[1, 3] = bad
     with pytest.raises(UsageError, match="not finite"):
-        quantize_blocks(weight, 4, 16)
+        quantize_blocks(weight, BlockFormat(4, 16))
 
 
 @pytest.mark.parametrize(("bits", "block_size"), [(3, 32), (4, 8), (4, 48)])
 def test_formats_without_kernels_are_refused(bits: int, block_size: int) -> None:
     """Better said here than by a session that cannot be made."""
-    with pytest.raises(UsageError):
-        quantize_blocks(normal(2, 48), bits, block_size)
+    with pytest.raises(UsageError, match=f"{bits} bits|block of {block_size}"):
+        BlockFormat(bits, block_size)
 
 
 def test_block_size_fits_all_sizes() -> None:
@@ -134,32 +119,6 @@ def test_block_size_fits_all_sizes() -> None:
     assert fitting_block_size([80, 48], 64) == 16
     with pytest.raises(UsageError, match="fp32"):
         fitting_block_size([81], 64)
-
-
-def test_gate_and_up_rows_alternate() -> None:
-    """g0, u0, g1, u1: the order of the expert kernel."""
-    gate, up = normal(3, 4, seed=1), normal(3, 4, seed=2)
-    rows = interleave_gate_up(gate, up)
-    assert np.array_equal(rows[0::2], gate)
-    assert np.array_equal(rows[1::2], up)
-
-
-@pytest.mark.parametrize(("bits", "block_size", "in_features"), [(4, 64, 192), (4, 32, 80), (8, 64, 192), (8, 16, 40)])
-@pytest.mark.parametrize("rows", [1, 5])
-def test_kernel_computes_with_the_dequantised_weight(
-    tmp_path: Path, bits: int, block_size: int, in_features: int, rows: int
-) -> None:
-    """`MatMulNBits` reads the layout that is written here: its product is that of `dequantize_blocks`."""
-    weight, x = normal(24, in_features), normal(1, rows, in_features, seed=9)
-    form = BlockFormat(bits, block_size)  # type: ignore[arg-type]
-    path = tmp_path / "linear.onnx"
-    with GraphBuilder(path) as builder:
-        y = linear(builder, "x", "weight", weight, form)
-        builder.save([value("x", [1, "rows", in_features])], [value(y, [1, "rows", 24])])
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"x": x})
-    expected = x @ dequantize_blocks(quantize_blocks(weight, bits, block_size)).T
-    assert distance(found, expected) <= ACTIVATION_NOISE
 
 
 def test_columns_are_within_half_a_step() -> None:
@@ -173,17 +132,3 @@ def test_columns_are_within_half_a_step() -> None:
     stacked = quantize_columns(np.stack([weight, 2 * weight]))
     assert stacked.scales.shape == (2, 12)
     assert (stacked.values == columns.values).all()
-
-
-@pytest.mark.parametrize("precision", list(RECIPES))
-def test_recipes_fit_odd_sizes(precision: str) -> None:
-    """Block sizes shrink to what divides the sizes of a model; every part says its format."""
-    config = small_config("small").language_config
-    recipe = RECIPES[precision].fitted(config)
-    parts = recipe.parts()
-    assert set(parts) == {"experts", "dense", "kv_up", "lm_head", "embed_tokens", "vision"}
-    if precision == "fp32":
-        assert set(parts.values()) == {"fp32"}
-    else:
-        assert parts["experts"] == f"{precision.removesuffix('-128')} block 16"
-        assert parts["vision"] == "int8"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from dsvl2_export.graphs.vision_int8 import quantize_linears
+from dsvl2_quant.methods.nearest import Nearest
+from dsvl2_quant.recipe import COLUMNS
+from graph_runs import computed
 
 IN, OUT = 48, 32
 
@@ -26,9 +28,7 @@ def graph(nodes: list[onnx.NodeProto], **arrays: NDArray[np.float32]) -> onnx.Mo
 
 
 def run(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (y,) = session.run(None, {"x": x})
-    return np.asarray(y, np.float32)
+    return computed(model.SerializeToString(), x=x)
 
 
 RANDOM = np.random.default_rng(4)
@@ -58,7 +58,7 @@ def test_rewritten_layer_computes_the_same_up_to_8_bit(form: str) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(FORMS[form])
     expected = run(model, X)
-    assert quantize_linears(model) == 1
+    assert quantize_linears(model, COLUMNS, Nearest()) == 1
     assert [node.op_type for node in model.graph.node] == ["DynamicQuantizeMatMul"]
     assert all(list(entry.dims) not in ([IN, OUT], [OUT, IN]) or entry.data_type == TensorProto.INT8
                for entry in model.graph.initializer)  # fmt: skip
@@ -76,7 +76,7 @@ def test_products_of_two_activations_stay() -> None:
         helper.make_node("MatMul", ["m", "w"], ["y"]),
     ]
     model = graph(nodes, w=WEIGHT)
-    assert quantize_linears(model) == 1
+    assert quantize_linears(model, COLUMNS, Nearest()) == 1
     assert [node.op_type for node in model.graph.node] == ["Transpose", "MatMul", "MatMul", "DynamicQuantizeMatMul"]
 
 
@@ -89,6 +89,6 @@ def test_product_used_twice_keeps_its_add() -> None:
     ]
     model = graph(nodes, w=WEIGHT, b=BIAS)
     expected = run(model, X)
-    assert quantize_linears(model) == 1
+    assert quantize_linears(model, COLUMNS, Nearest()) == 1
     assert [node.op_type for node in model.graph.node] == ["DynamicQuantizeMatMul", "Add", "Mul"]
     assert np.linalg.norm(run(model, X) - expected) / np.linalg.norm(expected) < 0.03

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dsvl2_export.checkpoint.files import config_document
-from dsvl2_export.synth.synth import official_config, small_config
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import UsageError
-from small_models import VARIANTS
+from small_models import VARIANTS, small_config
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from dsvl2_export.synth.synth import official_config
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.config import official_resolutions
 from dsvl2_runtime.inputs.tiling import Tiling, choose_resolution, pad_to, pixel_tiles, plan_tiling
 from small_models import picture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dsvl2_export.synth.synth import official_config
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.graphs.graph_io import cache_tensors
 from dsvl2_runtime.graphs.kv_cache import KVCache

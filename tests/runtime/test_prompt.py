@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Encoder
 
-from dsvl2_export.synth.synth import small_config
 from dsvl2_export.synth.tokenizer import write_tokenizer
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from dsvl2_runtime.inputs.prompt import Message, Picture, build_prompt, locate, question_content
 from dsvl2_runtime.inputs.tokenizer import SPECIAL_TOKENS, StreamDecoder, Tokenizer
+from small_models import small_config
 
 
 @pytest.fixture(scope="module")

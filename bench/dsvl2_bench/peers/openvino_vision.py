@@ -24,7 +24,7 @@ from dsvl2_bench.peers.torch_vision import REPEATS
 from dsvl2_bench.phases import TILES
 from dsvl2_export.network.projector import Projector
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_export.synth.synth import official_config
+from dsvl2_runtime.bundle.releases import Variant, official_config
 from dsvl2_runtime.config import ModelConfig
 
 
@@ -58,7 +58,7 @@ def measure(config: ModelConfig, threads: int) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one release and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.peers.openvino_vision")
-    parser.add_argument("variant", choices=("tiny", "small", "base"))
+    parser.add_argument("variant", choices=list(Variant))
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

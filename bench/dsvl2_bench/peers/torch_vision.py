@@ -13,7 +13,7 @@ import torch
 from dsvl2_bench.phases import TILES
 from dsvl2_export.network.projector import Projector
 from dsvl2_export.network.vision import VisionTower
-from dsvl2_export.synth.synth import official_config
+from dsvl2_runtime.bundle.releases import Variant, official_config
 from dsvl2_runtime.config import ModelConfig
 
 REPEATS = 3
@@ -37,7 +37,7 @@ def seconds_per_tile(config: ModelConfig, threads: int) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one release and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.peers.torch_vision")
-    parser.add_argument("variant", choices=("tiny", "small", "base"))
+    parser.add_argument("variant", choices=list(Variant))
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args(arguments)
     print(json.dumps({"vision_s_per_tile": seconds_per_tile(official_config(options.variant), options.threads)}))

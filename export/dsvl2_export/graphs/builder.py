@@ -1,8 +1,7 @@
 """Writes an ONNX graph node by node, its weights streaming to one external file as they come.
 
 The graph's protobuf stays small: a weight handed to `GraphBuilder.weight` is on disk when the call returns, so a model
-larger than memory can be written one layer at a time, and an attempt that was broken off can be gone on with
-(`external_data.py`).
+larger than memory can be written one layer at a time, and an interrupted attempt can be resumed (`external_data.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from onnx import helper, numpy_helper
 
 from dsvl2_export.graphs.external_data import ExternalData, Placed
 
-MICROSOFT = "com.microsoft"
+CONTRIB_DOMAIN, CONTRIB_VERSION = "com.microsoft", 1
+"""Of the operators that ONNX Runtime adds to the standard; `operators.py` writes them."""
 OPSET = 21
 IR_VERSION = 10
 INLINE_LIMIT_BYTES = 1024
@@ -137,7 +137,7 @@ class GraphBuilder:
         graph = helper.make_graph(
             self._nodes, self.path.stem, list(inputs), list(outputs), list(self._initializers.values())
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB_DOMAIN, CONTRIB_VERSION)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), str(self.path))
         self.data.finish()
 

@@ -18,7 +18,7 @@ from dsvl2_export.weight_source import WeightSource
 from dsvl2_runtime.graphs import graph_io
 
 
-class ProjectorConfig(TracedOnnxConfig):
+class ProjectorTrace(TracedOnnxConfig):
     """patch_features [num_tiles, patches, width] -> tile_features [num_tiles, cells * cells, hidden]."""
 
     NAMED_INPUT = graph_io.PATCH_FEATURES
@@ -42,7 +42,7 @@ def write_projector(path: Path, source: WeightSource, rewrite: Callable[[Any], o
     """Write the projector; `rewrite` is called with its model, to quantise it in place."""
     vision = source.config.vision_config
     example = torch.zeros(2, vision.grid**2, vision.width)
-    trace(path, TracedProjector(load_projector(source)), ProjectorConfig(example))
+    trace(path, TracedProjector(load_projector(source)), ProjectorTrace(example))
     model = onnx.load(str(path))
     rewrite(model)
     # The tracer folds a parameter that goes straight to an output and loses its name, so these two are added here.

@@ -1,6 +1,6 @@
 """The vision encoder's graph, traced piece by piece so that never more than one block is in memory unquantised.
 
-The tower of the releases has 400 million parameters. Traced at once it would stand in memory as PyTorch weights, as the
+The tower of the releases has 400 million parameters. Traced at once it would be in memory as PyTorch weights, as the
 tracer's copy and as the loaded graph: 7 GB at its peak. The blocks are alike and follow one another, so each is traced,
 quantised and appended by itself.
 """
@@ -17,7 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from dsvl2_export.graphs.fused_ops import fused_vision
+from dsvl2_export.graphs.fused_ops import fused_attend, fused_gelu
 from dsvl2_export.graphs.tracing import Axes, Traced, TracedOnnxConfig, trace
 from dsvl2_export.network.vision import VisionBlock, VisionTower
 from dsvl2_export.weight_source import WeightSource, load_into
@@ -27,48 +27,48 @@ HIDDEN_IN, HIDDEN_OUT = "hidden_in", "hidden_out"
 TILES: Axes = {0: "num_tiles"}
 
 
-class StartConfig(TracedOnnxConfig):
+class StemTrace(TracedOnnxConfig):
     """pixel_values [num_tiles, 3, image_size, image_size] -> hidden states [num_tiles, patches, width]."""
 
     NAMED_INPUT = graph_io.PIXEL_VALUES
     NAMED_OUTPUTS: ClassVar = {HIDDEN_OUT: TILES}
 
 
-class BlockConfig(TracedOnnxConfig):
+class BlockTrace(TracedOnnxConfig):
     """Hidden states [num_tiles, patches, width] -> the same."""
 
     NAMED_INPUT = HIDDEN_IN
     NAMED_OUTPUTS: ClassVar = {HIDDEN_OUT: TILES}
 
 
-class Start(Traced):
-    """Patches and their positions."""
+class TracedStem(Traced):
+    """The vision tower before its first block: patches and their positions."""
 
     def __init__(self, tower: VisionTower) -> None:
         super().__init__()
         self.tower = tower
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """Everything in front of the first block."""
+        """[num_tiles, 3, image_size, image_size] -> [num_tiles, patches, width]."""
         hidden: Tensor = self.tower.patch_embed(pixel_values) + self.tower.pos_embed
         return hidden
 
 
-class Block(Traced):
-    """One block, or the norm behind the last one."""
+class TracedBlock(Traced):
+    """One block of the vision tower, or the norm after the last one."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, hidden_in: Tensor) -> Tensor:
-        """The module under the input name of its graph."""
+        """[num_tiles, patches, width] -> the same, under the input name of the graph."""
         hidden: Tensor = self.module(hidden_in)
         return hidden
 
 
-class Chain:
-    """A graph that grows at its end."""
+class GrowingGraph:
+    """The graph of the vision tower, put together of pieces that are traced one by one."""
 
     def __init__(self, folder: Path, rewrite: Callable[[Any], object]) -> None:
         self._folder = folder
@@ -77,10 +77,9 @@ class Chain:
         self._end = ""
 
     def append(self, name: str, module: Traced, config: TracedOnnxConfig) -> None:
-        """Trace a module, rewrite its graph, and put it behind what is there."""
+        """Trace a module, rewrite its graph, and append it to the others."""
         path = self._folder / "piece.onnx"
-        with fused_vision():
-            trace(path, module, config)
+        trace(path, module, config)
         piece = onnx.load(str(path))
         self._rewrite(piece)
         first, last = piece.graph.input[0].name, piece.graph.output[0].name
@@ -96,7 +95,7 @@ class Chain:
         self._end = f"{name}.{last}"
 
     def finish(self, output: Any) -> Any:
-        """The model, its last value called as `output` says."""
+        """The whole model; its last value gets the name and shape of `output`."""
         rename_all(self.model.graph, lambda old: output.name if old == self._end else old)
         del self.model.graph.output[:]
         self.model.graph.output.append(output)
@@ -104,7 +103,7 @@ class Chain:
 
 
 def rename_all(graph: Any, rename: Callable[[str], str]) -> None:
-    """Rename every node and value of a graph, in place; the empty name, which stands for no input, stays."""
+    """Rename every node and value of a graph, in place; the empty name means that an input is left out, and stays."""
     for node in graph.node:
         node.name = rename(node.name)
         for names in (node.input, node.output):
@@ -134,14 +133,14 @@ def write_vision_encoder(
     pixels = torch.zeros(2, 3, config.image_size, config.image_size)
     hidden = torch.zeros(2, config.grid**2, config.width)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        chain = Chain(Path(folder), rewrite)
-        chain.append("start", Start(ends.eval()), StartConfig(pixels))
+        graph = GrowingGraph(Path(folder), rewrite)
+        graph.append("start", TracedStem(ends.eval()), StemTrace(pixels))
         for index in range(config.layers):
-            block = VisionBlock(config)
+            block = VisionBlock(config, fused_attend, fused_gelu)
             load_into(source, block, f"vision.blocks.{index}.")
-            chain.append(f"blocks.{index}", Block(block.eval()), BlockConfig(hidden))
+            graph.append(f"blocks.{index}", TracedBlock(block.eval()), BlockTrace(hidden))
             on_block()
-        chain.append("norm", Block(ends.norm), BlockConfig(hidden))
+        graph.append("norm", TracedBlock(ends.norm), BlockTrace(hidden))
         axes = ["num_tiles", config.grid**2, config.width]
         output = onnx.helper.make_tensor_value_info(graph_io.PATCH_FEATURES, onnx.TensorProto.FLOAT, axes)
-        onnx.save(chain.finish(output), str(path))
+        onnx.save(graph.finish(output), str(path))

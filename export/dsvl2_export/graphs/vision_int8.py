@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from dsvl2_quant.formats.columns import quantize_columns
+from dsvl2_export.graphs.operators import column_linear_node, import_contrib
+from dsvl2_quant.formats.columns import ColumnFormat
+from dsvl2_quant.methods.quantizer import Quantizer
 
-MICROSOFT = "com.microsoft"
 
-
-def quantize_linears(model: Any) -> int:
+def quantize_linears(model: Any, form: ColumnFormat, quantizer: Quantizer) -> int:
     """Rewrite, in place, every product with a constant matrix.
 
     Args:
         model: an `onnx.ModelProto` with its weights loaded.
+        form: of the rewritten weights.
+        quantizer: quantises them.
 
     Returns:
         How many products were rewritten.
@@ -43,21 +45,15 @@ def quantize_linears(model: Any) -> int:
             continue
         bias, output, add = _bias_behind(node, constants, consumers)
         prefix = f"{node.name or node.output[0]}.int8"
-        columns = quantize_columns(weight)
+        columns = quantizer.columns(weight, form, None)  # a traced constant has no name
         arrays = {
             f"{prefix}.weight": columns.values,
             f"{prefix}.scale": columns.scales,
             f"{prefix}.zero_point": np.zeros(len(columns.scales), np.int8),
         }
         graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
-        product = helper.make_node(
-            "DynamicQuantizeMatMul",
-            [node.input[0], *arrays, *([bias] if bias else [])],
-            [output],
-            name=prefix,
-            domain=MICROSOFT,
-        )
-        replaced[id(node)] = product
+        inputs = [node.input[0], *arrays, *([bias] if bias else [])]
+        replaced[id(node)] = column_linear_node(prefix, inputs, output)
         if add is not None:
             removed.add(id(add))
         count += 1
@@ -70,8 +66,7 @@ def quantize_linears(model: Any) -> int:
     initializers = [entry for entry in graph.initializer if entry.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(initializers)
-    if MICROSOFT not in {opset.domain for opset in model.opset_import}:
-        model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    import_contrib(model)
     return count
 
 

@@ -6,6 +6,8 @@ norm after all blocks is the feature; the checkpoint's attention pool is never u
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -13,6 +15,24 @@ from torch import Tensor, nn
 from dsvl2_runtime.config import VisionConfig
 
 NORM_EPS = 1e-6
+
+Attend = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""Queries, keys and values [num_tiles, patches, width] and the number of heads -> [num_tiles, patches, width]."""
+Activation = Callable[[Tensor], Tensor]
+"""Any shape -> the same."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """Full attention over all patches, scaled by the root of a head's width; see `Attend`."""
+    tiles, patches, width = q.shape
+    shape = (tiles, patches, heads, width // heads)
+    q, k, v = (rows.reshape(shape).transpose(1, 2) for rows in (q, k, v))  # each [num_tiles, heads, patches, head_dim]
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(tiles, patches, width)
+
+
+def tanh_gelu(x: Tensor) -> Tensor:
+    """The tanh approximation of GELU; the projector has the exact one."""
+    return F.gelu(x, approximate="tanh")
 
 
 class PatchEmbed(nn.Module):
@@ -31,45 +51,50 @@ class PatchEmbed(nn.Module):
 class VisionAttention(nn.Module):
     """Full self-attention with biases; head width need not be a power of two."""
 
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionConfig, attend: Attend = attend) -> None:
         super().__init__()
         self.heads = config.heads
+        self.attend = attend
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[num_tiles, patches, width] -> the same."""
-        tiles, patches, width = x.shape
-        qkv = self.qkv(x).view(tiles, patches, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [num_tiles, heads, patches, head_dim]
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.proj(mixed.transpose(1, 2).reshape(tiles, patches, width))
+        q, k, v = self.qkv(x).split(x.shape[-1], dim=-1)
+        out: Tensor = self.proj(self.attend(q, k, v, self.heads))
         return out
 
 
 class VisionMLP(nn.Module):
-    """Two linear layers around the tanh approximation of GELU (the projector has the exact one)."""
+    """Two linear layers around an activation."""
 
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionConfig, activation: Activation = tanh_gelu) -> None:
         super().__init__()
+        self.activation = activation
         self.fc1 = nn.Linear(config.width, config.mlp_width)
         self.fc2 = nn.Linear(config.mlp_width, config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[num_tiles, patches, width] -> the same."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        out: Tensor = self.fc2(self.activation(self.fc1(x)))
         return out
 
 
 class VisionBlock(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block.
 
-    def __init__(self, config: VisionConfig) -> None:
+    Args:
+        config: sizes.
+        attend: computes the attention; another function must compute the same.
+        activation: of the MLP; another function must compute the same.
+    """
+
+    def __init__(self, config: VisionConfig, attend: Attend = attend, activation: Activation = tanh_gelu) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, NORM_EPS)
-        self.attn = VisionAttention(config)
+        self.attn = VisionAttention(config, attend)
         self.norm2 = nn.LayerNorm(config.width, NORM_EPS)
-        self.mlp = VisionMLP(config)
+        self.mlp = VisionMLP(config, activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """[num_tiles, patches, width] -> the same."""

@@ -1,1 +1,1 @@
-"""How quantised weights lie in memory: one format a file, there and back."""
+"""How weights lie in a bundle: one format a file, with its sizes, there and back."""

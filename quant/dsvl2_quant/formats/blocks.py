@@ -1,4 +1,4 @@
-"""Symmetric block formats: the weights of `MatMulNBits` and `QMoE`, quantised and back.
+"""Symmetric block formats: the weights of `MatMulNBits`, `QMoE` and `GatherBlockQuantized`.
 
 A row of a weight [out_features, in_features] is cut into blocks along in_features; a block is stored as integers and
 one float32 scale, value = (integer - zero_point) * scale with zero_point 8 (4 bit) or 128 (8 bit). The last block of a
@@ -10,128 +10,123 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_quant.formats.float32 import FLOAT32_BYTES
+from dsvl2_quant.formats.integers import INTEGERS, Integers
 from dsvl2_runtime.errors import UsageError
 
 SMALLEST_BLOCK = 16
 """Elements; ONNX Runtime has no kernel below (`matmul_nbits.cc`)."""
-CHUNK_ELEMENTS = 1 << 18
-"""Values quantised at a time: their temporaries stay in the second-level cache, which doubles the rate."""
-SHRINKS = tuple(1 - step * 0.035 for step in range(8))
-"""Candidate scales relative to the one that represents the block's extreme value exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFormat:
+    """Symmetric blocks along the input features.
+
+    Raises:
+        UsageError: ONNX Runtime has no kernels for these bits or this block size.
+    """
+
+    bits: int
+    """Per weight: 4 or 8."""
+    block_size: int
+    """Weights that share a scale, a power of two from 16."""
+
+    def __post_init__(self) -> None:
+        if self.bits not in INTEGERS:
+            kernels = " and ".join(map(str, INTEGERS))
+            raise UsageError(f"{self.bits} bits per weight were asked for; there are kernels for {kernels}")
+        if self.block_size < SMALLEST_BLOCK or self.block_size & (self.block_size - 1):
+            raise UsageError(
+                f"a block of {self.block_size} was asked for; it must be a power of two from {SMALLEST_BLOCK}"
+            )
+
+    @property
+    def integers(self) -> Integers:
+        """Range and packing of the stored integers."""
+        return INTEGERS[self.bits]
+
+    @property
+    def packed_block_bytes(self) -> int:
+        """Bytes of the integers of one block."""
+        return self.integers.packed_bytes(self.block_size)
+
+    def blocks_of(self, in_features: int) -> int:
+        """Blocks in one row; the last one may be partial."""
+        return -(-in_features // self.block_size)
+
+    def bytes_of(self, shape: tuple[int, ...]) -> int:
+        """Bytes of a weight of this shape, integers and scales."""
+        return prod(shape[:-1]) * self.blocks_of(shape[-1]) * (self.packed_block_bytes + FLOAT32_BYTES)
+
+    def __str__(self) -> str:
+        return f"int{self.bits} block {self.block_size}"
 
 
 @dataclass(frozen=True, slots=True)
 class BlockWeight:
-    """A quantised weight."""
+    """A quantised weight; a method fills it some rows at a time."""
 
     packed: NDArray[np.uint8]
-    """[out_features, blocks, block_size * bits / 8]; 4-bit values in pairs, the first one in the low nibble."""
+    """[out_features, blocks, packed_block_bytes]; 4-bit values in pairs, the first one in the low nibble."""
     scales: NDArray[np.float32]
     """[out_features, blocks]; may be negative."""
-    bits: int
-    block_size: int
+    form: BlockFormat
     in_features: int
 
+    @classmethod
+    def empty(cls, out_features: int, in_features: int, form: BlockFormat) -> Self:
+        """Room for a weight [out_features, in_features] whose rows are not set yet."""
+        blocks = form.blocks_of(in_features)
+        packed = np.empty((out_features, blocks, form.packed_block_bytes), np.uint8)
+        return cls(packed, np.empty((out_features, blocks), np.float32), form, in_features)
 
-def pack_int4(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[..., n] of 0..15 -> [..., n / 2], the first of each pair in the low nibble; n is even."""
-    return values[..., 0::2] | np.left_shift(values[..., 1::2], 4, dtype=np.uint8)
+    def put(self, rows: slice, values: NDArray[np.float32], scales: NDArray[np.float32]) -> None:
+        """Set some rows.
+
+        Args:
+            rows: which ones.
+            values: [rows, blocks, block_size] whole numbers in the range of the format.
+            scales: [rows, blocks].
+        """
+        integers = self.form.integers
+        self.packed[rows] = integers.pack((values + np.float32(integers.zero_point)).astype(np.uint8))
+        self.scales[rows] = scales
 
 
-def unpack_int4(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The inverse of `pack_int4`."""
-    values = np.empty((*packed.shape[:-1], packed.shape[-1] * 2), np.uint8)
-    values[..., 0::2] = packed & 15
-    values[..., 1::2] = packed >> 4
-    return values
-
-
-def quantize_blocks(weight: NDArray[np.float32], bits: int, block_size: int) -> BlockWeight:
-    """Quantise a weight.
-
-    The block's value of largest magnitude maps to the lowest integer, which the symmetric range has one of more than
-    positive ones; so the scale takes the opposite sign of that value. In 4 bit some smaller scales are tried as well
-    and each block keeps the one with the least squared error.
-
-    Args:
-        weight: [out_features, in_features] float32.
-        bits: 4 or 8.
-        block_size: elements, a power of two from 16.
+def split_into_blocks(rows: NDArray[np.float32], form: BlockFormat) -> NDArray[np.float32]:
+    """[rows, in_features] -> [rows, blocks, block_size], a copy whose last block is filled with zeros.
 
     Raises:
-        UsageError: bits or block_size is not one that ONNX Runtime has kernels for, or a value is not finite.
+        UsageError: a value is not finite.
     """
-    _check_format(bits, block_size)
-    out_features, in_features = weight.shape
-    blocks = -(-in_features // block_size)
-    packed = np.empty((out_features, blocks, block_size * bits // 8), np.uint8)
-    scales = np.empty((out_features, blocks), np.float32)
-    step = max(1, CHUNK_ELEMENTS // (blocks * block_size))
-    for start in range(0, out_features, step):
-        rows = slice(start, start + step)
-        chunk = np.zeros((len(weight[rows]), blocks * block_size), np.float32)
-        chunk[:, :in_features] = weight[rows]
-        if not np.isfinite(chunk).all():
-            raise UsageError("the weight holds values that are not finite, which no block format can store")
-        values, scales[rows] = _quantize(chunk.reshape(-1, blocks, block_size), bits)
-        packed[rows] = pack_int4(values) if bits == 4 else values
-    return BlockWeight(packed, scales, bits, block_size, in_features)
+    count, in_features = rows.shape
+    blocks = form.blocks_of(in_features)
+    filled = np.zeros((count, blocks * form.block_size), np.float32)
+    filled[:, :in_features] = rows
+    if not np.isfinite(filled).all():
+        raise UsageError("the weight holds values that are not finite, which no block format can store")
+    return filled.reshape(count, blocks, form.block_size)
 
 
 def dequantize_blocks(weight: BlockWeight) -> NDArray[np.float32]:
-    """What the kernels compute with: [out_features, in_features] float32."""
-    values = unpack_int4(weight.packed) if weight.bits == 4 else weight.packed
-    zero_point = np.float32(1 << (weight.bits - 1))
-    full = (values.astype(np.float32) - zero_point) * weight.scales[..., None]
+    """The weight as the kernels use it, [out_features, in_features] float32."""
+    integers = weight.form.integers
+    values = integers.unpack(weight.packed)
+    full = (values.astype(np.float32) - np.float32(integers.zero_point)) * weight.scales[..., None]
     return full.reshape(len(full), -1)[:, : weight.in_features]
-
-
-def _quantize(blocks: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """[rows, blocks, block_size] -> integers of the same shape and scales [rows, blocks]."""
-    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    at = np.abs(blocks).argmax(axis=-1, keepdims=True)
-    extreme = np.take_along_axis(blocks, at, axis=-1)[..., 0] / np.float32(lowest)
-    best_error = np.full(extreme.shape, np.nan, np.float32)
-    best_scale = extreme.copy()
-    best, rounded, difference = np.zeros_like(blocks), np.empty_like(blocks), np.empty_like(blocks)
-    for shrink in SHRINKS if bits == 4 else SHRINKS[:1]:
-        scale = extreme * np.float32(shrink)
-        with np.errstate(divide="ignore", over="ignore"):
-            inverse = np.where(scale == 0, np.float32(0), np.float32(1) / scale)
-        # A subnormal scale has no finite inverse; such a block is as good as zero.
-        inverse[~np.isfinite(inverse)] = 0
-        np.multiply(blocks, inverse[..., None], out=rounded)
-        np.rint(rounded, out=rounded)
-        np.clip(rounded, lowest, highest, out=rounded)
-        np.multiply(rounded, scale[..., None], out=difference)
-        np.subtract(difference, blocks, out=difference)
-        error = np.einsum("rbk,rbk->rb", difference, difference)
-        # The first scale is taken even where squares of huge values overflow.
-        better = ~(error >= best_error)
-        np.copyto(best_error, error, where=better)
-        np.copyto(best_scale, scale, where=better)
-        np.copyto(best, rounded, where=better[..., None])
-    zero_point = 1 << (bits - 1)
-    return (best + np.float32(zero_point)).astype(np.uint8), best_scale
-
-
-def interleave_gate_up(gate: NDArray[np.float32], up: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows g0, u0, g1, u1, …: two [intermediate, hidden] -> [2 * intermediate, hidden].
-
-    The only order of `QMoE`'s first weight that the CPU kernel takes (swiglu_fusion=1, `moe_quantization_cpu.cc`).
-    """
-    return np.stack([gate, up], axis=1).reshape(-1, gate.shape[-1])
 
 
 def fitting_block_size(sizes: Sequence[int], preferred: int) -> int:
     """The largest power of two, at most `preferred`, that divides every size; `QMoE` takes no partial blocks.
 
     Raises:
-        UsageError: there is none of at least 16.
+        UsageError: no such block of at least 16 exists.
     """
     block_size = preferred
     while block_size >= SMALLEST_BLOCK:
@@ -142,10 +137,3 @@ def fitting_block_size(sizes: Sequence[int], preferred: int) -> int:
         f"sizes {', '.join(map(str, sizes))} have no common block of at least {SMALLEST_BLOCK}; "
         "export this model with --precision fp32"
     )
-
-
-def _check_format(bits: int, block_size: int) -> None:
-    if bits not in (4, 8):
-        raise UsageError(f"{bits} bits per weight were asked for; there are kernels for 4 and 8")
-    if block_size < SMALLEST_BLOCK or block_size & (block_size - 1):
-        raise UsageError(f"a block of {block_size} was asked for; it must be a power of two from {SMALLEST_BLOCK}")

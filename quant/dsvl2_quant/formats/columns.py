@@ -6,11 +6,26 @@ Signed weights take the int8 dot-product instructions directly and are twice as 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_quant.formats.float32 import FLOAT32_BYTES
+
 LARGEST = 127
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFormat:
+    """Signed 8-bit integers with one float32 scale per output column."""
+
+    def bytes_of(self, shape: tuple[int, ...]) -> int:
+        """Bytes of a weight [..., out_features, in_features], integers and scales."""
+        return prod(shape) + prod(shape[:-1]) * FLOAT32_BYTES
+
+    def __str__(self) -> str:
+        return "int8 columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +38,6 @@ class ColumnWeight:
     """[..., out_features]."""
 
 
-def quantize_columns(weight: NDArray[np.float32]) -> ColumnWeight:
-    """Quantise [..., in_features, out_features] float32 with one scale per column; a column of zeros gets scale 1."""
-    extreme = np.abs(weight).max(axis=-2)
-    scales = np.where(extreme > 0, extreme / LARGEST, 1).astype(np.float32)
-    values = np.clip(np.rint(weight / scales[..., None, :]), -LARGEST, LARGEST).astype(np.int8)
-    return ColumnWeight(values, scales)
-
-
 def dequantize_columns(weight: ColumnWeight) -> NDArray[np.float32]:
-    """[..., in_features, out_features] float32."""
+    """The weight as the kernel uses it, [..., in_features, out_features] float32."""
     return weight.values.astype(np.float32) * weight.scales[..., None, :]

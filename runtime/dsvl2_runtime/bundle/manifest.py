@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.config import ModelConfig, describe
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.machine.files import read_errors, sha256
@@ -40,8 +41,8 @@ class Manifest(BaseModel):
 
     schema_version: Literal[1] = 1
     name: str
-    variant: Literal["tiny", "small", "base"]
-    precision: Literal["fp32", "int8", "int4", "int4-128"]
+    variant: Variant
+    precision: Precision
     parts: dict[str, str]
     """Format of each part."""
     config: ModelConfig

@@ -1,9 +1,4 @@
-"""Linear layers as graph nodes: fp32 `MatMul`, or `MatMulNBits` with symmetric blocks.
-
-Every quantised layer asks for accuracy_level 4 (int8 activations): ONNX Runtime has kernels for 4 bit with fp32 or
-int8 activations and for 8 bit with int8 activations only; without one it dequantises the whole weight on every call
-(`matmul_nbits.cc`, `qnbitgemm.cpp`). The weight must be a constant for the same reason.
-"""
+"""Linear layers as graph nodes: fp32 `MatMul`, or a product with a weight in blocks or in columns."""
 
 from __future__ import annotations
 
@@ -12,86 +7,85 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_export.graphs.builder import MICROSOFT, GraphBuilder
-from dsvl2_quant.formats.blocks import quantize_blocks
-from dsvl2_quant.formats.columns import quantize_columns
-from dsvl2_quant.recipe import BlockFormat
+from dsvl2_export.graphs.decoder.context import DecoderContext
+from dsvl2_quant.formats.float32 import Float32
+from dsvl2_quant.methods.quantizer import LinearInput
 
 
-def linear(builder: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], form: BlockFormat | None) -> str:
-    """`y = x W^T`.
+def linear(context: DecoderContext, x: str, layer: str) -> str:
+    """`y = x W^T` with the weight of a linear layer, whose name it also has in the graph.
 
     Args:
-        builder: the graph.
+        context: of the decoder.
+        x: [..., in_features] float32.
+        layer: name of the layer in the checkpoint.
+
+    Returns:
+        [..., out_features] float32.
+    """
+    return linear_of_rows(context, x, layer, context.weights.array(f"{layer}.weight"), layer)
+
+
+def linear_of_rows(context: DecoderContext, x: str, name: str, weight: NDArray[np.float32], layer: str) -> str:
+    """`y = x W^T` with rows of one or more linear layers that read the same input.
+
+    Args:
+        context: of the decoder.
         x: [..., in_features] float32.
         name: what the weight is called in the graph.
-        weight: [out_features, in_features] as stored in a checkpoint.
-        form: block format, or None for fp32.
+        weight: [out_features, in_features].
+        layer: name of one of the layers in the checkpoint; it decides about the format.
 
     Returns:
         [..., out_features] float32.
     """
     out_features, in_features = weight.shape
-    if form is None:
-        return builder.node("MatMul", [x, builder.weight(name, weight.T)])
+    form = context.recipe.format_of(f"{layer}.weight")
+    if isinstance(form, Float32):
+        return context.builder.node("MatMul", [x, context.builder.weight(name, weight.T)])
 
-    def quantised() -> tuple[NDArray[Any], NDArray[Any]]:
-        blocks = quantize_blocks(weight, form.bits, form.block_size)
-        packed = blocks.packed.reshape(out_features, -1, form.block_size * form.bits // 8)
-        return packed, blocks.scales.reshape(-1)
+    def quantize() -> tuple[NDArray[Any], NDArray[Any]]:
+        blocks = context.quantizer.blocks(weight, form, LinearInput(layer))
+        return blocks.packed, blocks.scales.reshape(-1)
 
-    return builder.node(
-        "MatMulNBits",
-        [x, *builder.weights([name, f"{name}.scales"], quantised)],
-        domain=MICROSOFT,
-        K=in_features,
-        N=out_features,
-        bits=form.bits,
-        block_size=form.block_size,
-        accuracy_level=4,
-    )
+    packed, scales = context.builder.weights([name, f"{name}.scales"], quantize)
+    return context.operators.block_linear(x, packed, scales, (out_features, in_features), form)
 
 
-def linear_per_head(
-    builder: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], form: BlockFormat | None
-) -> str:
-    """A different linear layer for each head: `y_h = x_h W_h^T`, for one position.
+def linear_per_head(context: DecoderContext, x: str, name: str, weight: NDArray[np.float32]) -> str:
+    """A different linear layer for each head, made of `kv_b_proj`: `y_h = x_h W_h^T`, for one position.
 
     Quantised, this is one product with signed columns. One `MatMulNBits` per head took one and a half times as long or
     more in a decode step, where every node begins with cold caches (docs/performance.md). The activations of all heads
     share one scale then; they belong to a single position, so no other token's outliers widen it.
 
     Args:
-        builder: the graph.
+        context: of the decoder; its recipe says how absorbed matrices are stored.
         x: [heads, 1, in_features] float32.
         name: what the weight is called in the graph.
         weight: [heads, out_features, in_features].
-        form: block format of the part, which keeps the weight of other shapes in blocks; None for fp32.
 
     Returns:
         [heads, 1, out_features] float32.
     """
-    columns = weight.transpose(0, 2, 1)
-    if form is None:
-        return builder.node("MatMul", [x, builder.weight(name, columns)])
+    columns = weight.transpose(0, 2, 1)  # [heads, in_features, out_features]
+    form = context.recipe.kv_absorbed
+    if isinstance(form, Float32):
+        return context.builder.node("MatMul", [x, context.builder.weight(name, columns)])
 
-    def quantised() -> tuple[NDArray[Any], NDArray[Any]]:
-        quantised = quantize_columns(columns)
-        return quantised.values, quantised.scales[:, None]
+    def quantize() -> tuple[NDArray[Any], NDArray[Any]]:
+        # No linear layer of the reference network has these activations as its input.
+        quantized = context.quantizer.columns(columns, form, None)
+        return quantized.values, quantized.scales[:, None]
 
-    inputs = [x, *builder.weights([name, f"{name}.scales"], quantised)]
-    return builder.node("DynamicQuantizeMatMul", inputs, domain=MICROSOFT)
+    values, scales = context.builder.weights([name, f"{name}.scales"], quantize)
+    return context.operators.column_linear(x, values, scales)
 
 
-def gated_mlp(
-    builder: GraphBuilder,
-    x: str,
-    name: str,
-    weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    form: BlockFormat | None,
-) -> str:
-    """`down(silu(gate x) * up x)` with weights (gate, up, down); [..., hidden] -> [..., hidden] float32."""
-    gate = linear(builder, x, f"{name}.gate_proj", weights[0], form)
-    up = linear(builder, x, f"{name}.up_proj", weights[1], form)
+def gated_mlp(context: DecoderContext, x: str, name: str) -> str:
+    """`down(silu(gate x) * up x)`; [..., hidden] -> [..., hidden] float32."""
+    builder = context.builder
+    gate = linear(context, x, f"{name}.gate_proj")  # [..., intermediate]
+    up = linear(context, x, f"{name}.up_proj")
     activated = builder.node("Mul", [builder.node("Mul", [gate, builder.node("Sigmoid", [gate])]), up])
-    return linear(builder, activated, f"{name}.down_proj", weights[2], form)
+    return linear(context, activated, f"{name}.down_proj")

@@ -1,0 +1,1 @@
+"""How the integers and scales of a weight are chosen: one method a file, behind `Quantizer`."""

@@ -39,7 +39,7 @@ def bench(
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Measure load, vision, prefill, decode and memory on this machine."""
-    from dsvl2_bench.kept import synthetic_bundle
+    from dsvl2_bench.synthetic_models import synthetic_bundle
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.graphs.session import default_threads
 
@@ -82,7 +82,7 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
         elif name == "llamacpp" and variant == "small":
             if find_spec("llama_cpp") is None:
                 raise MissingExtraError("llama_cpp", "peers")
-            from dsvl2_bench.kept import synthetic_gguf
+            from dsvl2_bench.synthetic_models import synthetic_gguf
 
             for kind in ("Q4_0", "Q4_K"):
                 arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind)), "--threads", str(threads))

@@ -29,7 +29,7 @@ from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.machine.disk_space import require_disk
-from dsvl2_runtime.machine.files import disk_errors, flush_files
+from dsvl2_runtime.machine.files import bytes_in, disk_errors, flush_files
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
@@ -144,11 +144,6 @@ def write_small_parts(
     write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
     flush_files(folder.iterdir())
     on_part()
-
-
-def bytes_in(folder: Path) -> int:
-    """Bytes of the files in a folder and below."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager

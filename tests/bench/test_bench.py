@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsvl2_bench import kept
+from dsvl2_bench import synthetic_models
 from dsvl2_export.checkpoint.tensor_names import expected_tensors
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.synth import config as synth_config
@@ -73,16 +73,16 @@ def test_random_weights_are_a_source_like_a_checkpoint(tmp_path: Path) -> None:
     assert "random" in load_model(tmp_path / "bundle", threads=1).weights_note
 
 
-def test_a_kept_bundle_is_made_anew_when_its_writer_has_changed(
+def test_a_synthetic_bundle_is_made_again_when_its_writer_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the graphs of an older version are measured."""
-    monkeypatch.setattr(kept, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(synthetic_models, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(synth_config, "synthetic_config", lambda variant, layers=None: small_config(variant))
-    folder = kept.synthetic_bundle("small", "int4", 2)
+    folder = synthetic_models.synthetic_bundle("small", "int4", 2)
     made = (folder / "manifest.json").stat().st_mtime_ns
-    assert kept.synthetic_bundle("small", "int4", 2) == folder
+    assert synthetic_models.synthetic_bundle("small", "int4", 2) == folder
     assert (folder / "manifest.json").stat().st_mtime_ns == made
-    monkeypatch.setattr(kept, "GRAPH_WRITERS", ("dsvl2_export",))
-    assert kept.synthetic_bundle("small", "int4", 2) == folder
+    monkeypatch.setattr(synthetic_models, "GRAPH_WRITERS", ("dsvl2_export",))
+    assert synthetic_models.synthetic_bundle("small", "int4", 2) == folder
     assert (folder / "manifest.json").stat().st_mtime_ns > made

@@ -1,4 +1,4 @@
-"""Models with random weights that are made once and kept in the cache folder of this program."""
+"""Models with random weights to measure, made once and left in the cache folder of this program."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.machine.files import cache_folder
 
 GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
-"""What a bundle's graphs and formats follow from."""
+"""The packages whose source decides about a bundle's graphs and formats."""
 
 
-def kept_folder() -> Path:
-    """Where they lie."""
+def models_folder() -> Path:
+    """The folder of these models."""
     return cache_folder() / "bench"
 
 
 def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
-    """A bundle of random weights; one that other source code wrote is made anew, since its graphs may differ."""
+    """A bundle of random weights; it is made again when the source code that writes it has changed."""
     name = f"{variant}-{precision}" + (f"-{layers}-layers" if layers else "")
-    folder, written_by = kept_folder() / name, kept_folder() / f"{name}.written-by"
+    folder, written_by = models_folder() / name, models_folder() / f"{name}.written-by"
     writer = source_of(GRAPH_WRITERS)
     made = (folder / MANIFEST).is_file()
     if made and written_by.is_file() and written_by.read_text("ascii") == writer:
@@ -33,7 +33,7 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
     from dsvl2_export.synth.config import synthetic_config
     from dsvl2_export.synth.weights import RandomWeights
 
-    print(f"making {folder}{' anew' if made else ''}, which is kept for the next time", file=sys.stderr)
+    print(f"making {folder}{' again' if made else ''} for this and later measurements", file=sys.stderr)
     with progress_bars(of_bytes=True) as bars:
         export_weights(
             RandomWeights(synthetic_config(variant, layers=layers)),
@@ -47,7 +47,7 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
 
 
 def source_of(packages: tuple[str, ...]) -> str:
-    """A hash over the source files of installed packages."""
+    """SHA-256 over the source files of installed packages, as hexadecimal digits."""
     digest = sha256()
     for package in packages:
         spec = importlib.util.find_spec(package)
@@ -61,9 +61,9 @@ def synthetic_gguf(kind: str) -> Path:
     """Small's language model with random weights for llama.cpp."""
     from dsvl2_bench.peers.gguf_model import write_gguf
 
-    path = kept_folder() / f"small-{kind}.gguf"
+    path = models_folder() / f"small-{kind}.gguf"
     if not path.is_file():
-        print(f"making {path}, which is kept for the next time", file=sys.stderr)
+        print(f"making {path} for this and later measurements", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_gguf(path, official_config("small").language_config, kind)
     return path

@@ -73,7 +73,7 @@ def test_telemetry_is_off_before_the_first_session(home: Path) -> None:
     code = (
         "import onnxruntime\nonnxruntime.disable_telemetry_events = lambda: print('off')\n"
         "onnxruntime.InferenceSession = lambda *_, **__: print('session')\n"
-        "import dsvl2_runtime.graphs.session\nonnxruntime.InferenceSession()"
+        "import dsvl2_runtime.graphs.target\nonnxruntime.InferenceSession()"
     )
     assert call(home, sys.executable, "-c", code, ORT_DISABLE_TELEMETRY="1").stdout == "off\nsession\n"
 

@@ -170,7 +170,7 @@ def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> Decoder:
     packed = packed_decoder(bundle)
     if packed is not None:
         try:
-            return Decoder(packed, config, threads, watch, prepared=True)
+            return Decoder(packed, config, threads, watch, packed=True)
         except ModelCorruptError:
             log.warning(
                 "the packed weights in %s cannot be loaded and are not used; delete them with `dsvl2-onnx optimize "

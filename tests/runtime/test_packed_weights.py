@@ -188,13 +188,13 @@ def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypa
 def die_while_packing(bundle: Path, root: Path) -> None:
     """Pack, and vanish when everything but the last note is written."""
     packed_weights.packed_root = lambda: root
-    plain = packed_weights.prepare_graph
+    plain = packed_weights.pack_graph
 
-    def prepare(*given: Any) -> None:
+    def pack(*given: Any) -> None:
         plain(*given)
         os._exit(9)
 
-    packed_weights.prepare_graph = prepare
+    packed_weights.pack_graph = pack
     pack_weights(Bundle.open(bundle), 1)
 
 

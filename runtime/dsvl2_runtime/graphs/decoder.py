@@ -12,6 +12,7 @@ from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.kv_cache import KVCache
 from dsvl2_runtime.graphs.session import Shape, open_session, run_bound
+from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
 PREFILL_CHUNK = 512
@@ -22,14 +23,14 @@ class Decoder:
     """Owns the decoder session, its cache and its output buffer; one sequence at a time."""
 
     def __init__(
-        self, path: Path, config: LanguageConfig, threads: int, watch: Watch = UNWATCHED, *, prepared: bool = False
+        self, path: Path, config: LanguageConfig, threads: int, watch: Watch = UNWATCHED, *, packed: bool = False
     ) -> None:
         tensors = graph_io.cache_tensors(config)
         inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in tensors}
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
         outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in tensors}
         outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
-        self._session = open_session(path, inputs, outputs, threads, watch, prepared=prepared)
+        self._session = open_session(path, inputs, outputs, threads, watch, packed=packed)
         self._binding = self._session.io_binding()
         self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)
         self._logits = np.zeros((1, config.vocab_size), np.float32)
@@ -53,9 +54,9 @@ class Decoder:
         positions = self._position_ids[self.cache.length : self.cache.length + seq]
         binding = self._binding
         self.cache.bind(binding, seq)
-        binding.bind_input(graph_io.INPUTS_EMBEDS, "cpu", 0, np.float32, inputs_embeds.shape, inputs_embeds.ctypes.data)
-        binding.bind_input(graph_io.POSITION_IDS, "cpu", 0, np.int64, (1, seq), positions.ctypes.data)
-        binding.bind_output(graph_io.LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
+        CPU.bind_input(binding, graph_io.INPUTS_EMBEDS, inputs_embeds)
+        CPU.bind_input(binding, graph_io.POSITION_IDS, positions[None])  # [1, seq]
+        CPU.bind_output(binding, graph_io.LOGITS, self._logits)
         run_bound(self._session, binding)
         self.cache.advance(seq)
         logits: NDArray[np.float32] = self._logits[0]

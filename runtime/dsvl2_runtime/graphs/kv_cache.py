@@ -13,6 +13,7 @@ import onnxruntime
 
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.graphs.graph_io import CacheTensor
+from dsvl2_runtime.graphs.target import CPU
 
 
 class KVCache:
@@ -38,10 +39,8 @@ class KVCache:
         if self.length + seq > self.context_tokens:
             raise ContextOverflowError(self.length + seq, 0, self.context_tokens)
         for tensor, buffer in self._buffers:
-            start = buffer.ctypes.data
-            past, new = (self.length, tensor.row), (seq, tensor.row)
-            binding.bind_input(tensor.past, "cpu", 0, np.float32, past, start)
-            binding.bind_output(tensor.new, "cpu", 0, np.float32, new, start + self.length * buffer.strides[0])
+            CPU.bind_input(binding, tensor.past, buffer[: self.length])  # [past, row]
+            CPU.bind_output(binding, tensor.new, buffer[self.length : self.length + seq])  # [seq, row]
 
     def advance(self, seq: int) -> None:
         """Count the rows that a run has just written as valid, in place."""

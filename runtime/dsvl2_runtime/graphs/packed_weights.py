@@ -28,7 +28,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST, FileEntry, VerifyProgress, check_sums, file_entry
 from dsvl2_runtime.errors import BusyError, ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.session import prepare_graph
+from dsvl2_runtime.graphs.session import pack_graph
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import cache_folder, disk_errors, flush_files
 from dsvl2_runtime.machine.machine import describe_machine
@@ -111,7 +111,7 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
             unfinished = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
             try:
                 _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
-                prepare_graph(decoder, unfinished / decoder.name, threads)
+                pack_graph(decoder, unfinished / decoder.name, threads)
                 paths = sorted(path for path in unfinished.iterdir() if path.name != SOURCE)
                 _write_source(unfinished, bundle, tuple(file_entry(path, unfinished) for path in paths))
                 flush_files([*paths, unfinished / SOURCE])

@@ -21,7 +21,7 @@ from dsvl2_runtime.errors import (
     OutOfMemoryError,
     UsageError,
 )
-from dsvl2_runtime.machine.machine import bytes_saturate
+from dsvl2_runtime.graphs.target import CPU, Target
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
 Shape = tuple[int | None, ...]
@@ -43,10 +43,6 @@ SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate 
 MOST_THREADS = 1024
 POLL_SECONDS = 0.05
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
-onnxruntime.disable_telemetry_events()  # the switch on Windows, where ORT_DISABLE_TELEMETRY counts for nothing
-
-ONLY_ERRORS = 3
-"""ORT's log severity; warnings about graphs that we write ourselves help no user."""
 
 
 def default_threads() -> int:
@@ -93,9 +89,10 @@ def open_session(
     threads: int,
     watch: Watch = UNWATCHED,
     *,
-    prepared: bool = False,
+    target: Target = CPU,
+    packed: bool = False,
 ) -> onnxruntime.InferenceSession:
-    """Load one graph on the CPU.
+    """Load one graph.
 
     Args:
         path: the `.onnx` file; its external data is mapped, not read.
@@ -103,7 +100,8 @@ def open_session(
         outputs: what the graph must give.
         threads: of one operator.
         watch: checked before and during the load.
-        prepared: `prepare_graph` made the file, so that nothing is left to optimise.
+        target: where it shall run.
+        packed: `pack_graph` made the file, so that nothing is left to optimise.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
@@ -111,10 +109,10 @@ def open_session(
         Stopped: the watch ended it.
     """
     watch.check()
-    options = _options(threads)
-    if prepared:
+    options = target.session_options(threads)
+    if packed:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = _loaded(path, options, watch)
+    session = _load_session(path, target, options, watch)
     for kind, wanted, entries in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
@@ -140,41 +138,34 @@ def _fits(found: Sequence[int | str | None], wanted: Shape) -> bool:
     )
 
 
-def prepare_graph(path: Path, out: Path, threads: int) -> None:
+def pack_graph(path: Path, out: Path, threads: int, target: Target = CPU) -> None:
     """Load a graph and write it as it was optimised and packed (`onnxruntime_session_options_config_keys.h`).
 
     Args:
         path: the `.onnx` file.
         out: the new one; its weights come into one file beside it.
         threads: of one operator.
+        target: for which the weights are packed.
 
     Raises:
         ModelCorruptError: the file cannot be loaded.
         OutOfMemoryError: there is too little memory.
     """
-    options = _options(threads)
+    options = target.session_options(threads)
     options.optimized_model_filepath = str(out)
     options.add_session_config_entry(
         "session.optimized_model_external_initializers_file_name", out.with_suffix(".data").name
     )
     options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
-    _loaded(path, options, UNWATCHED)
+    _load_session(path, target, options, UNWATCHED)
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ONLY_ERRORS
-    if bytes_saturate():  # another kernel, which elsewhere only costs time: 2.5 s a tile instead of 1.4
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def _loaded(path: Path, options: onnxruntime.SessionOptions, watch: Watch) -> onnxruntime.InferenceSession:
+def _load_session(
+    path: Path, target: Target, options: onnxruntime.SessionOptions, watch: Watch
+) -> onnxruntime.InferenceSession:
     """Load in a second thread, so that this one can notice a stop or Ctrl-C while a large graph is packed."""
     with ThreadPoolExecutor(1) as executor:
-        loading = executor.submit(onnxruntime.InferenceSession, str(path), options, providers=["CPUExecutionProvider"])
+        loading = executor.submit(target.new_session, path, options)
         try:
             while not wait([loading], POLL_SECONDS).done:
                 watch.check()
@@ -186,7 +177,7 @@ def _loaded(path: Path, options: onnxruntime.SessionOptions, watch: Watch) -> on
     except GRAPH_ERRORS as error:
         advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
         damage = ModelCorruptError(path, f"ONNX Runtime cannot load it ({_first_line(error)})", advice)
-        raise _shortage(error) or damage from error
+        raise _memory_error(error) or damage from error
 
 
 def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
@@ -199,7 +190,7 @@ def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds
     try:
         outputs: list[Any] = session.run(list(names), dict(feeds))
     except GRAPH_ERRORS as error:
-        raise _shortage(error) or _stopped(error) from error
+        raise _memory_error(error) or _generation_error(error) from error
     return outputs
 
 
@@ -213,14 +204,14 @@ def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBind
     try:
         session.run_with_iobinding(binding)
     except GRAPH_ERRORS as error:
-        raise _shortage(error) or _stopped(error) from error
+        raise _memory_error(error) or _generation_error(error) from error
 
 
-def _stopped(error: Exception) -> Dsvl2Error:
+def _generation_error(error: Exception) -> Dsvl2Error:
     return GenerationError(f"ONNX Runtime stopped inside the graph: {_first_line(error)}")
 
 
-def _shortage(error: Exception) -> Dsvl2Error | None:
+def _memory_error(error: Exception) -> Dsvl2Error | None:
     """The error to report where memory ran out, which is no damage."""
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS_OF_SHORTAGE):
         return OutOfMemoryError()

@@ -62,10 +62,11 @@ def test_decode_steps_equal_the_reference(variant: str, checkpoint: MakeCheckpoi
     inputs = model.prepare(QUESTION, images)
     tokens = [int(value) for value in np.random.default_rng(3).integers(3, 200, DECODE_STEPS)]
     expected = reference_logits(checkpoint(variant), inputs, tokens)
-    logits = [model.next_token_logits(QUESTION, images)]
+    sequence = model.new_sequence()
+    logits = [model.next_token_logits(QUESTION, images, sequence=sequence)]
     for token in tokens:
-        embeds = model.parts.embedding.tokens(np.array([token], np.int64))
-        logits.append(model.parts.decoder.run(embeds).copy())
+        embeds = model.components.embedding.tokens(np.array([token], np.int64))
+        logits.append(model.components.decoder.run(sequence, embeds).copy())
     differences = np.abs(np.stack(logits) - expected[-DECODE_STEPS - 1 :]).max(axis=1)
     assert differences.max() <= LOGITS_FP32, differences
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from dsvl2_bench.memory import anonymous_rss_gb, copy_gb_s, peak_rss_gb, read_gb_s
+from dsvl2_runtime.inputs.processor import ImageInput
+from dsvl2_runtime.inputs.tiling import Tiling
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 
 PREFILL_TOKENS = (421, 1415, 2017)
@@ -62,30 +64,31 @@ def prefill_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
     context = model.config.language_config.max_position_embeddings
     lengths = [length for length in PREFILL_TOKENS if length < context]
     seconds: dict[int, list[float]] = {length: [] for length in lengths}
-    model.parts.decoder.prefill(_embeds(model, 64))
+    decoder = model.components.decoder
+    decoder.prefill(decoder.new_sequence(), _embeds(model, 64))
     for _ in range(repeats):
         for length in lengths:
-            inputs_embeds = _embeds(model, length)
+            inputs_embeds, sequence = _embeds(model, length), decoder.new_sequence()
             start = time.perf_counter()
-            model.parts.decoder.prefill(inputs_embeds)
+            decoder.prefill(sequence, inputs_embeds)
             seconds[length].append(time.perf_counter() - start)
     return {str(length): round(length / statistics.median(times), 2) for length, times in seconds.items()}
 
 
 def decode_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
     """Cached rows to tokens per second, the median over single steps; the rows are zeros, which cost the same."""
-    decoder = model.parts.decoder
+    decoder = model.components.decoder
     context = model.config.language_config.max_position_embeddings
     lengths = [length for length in CONTEXTS if length + DECODE_STEPS < context]
     seconds: dict[int, list[float]] = {length: [] for length in lengths}
     step = _embeds(model, 1)
     for _ in range(repeats):
         for length in lengths:
-            decoder.cache.reset()
-            decoder.cache.advance(length)
+            sequence = decoder.new_sequence()
+            sequence.cache.advance(length)
             for _ in range(DECODE_STEPS):
                 start = time.perf_counter()
-                decoder.run(step)
+                decoder.run(sequence, step)
                 seconds[length].append(time.perf_counter() - start)
     return {str(length): round(1 / statistics.median(times), 2) for length, times in seconds.items()}
 
@@ -94,11 +97,12 @@ def vision_seconds(model: VisionLanguageModel, repeats: int) -> float:
     """Seconds per tile, encoder and projector together, the median over some runs."""
     size = model.config.vision_config.image_size
     tiles = np.random.default_rng(0).uniform(-1, 1, (TILES, 3, size, size)).astype(np.float32)
-    model.parts.vision.encode(tiles[:1])
+    image = ImageInput("", (size, size), Tiling(TILES - 1, 1), tiles)  # the global view and the others
+    model.components.vision.encode([image])
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        model.parts.vision.encode(tiles)
+        model.components.vision.encode([image])
         times.append((time.perf_counter() - start) / TILES)
     return round(statistics.median(times), 4)
 

@@ -102,6 +102,21 @@ class ContextOverflowError(Dsvl2Error, ValueError):
         self.context_tokens = context_tokens
 
 
+class SequenceFullError(Dsvl2Error, ValueError):
+    """A sequence has fewer free positions than a run needs."""
+
+    exit_code = 6
+    http_status = 422
+
+    def __init__(self, length: int, seq: int, context_tokens: int) -> None:
+        super().__init__(
+            f"the sequence has {length} of {context_tokens} positions and cannot take {seq} more; "
+            "truncate it or begin a new one"
+        )
+        self.length = length
+        self.context_tokens = context_tokens
+
+
 class ResourceError(Dsvl2Error, OSError):
     """Not enough memory or disk, or a file that cannot be read or written."""
 

@@ -1,22 +1,23 @@
-"""The public face: a bundle, loaded, that answers questions about pictures."""
+"""A bundle, loaded, that answers questions about images: the class that programs use."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator, Sequence
+from collections import abc
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.answers.generate import Parts, TextChunk, generate, read_prompt
+from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.errors import (
-    BusyError,
     CancelledError,
     ModelCorruptError,
     OutOfMemoryError,
@@ -29,6 +30,7 @@ from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.packed_weights import packed_decoder
+from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
 from dsvl2_runtime.inputs.images import ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare
@@ -39,8 +41,12 @@ from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
 log = logging.getLogger(__name__)
 
 
+Question = Content | abc.Sequence[Message]
+"""Text or parts of one user message, or the messages of a conversation up to the user's last one."""
+
+
 class VisionLanguageModel:
-    """A loaded bundle. It works on one question at a time; a second one at the same time is a `BusyError`."""
+    """A loaded bundle. Several threads may ask it at the same time; it runs one step of one answer at a time."""
 
     def __init__(self, bundle: Bundle, threads: int, watch: Watch = UNWATCHED) -> None:
         config = bundle.manifest.config
@@ -58,9 +64,7 @@ class VisionLanguageModel:
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
-        self.threads = threads
-        self.parts = Parts(tokenizer, vision, embedding, decoder)
-        self._lock = threading.Lock()
+        self.components = Components(tokenizer, vision, embedding, decoder, Turns())
 
     @property
     def name(self) -> str:
@@ -72,81 +76,110 @@ class VisionLanguageModel:
         """A sentence to show beside answers, such as that the weights are random; empty when there is none."""
         return self.bundle.manifest.note
 
-    def prepare(self, question: Content, images: Sequence[ImageSource] = ()) -> ModelInputs:
-        """Prompt and pictures as tensors, nothing run yet.
+    def new_sequence(self) -> Sequence:
+        """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""
+        return self.components.decoder.new_sequence()
+
+    def prepare(self, question: Question, images: abc.Sequence[ImageSource] = ()) -> ModelInputs:
+        """Prompt and images as tensors; no graph runs.
 
         Its sizes tell what a question will cost, its `notices` what of the images the model will not see.
 
+        Args:
+            question: text, which can never become a special token, or parts (`prompt.locate`): one message of a user,
+                with the images before it. Or whole messages, which hold the places of their images themselves.
+            images: file paths, bytes, PIL images or uint8 arrays, in the order of their places.
+
         Raises:
-            ImageError: a picture cannot be read.
-            ContextOverflowError: prompt and pictures do not fit.
+            UsageError: the question is empty, or the messages have other roles or places than they should.
+            ImageError: an image cannot be read.
+            ContextOverflowError: prompt and images do not fit.
         """
-        messages = [Message("user", question_content(question, len(images)))]
-        return prepare(messages, images, self.config, self.parts.tokenizer)
+        return prepare(_messages(question, len(images)), images, self.config, self.components.tokenizer)
 
     def next_token_logits(
         self,
-        question: Content,
-        images: Sequence[ImageSource] = (),
+        question: Question,
+        images: abc.Sequence[ImageSource] = (),
         *,
         prefill_chunk: int | None = None,
         watch: Watch = UNWATCHED,
+        sequence: Sequence | None = None,
     ) -> NDArray[np.float32]:
         """Logits [vocab] float32 of the first token of the answer.
 
         Args:
-            question: as typed by a user, never becoming a special token; or parts (`prompt.locate`).
-            images: file paths, bytes, PIL pictures or uint8 arrays.
+            question: as for `prepare`.
+            images: as for `prepare`.
             prefill_chunk: positions per prefill run, at least 1; the result does not depend on it.
             watch: told how far tiles and prompt tokens are, and asked whether to go on.
+            sequence: becomes the prompt; rows that it has in common with it are not computed again.
 
         Raises:
             UsageError: `prefill_chunk` is no number of positions.
             CancelledError, TimeLimitError: the watch ended it.
-            ImageError, ContextOverflowError, GenerationError, BusyError: as `generate`.
+            UsageError, ImageError, ContextOverflowError, GenerationError: as `generate`.
         """
         chunk = PREFILL_CHUNK if prefill_chunk is None else prefill_chunk
         if not isinstance(chunk, int) or chunk < 1:
             raise UsageError(f"prefill_chunk is {prefill_chunk!r}; it must be a whole number, at least 1")
-        with self._claimed(), _stops_as_errors():
-            return read_prompt(self.parts, self.prepare(question, images), watch, chunk).copy()
+        inputs = self.prepare(question, images)
+        sequence = sequence or self.new_sequence()
+        sequence.begin_run()
+        with _stops_as_errors(), self.components.turns.take(watch):
+            return read_prompt(self.components, inputs, sequence, watch, chunk).copy()
 
     def generate(
         self,
-        question: Content,
-        images: Sequence[ImageSource] = (),
+        question: Question,
+        images: abc.Sequence[ImageSource] = (),
         options: GenerationOptions | None = None,
         watch: Watch = UNWATCHED,
+        sequence: Sequence | None = None,
     ) -> Iterator[TextChunk]:
-        """Answer a question about pictures, piece by piece: `prepare` and `answer` in one.
+        """Answer a question about images, piece by piece: `prepare` and `answer` in one.
 
         Raises:
-            ImageError: a picture cannot be read.
-            ContextOverflowError: prompt and pictures do not fit.
-            GenerationError: the model gave something that is not finite.
-            BusyError: another answer of this model is not finished.
+            UsageError, ImageError, ContextOverflowError: as `prepare`.
+            GenerationError, BusyError: as `answer`.
         """
-        with self._claimed():
-            inputs = self.prepare(question, images)
-            yield from generate(self.parts, inputs, options or GenerationOptions(), watch)
+        yield from self.answer(self.prepare(question, images), options, watch, sequence)
 
     def answer(
         self,
         inputs: ModelInputs,
         options: GenerationOptions | None = None,
         watch: Watch = UNWATCHED,
+        sequence: Sequence | None = None,
     ) -> Iterator[TextChunk]:
         """Answer what `prepare` gave, piece by piece; see `generate.generate`.
 
+        Several answers may be open; those that are read at the same time advance in turn.
+
+        Args:
+            inputs: from `prepare`.
+            options: how to choose tokens and when to stop.
+            watch: told how far the answer is, and asked whether to go on; a stop ends it with its reason.
+            sequence: becomes prompt and answer; by default a new one.
+
         Raises:
             GenerationError: the model gave something that is not finite.
-            BusyError: another answer of this model is not finished.
+            BusyError: a newer answer has taken the sequence, or a progress callback of this model asks it.
         """
-        with self._claimed():
-            yield from generate(self.parts, inputs, options or GenerationOptions(), watch)
+        sequence = sequence or self.new_sequence()
+        yield from generate(self.components, inputs, sequence, options or GenerationOptions(), watch)
 
-    def _claimed(self) -> _Claim:
-        return _Claim(self._lock)
+
+def _messages(question: Question, num_images: int) -> abc.Sequence[Message]:
+    """The messages that were given, or the one message of a user that a question stands for."""
+    if not isinstance(question, abc.Sequence) or isinstance(question, bytes):
+        raise UsageError(f"the question is a {type(question).__name__}; give text, parts of a prompt, or messages")
+    messages = [item for item in question if isinstance(item, Message)]
+    if not messages:
+        return [Message("user", question_content(cast("Content", question), num_images))]
+    if len(messages) < len(question):
+        raise UsageError("the question has messages and parts of a prompt side by side; give one or the other")
+    return messages
 
 
 def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
@@ -178,20 +211,6 @@ def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> Decoder:
                 packed.parent,
             )
     return Decoder(bundle.graph(graph_io.DECODER), config, threads, watch)
-
-
-class _Claim:
-    """Holds a lock or says that it is taken; a second caller must not wait behind an answer of minutes."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise BusyError("this model is answering another question; wait for it or load a second model")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def load_model(

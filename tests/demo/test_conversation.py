@@ -70,7 +70,7 @@ def test_training_pixels_and_places_are_those_of_the_runtime(tokenizer: Tokenize
 
     tiles, cells = len(inputs.pixel_values), CONFIG.cells
     features = np.arange(tiles * cells * cells, dtype=np.float32).reshape(tiles, cells * cells, 1) + FIRST_CELL_ROW
-    expected = lay_out(features, inputs.tilings, np.array([0.0], np.float32), np.array([1.0], np.float32))
+    expected = lay_out(features, inputs.images[0].tiling, np.array([0.0], np.float32), np.array([1.0], np.float32))
     rows = batch.table_rows[0]
     assert rows[batch.input_ids[0] == IMAGE_ID].tolist() == expected[:, 0].astype(int).tolist()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dsvl2_runtime.bundle.releases import official_config
-from dsvl2_runtime.errors import ContextOverflowError
-from dsvl2_runtime.graphs.graph_io import cache_tensors
+from dsvl2_runtime.errors import SequenceFullError, UsageError
+from dsvl2_runtime.graphs.graph_io import CacheTensor, cache_tensors
 from dsvl2_runtime.graphs.kv_cache import KVCache
 
 FLOAT_BYTES = 4
@@ -52,23 +54,64 @@ def test_new_rows_are_written_where_the_next_step_reads_them() -> None:
 
 
 def test_the_cache_never_grows_over_its_end() -> None:
-    """The last row can be bound; one more is an error with the numbers."""
+    """The last row can be bound; one more is an error that speaks of the sequence and not of a prompt's pictures."""
     cache = KVCache(cache_tensors(official_config("small").language_config), 10)
     cache.advance(9)
     cache.bind(Bound(), 1)  # type: ignore[arg-type]
-    with pytest.raises(ContextOverflowError) as caught:
+    with pytest.raises(SequenceFullError, match="9 of 10 positions and cannot take 2 more") as caught:
         cache.bind(Bound(), 2)  # type: ignore[arg-type]
-    assert caught.value.context_tokens == 10
+    assert "picture" not in str(caught.value)
+    assert caught.value.exit_code == 6
 
 
-def test_a_reset_cache_begins_at_its_first_row() -> None:
-    """All rows can be bound again, from the start of each buffer; nothing of the last sequence counts as past."""
+@pytest.mark.parametrize("length", [0, 4, 10])
+def test_a_truncated_cache_goes_on_behind_what_is_left(length: int) -> None:
+    """The rows that are left count as past, and the next ones are written over those that were cut."""
     tensors = cache_tensors(official_config("small").language_config)
     cache, first, again = KVCache(tensors, 10), Bound(), Bound()
     cache.bind(first, 10)  # type: ignore[arg-type]
     cache.advance(10)
-    cache.reset()
-    cache.bind(again, 10)  # type: ignore[arg-type]
-    assert again.inputs == first.inputs
-    assert again.outputs == first.outputs
-    assert {shape for shape, _ in again.inputs.values()} == {(0, tensor.row) for tensor in tensors}
+    for rows in cache.rows(10):
+        rows[:] = 7
+    cache.truncate(length)
+    cache.bind(again, 10 - length)  # type: ignore[arg-type]
+    for tensor, rows in zip(tensors, cache.rows(length), strict=True):
+        start = first.inputs[tensor.past][1]
+        assert again.inputs[tensor.past] == ((length, tensor.row), start)
+        assert again.outputs[tensor.new] == ((10 - length, tensor.row), start + length * tensor.row * FLOAT_BYTES)
+        assert rows.shape == (length, tensor.row)
+        assert (rows == 7).all()
+
+
+@pytest.mark.parametrize("length", [-1, 4])
+def test_a_cache_cannot_be_cut_to_rows_that_it_has_not(length: int) -> None:
+    """And keeps those that it has."""
+    cache = KVCache(cache_tensors(official_config("small").language_config), 10)
+    cache.advance(3)
+    with pytest.raises(UsageError, match=f"3 rows and cannot be cut to {length}"):
+        cache.truncate(length)
+    assert cache.length == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say what is resident")
+def test_a_cache_takes_memory_only_for_rows_that_were_written() -> None:
+    """Also the second one, which follows a first that was full: memory handed out again would be cleared by writing."""
+    tensors = cache_tensors(official_config("small").language_config)
+    full = KVCache(tensors, 4096)
+    for rows in full.rows(4096):
+        rows[:] = 1
+    del full, rows
+    before = resident_bytes()
+    cache = KVCache(tensors, 4096)
+    assert resident_bytes() - before < cache.nbytes / 20
+    assert all(not rows.any() for rows in cache.rows(1))
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_a_cache_beyond_all_memory_is_a_shortage() -> None:
+    """Whatever the system calls it."""
+    with pytest.raises(MemoryError):
+        KVCache([CacheTensor("past", "new", 1 << 20)], 1 << 40)

@@ -13,6 +13,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
 from dsvl2_runtime.graphs import decoder, session
+from dsvl2_runtime.inputs.processor import ImageInput
+from dsvl2_runtime.inputs.tiling import Tiling
 from small_models import MakeBundle, edit_manifest, pictures
 
 
@@ -104,16 +106,17 @@ def test_a_full_memory_for_the_cache_is_no_traceback(bundle: MakeBundle, monkeyp
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
+    model = load_model(bundle("small", "int4"), threads=1)
     monkeypatch.setattr(decoder, "KVCache", fail)
     with pytest.raises(OutOfMemoryError):
-        load_model(bundle("small", "int4"), threads=1)
+        next(model.generate("?"))
 
 
 def test_a_graph_that_fails_is_an_error_of_ours(bundle: MakeBundle) -> None:
     """ONNX Runtime has one class for plain runs and another for bound ones."""
     model = load_model(bundle("small", "int4"), threads=1)
     with pytest.raises(GenerationError, match="stopped inside the graph"):
-        model.parts.vision.encode(np.zeros((1, 3, 5, 5), np.float32))
+        model.components.vision.encode([ImageInput("", (5, 5), Tiling(1, 1), np.zeros((1, 3, 5, 5), np.float32))])
     wide = model.config.language_config.hidden_size + 1
     with pytest.raises(GenerationError, match="stopped inside the graph"):
-        model.parts.decoder.run(np.zeros((1, 1, wide), np.float32))
+        model.components.decoder.run(model.new_sequence(), np.zeros((1, 1, wide), np.float32))

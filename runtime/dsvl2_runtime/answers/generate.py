@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
+from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
-from dsvl2_runtime.graphs.token_layout import lay_out
+from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tokenizer import StreamDecoder, Tokenizer
 from dsvl2_runtime.progress import UNWATCHED, FinishReason, Stopped, Watch
@@ -30,48 +31,73 @@ class TextChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The sessions and tables that a generation passes through."""
+class Components:
+    """The tokenizer and the graphs that a generation passes through, and whose turn it is to run them."""
 
     tokenizer: Tokenizer
     vision: ImageEncoder
     embedding: Embedding
     decoder: Decoder
+    turns: Turns
 
 
 def read_prompt(
-    parts: Parts, inputs: ModelInputs, watch: Watch = UNWATCHED, chunk: int = PREFILL_CHUNK
+    components: Components,
+    inputs: ModelInputs,
+    sequence: Sequence,
+    watch: Watch = UNWATCHED,
+    chunk: int = PREFILL_CHUNK,
 ) -> NDArray[np.float32]:
     """Vision, embedding and prefill: everything before the first token of the answer.
 
     Args:
-        parts: sessions and tokenizer; their cache is overwritten.
+        components: the caller holds their turn.
         inputs: from `processor.prepare`.
+        sequence: becomes the prompt; rows that it has in common with it are not computed again.
         watch: checked before each tile and prompt chunk, and told how far they are.
         chunk: positions per prefill run; the result does not depend on it.
 
     Returns:
-        Logits [vocab] float32 of the first answer token: a view that the next step overwrites.
+        Logits of the first answer token, [vocab] float32: `sequence.logits`.
 
     Raises:
         Stopped: the watch ended it.
     """
-    image_features = None
-    if len(inputs.pixel_values):
-        encoded = parts.vision.encode(inputs.pixel_values, watch)  # tile_features [num_tiles, cells * cells, hidden]
-        image_features = lay_out(encoded.tile_features, inputs.tilings, encoded.image_newline, encoded.view_separator)
-    inputs_embeds = parts.embedding.prompt(inputs.input_ids, inputs.images_seq_mask, image_features)  # [1, seq, hidden]
-    return parts.decoder.prefill(inputs_embeds, watch, chunk)  # [vocab]
+    spans = image_spans(inputs, components.vision.cells)
+    start = sequence.take_prompt(inputs.input_ids, spans)
+    unread = [image for image, span in zip(inputs.images, spans, strict=True) if span.start >= start]
+    features = components.vision.encode(unread, watch) if unread else []  # each [num_image_tokens, hidden]
+    inputs_embeds = components.embedding.prompt(
+        inputs.input_ids[start:], inputs.images_seq_mask[start:], features
+    )  # [1, seq - start, hidden]
+    return components.decoder.prefill(sequence, inputs_embeds, watch, chunk)  # [vocab]
+
+
+def image_spans(inputs: ModelInputs, cells: int) -> tuple[ImageSpan, ...]:
+    """The positions of each image of a prompt, from the cells along a side of its tiles."""
+    positions = np.flatnonzero(inputs.images_seq_mask)  # [num_image_tokens of all images]
+    spans, before = [], 0
+    for image in inputs.images:
+        start, count = int(positions[before]), image.tiling.token_count(cells)
+        tiles = image.tiling.tiles_wide, image.tiling.tiles_high
+        spans.append(ImageSpan(start, start + count, image.sha256, tiles))
+        before += count
+    return tuple(spans)
 
 
 def generate(
-    parts: Parts, inputs: ModelInputs, options: GenerationOptions, watch: Watch = UNWATCHED
+    components: Components,
+    inputs: ModelInputs,
+    sequence: Sequence,
+    options: GenerationOptions,
+    watch: Watch = UNWATCHED,
 ) -> Iterator[TextChunk]:
     """Answer a prepared prompt.
 
     Args:
-        parts: sessions and tokenizer; their cache is overwritten.
+        components: tokenizer and graphs; each step waits for its turn with them.
         inputs: from `processor.prepare`.
+        sequence: becomes the prompt and the answer; rows that it has in common with the prompt are not computed again.
         options: how to choose tokens and when to stop.
         watch: checked before each tile, prompt chunk and answer token, and told how far they are.
 
@@ -80,28 +106,37 @@ def generate(
 
     Raises:
         GenerationError: logits are not finite.
+        BusyError: a newer answer has taken the sequence.
     """
     sampler = Sampler(options, inputs.input_ids)
-    stream = StreamDecoder(parts.tokenizer)
+    stream = StreamDecoder(components.tokenizer)
     stop_text = StopText(options.stop)
-    limit = min(options.max_new_tokens, parts.decoder.cache.context_tokens - len(inputs.input_ids))
+    limit = min(options.max_new_tokens, components.decoder.context_tokens - len(inputs.input_ids))
     reason: FinishReason = "length"
+    run = sequence.begin_run()
+    token_id: int | None = None
     try:
-        logits = read_prompt(parts, inputs, watch)  # [vocab]
+        with components.turns.take(watch):
+            sequence.require_run(run)
+            logits = read_prompt(components, inputs, sequence, watch)  # [vocab]
         for count in range(1, limit + 1):
             watch.check()
-            token_id = sampler.next_id(logits)
-            if token_id == parts.tokenizer.eos_id:
+            with components.turns.take(watch):
+                sequence.require_run(run)
+                if token_id is not None:
+                    inputs_embeds = components.embedding.tokens(np.array([token_id], np.int64))  # [1, 1, hidden]
+                    logits = components.decoder.run(sequence, inputs_embeds)  # [vocab]
+                token_id = sampler.next_id(logits)
+            if token_id == components.tokenizer.eos_id:
                 reason = "stop"
                 break
+            sequence.append(token_id)
             text, stopped = stop_text.push(stream.push(token_id))
             yield TextChunk(text, token_id)
             watch.report("decode", count, limit)
             if stopped:
                 yield TextChunk("", None, "stop")
                 return
-            if count < limit:
-                logits = parts.decoder.run(parts.embedding.tokens(np.array([token_id], np.int64)))  # [vocab]
     except Stopped as end:
         reason = end.reason
     text, stopped = stop_text.push(stream.flush())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import GenerationError, UsageError
+from dsvl2_runtime.errors import UsageError
 
 LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
 """Far beyond what helps, and far from where float32 overflows."""
@@ -57,13 +57,7 @@ class Sampler:
         self._generator = np.random.default_rng(options.seed)
 
     def next_id(self, logits: NDArray[np.float32]) -> int:
-        """One token for logits [vocab] float32, which are left as they are.
-
-        Raises:
-            GenerationError: a logit is not finite.
-        """
-        if not np.isfinite(logits).all():
-            raise GenerationError("the model gave logits that are not finite; verify the bundle")
+        """One token for logits [vocab] float32, all finite (`Decoder.run` sees to it), which are left as they are."""
         scores = self._penalised(logits)
         token_id = int(scores.argmax()) if self._options.temperature == 0 else self._sampled(scores)
         self._seen.add(token_id)

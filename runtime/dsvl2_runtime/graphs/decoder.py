@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime.config import LanguageConfig
-from dsvl2_runtime.errors import GenerationError
+from dsvl2_runtime.errors import GenerationError, OutOfMemoryError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.kv_cache import KVCache
+from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.session import Shape, open_session, run_bound
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.progress import UNWATCHED, Watch
@@ -20,75 +21,91 @@ PREFILL_CHUNK = 512
 
 
 class Decoder:
-    """Owns the decoder session, its cache and its output buffer; one sequence at a time."""
+    """Owns the decoder session; the state of a sequence is the caller's."""
 
     def __init__(
         self, path: Path, config: LanguageConfig, threads: int, watch: Watch = UNWATCHED, *, packed: bool = False
     ) -> None:
-        tensors = graph_io.cache_tensors(config)
-        inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in tensors}
+        self._tensors = graph_io.cache_tensors(config)
+        inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in self._tensors}
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
-        outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in tensors}
+        outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in self._tensors}
         outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
         self._session = open_session(path, inputs, outputs, threads, watch, packed=packed)
-        self._binding = self._session.io_binding()
-        self._position_ids = np.arange(config.max_position_embeddings, dtype=np.int64)
-        self._logits = np.zeros((1, config.vocab_size), np.float32)
-        self.cache = KVCache(tensors, config.max_position_embeddings)
+        self._vocab_size = config.vocab_size
+        self.context_tokens = config.max_position_embeddings
+        """Positions of a sequence, prompt and answer together."""
+        self._position_ids = np.arange(self.context_tokens, dtype=np.int64)  # [context]
 
-    def run(self, inputs_embeds: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Append positions to the sequence.
+    def new_sequence(self) -> Sequence:
+        """An empty sequence of this model; memory is taken as its rows are written.
+
+        Raises:
+            OutOfMemoryError: there is not enough address space or memory for its rows.
+        """
+        try:
+            return Sequence(KVCache(self._tensors, self.context_tokens), self._vocab_size)
+        except MemoryError as error:
+            raise OutOfMemoryError from error
+
+    def run(self, sequence: Sequence, inputs_embeds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Append positions to a sequence.
 
         Args:
+            sequence: whose cache is read and gets `seq` more rows.
             inputs_embeds: [1, seq, hidden] float32.
 
         Returns:
-            Logits of the last position, [vocab] float32: a view that the next call overwrites.
+            Logits of the last position, [vocab] float32: `sequence.logits`, which the next run overwrites.
 
         Raises:
-            ContextOverflowError: the cache has fewer than `seq` free rows.
+            SequenceFullError: the cache has fewer than `seq` free rows.
             GenerationError: a logit is not finite, or the graph failed.
         """
         inputs_embeds = np.ascontiguousarray(inputs_embeds, np.float32)
+        cache, logits = sequence.cache, sequence.logits
         seq = inputs_embeds.shape[1]
-        positions = self._position_ids[self.cache.length : self.cache.length + seq]
-        binding = self._binding
-        self.cache.bind(binding, seq)
+        position_ids = self._position_ids[cache.length : cache.length + seq]  # [seq]
+        binding = self._session.io_binding()
+        cache.bind(binding, seq)
         CPU.bind_input(binding, graph_io.INPUTS_EMBEDS, inputs_embeds)
-        CPU.bind_input(binding, graph_io.POSITION_IDS, positions[None])  # [1, seq]
-        CPU.bind_output(binding, graph_io.LOGITS, self._logits)
+        CPU.bind_input(binding, graph_io.POSITION_IDS, position_ids[None])  # [1, seq]
+        CPU.bind_output(binding, graph_io.LOGITS, logits[None])  # [1, vocab]
         run_bound(self._session, binding)
-        self.cache.advance(seq)
-        logits: NDArray[np.float32] = self._logits[0]
         if not np.isfinite(logits).all():
             raise GenerationError(
-                f"the model gave logits that are not finite at position {self.cache.length - 1}; "
+                f"the model gave logits that are not finite at position {cache.length + seq - 1}; "
                 "verify the bundle with `dsvl2-onnx verify`"
             )
+        cache.advance(seq)
         return logits
 
     def prefill(
-        self, inputs_embeds: NDArray[np.float32], watch: Watch = UNWATCHED, chunk: int = PREFILL_CHUNK
+        self,
+        sequence: Sequence,
+        inputs_embeds: NDArray[np.float32],
+        watch: Watch = UNWATCHED,
+        chunk: int = PREFILL_CHUNK,
     ) -> NDArray[np.float32]:
-        """Forget the sequence and read a whole prompt, `chunk` positions at a time.
+        """Append a prompt to a sequence, `chunk` positions at a time.
 
         Args:
+            sequence: whose cache is read and gets `seq` more rows.
             inputs_embeds: [1, seq, hidden] float32, at least one position.
             watch: checked before each chunk, and told how many positions are read.
             chunk: positions per run, at least one; the result does not depend on it.
 
         Returns:
-            Logits of the last position, [vocab] float32: a view that the next call overwrites.
+            Logits of the last position, [vocab] float32: `sequence.logits`, which the next run overwrites.
 
         Raises:
             Stopped: the watch ended it.
+            SequenceFullError, GenerationError: as `run`.
         """
         seq = inputs_embeds.shape[1]
-        self.cache.reset()
         watch.report("prefill", 0, seq)
-        logits: NDArray[np.float32] = self._logits[0]
         for start in range(0, seq, chunk):
             watch.check()
-            logits = self.run(inputs_embeds[:, start : start + chunk])
-            watch.report("prefill", self.cache.length, seq)
-        return logits
+            self.run(sequence, inputs_embeds[:, start : start + chunk])  # [1, chunk, hidden]
+            watch.report("prefill", min(start + chunk, seq), seq)
+        return sequence.logits

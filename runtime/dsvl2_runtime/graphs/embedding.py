@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +31,19 @@ class Embedding:
         self,
         input_ids: NDArray[np.int64],
         images_seq_mask: NDArray[np.bool_],
-        image_features: NDArray[np.float32] | None,
+        image_features: Sequence[NDArray[np.float32]],
     ) -> NDArray[np.float32]:
         """Rows of a prompt, those under the mask replaced by image features in order.
 
         Args:
             input_ids: [seq] int64.
             images_seq_mask: [seq] bool.
-            image_features: [num_image_tokens, hidden] float32, or None without pictures.
+            image_features: of each image [num_image_tokens, hidden] float32, in order.
 
         Returns:
             [1, seq, hidden] float32.
         """
-        rows = self.tokens(input_ids)
-        if image_features is not None:
-            rows[0, images_seq_mask] = image_features
+        rows = self.tokens(input_ids)  # [1, seq, hidden]
+        if image_features:
+            rows[0, images_seq_mask] = np.concatenate(image_features)  # [num_image_tokens of all images, hidden]
         return rows

@@ -1,8 +1,8 @@
-"""Pictures to image tokens: the vision tower and the projector, tile by tile."""
+"""Images to image tokens: the vision encoder and the projector, tile by tile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +12,12 @@ from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import Shape, open_session, run_graph
+from dsvl2_runtime.graphs.token_layout import lay_out
+from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
 TILES_PER_RUN = 1
 """Larger batches were not faster (docs/performance.md), and one at a time keeps memory low and stopping prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileFeatures:
-    """What the projector says about a set of tiles."""
-
-    tile_features: NDArray[np.float32]
-    """[num_tiles, cells * cells, hidden] float32."""
-    image_newline: NDArray[np.float32]
-    """[hidden] float32."""
-    view_separator: NDArray[np.float32]
-    """[hidden] float32."""
 
 
 class ImageEncoder:
@@ -44,34 +34,48 @@ class ImageEncoder:
             graph_io.IMAGE_NEWLINE: (hidden,),
             graph_io.VIEW_SEPARATOR: (hidden,),
         }
-        self._path, self._cells = projector, config.cells
+        self._path, self._hidden = projector, hidden
+        self.cells = config.cells
+        """Along a side of a tile, after the projector."""
         self._encoder = open_session(encoder, pixels, patches, threads, watch)
         self._projector = open_session(projector, patches, features, threads, watch)
 
-    def encode(self, pixel_values: NDArray[np.float32], watch: Watch = UNWATCHED) -> TileFeatures:
-        """Encode tiles.
+    def encode(self, images: Sequence[ImageInput], watch: Watch = UNWATCHED) -> list[NDArray[np.float32]]:
+        """The image tokens of each image, laid out as the prompt takes them.
 
         Args:
-            pixel_values: [num_tiles, 3, image_size, image_size] float32, at least one tile.
-            watch: checked before each tile, and told how many are done.
+            images: in any number; each is encoded by itself, so its features depend on nothing else.
+            watch: checked before each tile, and told how many tiles of all images are done.
+
+        Returns:
+            For each image [num_image_tokens, hidden] float32.
 
         Raises:
             Stopped: the watch ended it.
             ModelCorruptError: the graph gives another number of tokens than the manifest says.
         """
-        num_tiles = len(pixel_values)
-        watch.report("vision", 0, num_tiles)
+        total = sum(len(image.pixel_values) for image in images)
+        done = 0
+        features = []
+        watch.report("vision", done, total)
+        for image in images:
+            tiles = np.empty((len(image.pixel_values), self.cells**2, self._hidden), np.float32)
+            newline = separator = np.zeros(0, np.float32)
+            for start in range(0, len(tiles), TILES_PER_RUN):
+                watch.check()
+                pixel_values = image.pixel_values[start : start + TILES_PER_RUN]  # [1, 3, image_size, image_size]
+                tiles[start : start + TILES_PER_RUN], newline, separator = self._run(pixel_values)
+                done += len(pixel_values)
+                watch.report("vision", done, total)
+            features.append(lay_out(tiles, image.tiling, newline, separator))
+        return features
+
+    def _run(self, pixel_values: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Tile features [num_tiles, cells * cells, hidden], image newline [hidden], view separator [hidden]."""
         names = [graph_io.TILE_FEATURES, graph_io.IMAGE_NEWLINE, graph_io.VIEW_SEPARATOR]
-        done: list[NDArray[np.float32]] = []
-        newline = separator = np.zeros(0, np.float32)
-        for start in range(0, num_tiles, TILES_PER_RUN):
-            watch.check()
-            tiles = pixel_values[start : start + TILES_PER_RUN]
-            (patches,) = run_graph(self._encoder, [graph_io.PATCH_FEATURES], {graph_io.PIXEL_VALUES: tiles})
-            features, newline, separator = run_graph(self._projector, names, {graph_io.PATCH_FEATURES: patches})
-            if features.shape[1] != self._cells**2:  # the traced graph has a name for this axis, not a length
-                wrong = f"it gives {features.shape[1]} tokens a tile, but by the manifest {self._cells**2}"
-                raise ModelCorruptError(self._path, wrong, "copy or export the bundle again")
-            done.append(features)
-            watch.report("vision", start + len(tiles), num_tiles)
-        return TileFeatures(np.concatenate(done), newline, separator)
+        (patches,) = run_graph(self._encoder, [graph_io.PATCH_FEATURES], {graph_io.PIXEL_VALUES: pixel_values})
+        features, newline, separator = run_graph(self._projector, names, {graph_io.PATCH_FEATURES: patches})
+        if features.shape[1] != self.cells**2:  # the traced graph has a name for this axis, not a length
+            wrong = f"it gives {features.shape[1]} tokens a tile, but by the manifest {self.cells**2}"
+            raise ModelCorruptError(self._path, wrong, "copy or export the bundle again")
+        return features, newline, separator

@@ -6,46 +6,87 @@ views of the same buffer, so a step writes its rows where the next step reads th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+import sys
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.errors import SequenceFullError, UsageError
 from dsvl2_runtime.graphs.graph_io import CacheTensor
 from dsvl2_runtime.graphs.target import CPU
 
+FLOAT_BYTES = 4
+
 
 class KVCache:
-    """Owns the cache buffers and how many of their rows are valid."""
+    """Owns the rows of one sequence, and how many of them are valid."""
 
     def __init__(self, tensors: Sequence[CacheTensor], context_tokens: int) -> None:
         self.context_tokens = context_tokens
         self.length = 0
-        # zeros, not empty: the pages are committed by the system only when a row is first written.
-        self._buffers = [(tensor, np.zeros((context_tokens, tensor.row), np.float32)) for tensor in tensors]
+        sizes = [context_tokens * tensor.row for tensor in tensors]
+        # Mapped, not allocated: the system commits a page when its first row is written, and takes all pages back with
+        # the cache. An allocator that hands out used memory again would have to write zeros into every page.
+        memory = _mapped(sum(sizes) * FLOAT_BYTES)
+        pieces = np.split(np.frombuffer(memory, np.float32), np.cumsum(sizes)[:-1])
+        self._buffers = [
+            (tensor, piece.reshape(context_tokens, tensor.row))  # [context, row]
+            for tensor, piece in zip(tensors, pieces, strict=True)
+        ]
 
     @property
     def nbytes(self) -> int:
         """Bytes at full context."""
         return sum(buffer.nbytes for _, buffer in self._buffers)
 
+    @property
+    def tensors(self) -> tuple[CacheTensor, ...]:
+        """What is cached, in the order of the buffers."""
+        return tuple(tensor for tensor, _ in self._buffers)
+
+    def rows(self, length: int) -> Iterator[NDArray[np.float32]]:
+        """The first rows of each buffer: views [length, row] float32, in the order of `tensors`."""
+        for _, buffer in self._buffers:
+            yield buffer[:length]
+
     def bind(self, binding: onnxruntime.IOBinding, seq: int) -> None:
         """Bind the valid rows as inputs and the next `seq` rows as outputs.
 
         Raises:
-            ContextOverflowError: there are fewer than `seq` free rows.
+            SequenceFullError: there are fewer than `seq` free rows.
         """
         if self.length + seq > self.context_tokens:
-            raise ContextOverflowError(self.length + seq, 0, self.context_tokens)
+            raise SequenceFullError(self.length, seq, self.context_tokens)
         for tensor, buffer in self._buffers:
             CPU.bind_input(binding, tensor.past, buffer[: self.length])  # [past, row]
             CPU.bind_output(binding, tensor.new, buffer[self.length : self.length + seq])  # [seq, row]
 
     def advance(self, seq: int) -> None:
-        """Count the rows that a run has just written as valid, in place."""
+        """Count the `seq` rows that a run has just written as valid."""
         self.length += seq
 
-    def reset(self) -> None:
-        """Forget all rows, in place."""
-        self.length = 0
+    def truncate(self, length: int) -> None:
+        """Forget all rows from `length` on; they stay in memory and the next run overwrites them.
+
+        Raises:
+            UsageError: there are not so many valid rows.
+        """
+        if not 0 <= length <= self.length:
+            raise UsageError(f"the cache has {self.length} rows and cannot be cut to {length}")
+        self.length = length
+
+
+def _mapped(nbytes: int) -> mmap.mmap:
+    """Zeros that no file backs, in large pages where the system has them, as NumPy asks for its arrays."""
+    try:
+        if sys.platform == "win32":
+            return mmap.mmap(-1, nbytes)
+        memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError) as error:
+        raise MemoryError from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory

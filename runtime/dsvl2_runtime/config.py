@@ -1,17 +1,13 @@
 """Sizes and switches of one model, with the spelling and the defaults of the official `config.json`.
 
-The official files hold only what differs from the class defaults, so the defaults stand here. Unknown keys are
-errors in our own manifests (`ModelConfig.from_json`) and merely returned for a checkpoint
-(`ModelConfig.from_checkpoint_json`), whose real files carry leftovers. Both are untrusted, so every size has bounds,
-far beyond the releases.
+The official files hold only what differs from the class defaults, so the defaults are here. Unknown keys are errors.
+A configuration is untrusted, wherever it comes from, so every size has bounds, far beyond the releases.
 
 Source: `configuration_deepseek.py` and `modeling_deepseek_vl_v2.py` of github.com/deepseek-ai/DeepSeek-VL2.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal, Self
 
@@ -36,11 +32,6 @@ MOST_TILES = 64
 """Of one picture; nine in the releases."""
 KV_A_NORM_EPS = 1e-6
 """`kv_a_layernorm` takes the class default of the reference, not `rms_norm_eps`."""
-
-CHECKPOINT_LEFTOVERS = frozenset(
-    {"architectures", "auto_map", "torch_dtype", "transformers_version", "lm_head", "rm_head", "_name_or_path"}
-)
-"""Keys of real config files that change nothing; anything else unknown is worth a warning."""
 
 CANDIDATE_TILES: tuple[tuple[int, int], ...] = (
     (1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (1, 6), (6, 1),
@@ -253,13 +244,6 @@ class ModelConfig:
         except ValidationError as error:
             raise UsageError(f"model configuration: {describe(error)}") from error
 
-    @classmethod
-    def from_checkpoint_json(cls, document: Mapping[str, Any]) -> tuple[Self, list[str]]:
-        """Read an official `config.json`; returns the configuration and the keys that were not understood."""
-        unknown: list[str] = []
-        known = _known_keys(document, cls, "", unknown)
-        return cls.from_json(known), unknown
-
     def to_json(self) -> dict[str, Any]:
         """The form that `from_json` reads, with every default written out."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
@@ -273,17 +257,3 @@ def describe(error: ValidationError) -> str:
         + (f", not {fault['input']}" if isinstance(fault["input"], int | float) else "")
         for fault in error.errors()
     )
-
-
-def _known_keys(document: Mapping[str, Any], cls: type, prefix: str, unknown: list[str]) -> dict[str, Any]:
-    parts = {"vision_config": VisionConfig, "projector_config": ProjectorConfig, "language_config": LanguageConfig}
-    names = {entry.name for entry in dataclasses.fields(cls)}
-    known: dict[str, Any] = {}
-    for key, value in document.items():
-        if key in names:
-            inner = parts.get(key)
-            nested = inner is not None and isinstance(value, Mapping)
-            known[key] = _known_keys(value, inner, f"{prefix}{key}.", unknown) if inner and nested else value
-        elif key not in CHECKPOINT_LEFTOVERS:
-            unknown.append(prefix + key)
-    return known

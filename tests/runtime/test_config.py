@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dsvl2_export.checkpoint.config import CheckpointConfig, read_config
 from dsvl2_export.checkpoint.files import config_document
 from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.config import ModelConfig
@@ -21,9 +22,8 @@ def test_a_configuration_comes_back(variant: Any, make: Any) -> None:
     """Through our own form, and through the official one, which leaves class defaults out."""
     config = make(variant)
     assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
-    found, unknown = ModelConfig.from_checkpoint_json(json.loads(json.dumps(config_document(config))))
-    assert found == config
-    assert not unknown
+    found = read_config(json.loads(json.dumps(config_document(config))))
+    assert found == CheckpointConfig(config, (), ())
 
 
 def test_what_the_official_files_leave_out_is_the_class_default() -> None:
@@ -31,8 +31,7 @@ def test_what_the_official_files_leave_out_is_the_class_default() -> None:
     document = config_document(official_config("small"))
     for key in ("kv_lora_rank", "eos_token_id", "qk_nope_head_dim", "rope_theta", "scoring_func", "vocab_size"):
         assert key not in document["language_config"]
-    config, _ = ModelConfig.from_checkpoint_json(document)
-    language = config.language_config
+    language = read_config(document).config.language_config
     assert (language.kv_lora_rank, language.eos_token_id, language.qk_nope_head_dim) == (512, 100001, 128)
     assert (language.rope_theta, language.scoring_func, language.vocab_size) == (10000.0, "softmax", 102400)
     assert language.head_dim == 192
@@ -58,7 +57,7 @@ def test_what_no_release_has_is_refused(case: str) -> None:
     document = config_document(official_config("small"))
     document[part] |= change
     with pytest.raises(UsageError, match=named):
-        ModelConfig.from_checkpoint_json(document)
+        read_config(document)
 
 
 SIZES: dict[str, tuple[float, ...]] = {
@@ -101,7 +100,7 @@ def test_no_size_is_out_of_bounds(place: str, value: float) -> None:
     part, key = place.split(".")
     checkpoint = config_document(official_config("small"))
     manifest = official_config("small").to_json()
-    for document, read in ((checkpoint, ModelConfig.from_checkpoint_json), (manifest, ModelConfig.from_json)):
+    for document, read in ((checkpoint, read_config), (manifest, ModelConfig.from_json)):
         document[part] |= {key: value}
         with pytest.raises(UsageError, match=rf"\b{key}\b"):
             read(document)
@@ -112,7 +111,7 @@ def test_plain_attention_rotates_pairs_too() -> None:
     document = config_document(official_config("tiny"))
     document["language_config"] |= {"num_attention_heads": 256, "num_key_value_heads": 256}
     with pytest.raises(UsageError, match="5 values per head"):
-        ModelConfig.from_checkpoint_json(document)
+        read_config(document)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_resolutions_are_bounded(resolutions: list[tuple[int, int]], named: str)
     """A picture is scaled up to the one that suits its shape, so that one must fit in memory."""
     document = config_document(official_config("small")) | {"candidate_resolutions": resolutions}
     with pytest.raises(UsageError, match=named):
-        ModelConfig.from_checkpoint_json(document)
+        read_config(document)
 
 
 def test_the_message_has_the_number_that_was_found() -> None:
@@ -141,7 +140,7 @@ def test_the_message_has_the_number_that_was_found() -> None:
     with pytest.raises(
         UsageError, match="vocab_size: Input should be less than or equal to 1048576, not 1000000000000"
     ):
-        ModelConfig.from_checkpoint_json(document)
+        read_config(document)
 
 
 def test_unknown_keys_are_errors_in_our_own_form_and_reported_from_a_checkpoint() -> None:
@@ -152,5 +151,4 @@ def test_unknown_keys_are_errors_in_our_own_form_and_reported_from_a_checkpoint(
         ModelConfig.from_json(ours)
     theirs = config_document(official_config("base"))
     theirs["language_config"]["depth"] = 3
-    _, unknown = ModelConfig.from_checkpoint_json(theirs)
-    assert any("depth" in key for key in unknown)
+    assert read_config(theirs).unknown == ("language_config.depth",)

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from dsvl2_export.checkpoint.config import read_config
 from dsvl2_export.checkpoint.json_files import read_json
+from dsvl2_export.checkpoint.quantized import refuse_quantized_config, refuse_quantized_tensors
 from dsvl2_export.checkpoint.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
 from dsvl2_export.checkpoint.tokenizer import TOKENIZER, read_tokenizer
 from dsvl2_export.network import DeepseekVL2, Projector
@@ -65,12 +67,16 @@ class Checkpoint:
             raise ModelNotFoundError(folder, "no such folder", "give the folder that holds config.json")
         document = read_json(folder / CONFIG)
         note = document.pop("dsvl2_note", "")
+        refuse_quantized_config(folder / CONFIG, document)
         try:
-            config, unknown = ModelConfig.from_checkpoint_json(document)
+            read = read_config(document)
         except UsageError as error:
             raise ModelCorruptError(folder / CONFIG, str(error), "is this a DeepSeek-VL2 checkpoint?") from error
-        for key in unknown:
-            log.warning("%s: key %r is not understood and ignored", folder / CONFIG, key)
+        config = read.config
+        if read.unknown or read.without_effect:
+            counted = f"{len(read.without_effect)} keys that do not change the model are ignored"
+            named = f"; not understood: {_some(read.unknown)}" if read.unknown else ""
+            log.warning("%s: %s%s", folder / CONFIG, counted, named)
         _check_processor(folder / PROCESSOR_CONFIG, config)
         tokenizer = read_tokenizer(folder, config.language_config)
         shards = _shards(folder)
@@ -190,6 +196,7 @@ def _check_tensors(folder: Path, shards: Mapping[str, Path], expected: Mapping[s
     found: dict[str, tuple[str, Shape]] = {}
     for path in sorted(set(shards.values())):
         found.update({name: entry for name, entry in _header(path).items() if shards[name] == path})
+    refuse_quantized_tensors(folder, {name: dtype for name, (dtype, _) in found.items()}, expected)
     faults = []
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected and not name.startswith(UNUSED_PREFIX)]

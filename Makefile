@@ -9,7 +9,9 @@ PICTURE ?= examples/small_form.png
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
 export QUESTION PICTURE
 
-.PHONY: run app synthetic test check format lint types imports clean
+KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
+
+.PHONY: run app synthetic test check sanitize format lint types imports clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -23,6 +25,12 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# The operators of kernels/ with hostile sizes under AddressSanitizer and UndefinedBehaviorSanitizer; needs a compiler.
+sanitize:
+	cmake -S kernels -B build/sanitize -DDSVL2_SANITIZE=ON -DDSVL2_FUZZ=ON
+	cmake --build build/sanitize --target fuzz --parallel
+	build/sanitize/fuzz 2000
 
 check: format-check lint types imports test
 
@@ -45,22 +53,22 @@ imports: $(VENV)/dev.stamp
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/run.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
 	@echo "installing what running a model needs (half a minute) ..."
 	$(PIP) -e '.[cpu]'
 	@touch $@
 
-$(VENV)/app.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/app.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
 	@echo "installing what the window needs (half a minute) ..."
 	$(PIP) -e '.[cpu,app]'
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/export.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/export.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
 	@echo "installing what exporting needs (about a minute) ..."
 	$(PIP) -e '.[cpu,export]'
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/dev.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
 	@echo "installing what development needs (about a minute) ..."
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/run.stamp $(VENV)/app.stamp $(VENV)/export.stamp

@@ -1,0 +1,88 @@
+"""The library of operators that ONNX Runtime loads: is it there, whole and of this version, and what can it do here.
+
+A library that is damaged can stop the process while it is being loaded, so its sum is compared before that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = 1
+"""Of the operators and their attributes; `CMakeLists.txt` has the same number."""
+DOMAIN = "dsvl2"
+"""Of the operators in a graph."""
+SETTING = "DSVL2_KERNELS"
+"""Environment variable: the level to use instead of the fastest one."""
+FOLDER = Path(__file__).parent
+DESCRIPTION = "library.json"
+"""Beside the library: what `build_library` says about it."""
+
+
+class KernelsError(Exception):
+    """Why there are no operators of our own; the text is a sentence for a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """A library that can be used."""
+
+    path: Path
+    level: str
+    """The instruction set that is used."""
+    levels: tuple[str, ...]
+    """All that can be used here, the slowest first."""
+
+
+def describe(path: Path) -> dict[str, object]:
+    """What `library.json` says about a library that was just built."""
+    return {"version": VERSION, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def open_kernels(folder: Path = FOLDER) -> Kernels:
+    """Find the library, check it and ask it what it can do.
+
+    Args:
+        folder: where it lies.
+
+    Raises:
+        KernelsError: there is none, it is damaged, of another version or another platform, or has not the level that
+            the environment asks for.
+    """
+    description = folder / DESCRIPTION
+    if not description.is_file():
+        raise KernelsError("they were not built: install a C++ compiler and install dsvl2-onnx again")
+    again = "install dsvl2-onnx again"
+    try:
+        document = json.loads(description.read_text("utf-8"))
+        version, name, sha256 = (document[key] for key in ("version", "file", "sha256"))
+        path = folder / Path(str(name)).name
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise KernelsError(f"their library cannot be read ({error}); {again}") from error
+    if version != VERSION:
+        raise KernelsError(f"their library is of version {version}, this program needs {VERSION}; {again}")
+    if found != sha256:
+        raise KernelsError(f"{path.name} is damaged; {again}")
+    levels = _levels(path)
+    level = os.environ.get(SETTING) or levels[-1]
+    if level not in levels:
+        raise KernelsError(f"{SETTING} is {level!r}; this processor and this build have {', '.join(levels)}")
+    return Kernels(path, level, levels)
+
+
+def _levels(path: Path) -> tuple[str, ...]:
+    try:
+        library = ctypes.CDLL(str(path))
+        built = int(library.dsvl2_kernels_version())
+        names = library.dsvl2_kernels_levels
+    except (OSError, AttributeError) as error:
+        raise KernelsError(f"{path.name} cannot be loaded on this system ({error})") from error
+    if built != VERSION:
+        raise KernelsError(f"{path.name} is of version {built}, this program needs {VERSION}")
+    names.restype = ctypes.c_char_p
+    return tuple(names().decode("ascii").split())

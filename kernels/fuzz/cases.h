@@ -1,0 +1,122 @@
+// What the fuzz driver feeds: operators with tensors that fit, and ways to spoil them.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "fake_ort.h"
+
+namespace fuzz {
+
+struct Input {
+  std::unique_ptr<OrtValue> value;
+  bool constant;
+};
+
+struct Case {
+  std::string name;
+  std::map<std::string, int64_t> attributes;
+  std::vector<Input> inputs;
+  size_t threads = 1;
+  float tolerance = 0;  // between levels, relative to the largest value; 0 for the same bits
+};
+
+using Random = std::mt19937;
+
+inline int64_t between(Random& random, int64_t least, int64_t most) {
+  return std::uniform_int_distribution<int64_t>(least, most)(random);
+}
+
+inline Input floats(Random& random, std::vector<int64_t> dims, bool constant, float spread = 1) {
+  auto value = std::make_unique<OrtValue>(ort::kFloat, std::move(dims));
+  std::normal_distribution<float> normal(0, spread);
+  for (size_t i = 0; i < value->length / 4; ++i) value->floats()[i] = normal(random);
+  return {std::move(value), constant};
+}
+
+inline Input bytes(Random& random, std::vector<int64_t> dims, int type = ort::kUint8) {
+  auto value = std::make_unique<OrtValue>(type, std::move(dims));
+  for (size_t i = 0; i < value->length; ++i) value->bytes[i] = uint8_t(random());
+  return {std::move(value), true};
+}
+
+inline Case linear(Random& random) {
+  const int64_t bits = between(random, 0, 1) ? 4 : 8, block = int64_t(16) << between(random, 0, 4);
+  const int64_t n = between(random, 1, 70), k = between(random, 1, 600), rows = between(random, 0, 20);
+  const int64_t blocks = (k + block - 1) / block;
+  Case c;
+  c.name = "BlockLinear";
+  c.attributes = {{"N", n}, {"K", k}, {"bits", bits}, {"block_size", block}};
+  c.inputs.push_back(floats(random, {1, rows, k}, false));
+  c.inputs.push_back(bytes(random, {n, blocks, block * bits / 8}));
+  c.inputs.push_back(floats(random, {n * blocks}, true, 0.1f));
+  return c;
+}
+
+inline Case experts(Random& random) {
+  const int64_t bits = between(random, 0, 1) ? 4 : 8, block = int64_t(16) << between(random, 0, 2);
+  const int64_t count = between(random, 1, 6), hidden = between(random, 1, 200), inner = block * between(random, 1, 4);
+  const int64_t tokens = between(random, 0, 30), blocks = (hidden + block - 1) / block;
+  Case c;
+  c.name = "Experts";
+  c.attributes = {{"k", between(random, 1, count)}, {"bits", bits}, {"block_size", block}};
+  c.inputs.push_back(floats(random, {1, tokens, hidden}, false));
+  c.inputs.push_back(floats(random, {tokens, count}, false));
+  c.inputs.push_back(floats(random, {tokens, count}, false));
+  c.inputs.push_back(bytes(random, {count, 2 * inner, blocks * block * bits / 8}));
+  c.inputs.push_back(floats(random, {count, 2 * inner, blocks}, true, 0.1f));
+  c.inputs.push_back(bytes(random, {count, hidden, inner * bits / 8}));
+  c.inputs.push_back(floats(random, {count, hidden, inner / block}, true, 0.1f));
+  return c;
+}
+
+inline Case draw(Random& random) {
+  Case c = between(random, 0, 1) ? linear(random) : experts(random);
+  c.threads = size_t(between(random, 1, 4));
+  return c;
+}
+
+// One change that makes sizes, attributes or values wrong, or nearly so.
+inline void spoil(Case& c, Random& random) {
+  Input& input = c.inputs[size_t(between(random, 0, int64_t(c.inputs.size()) - 1))];
+  const int64_t wild[] = {0, -1, 1, 3, 7, 64, 1000, int64_t(1) << 31, int64_t(1) << 40, INT64_MAX, INT64_MIN};
+  const auto any = [&] { return wild[size_t(between(random, 0, 10))]; };
+  switch (between(random, 0, 4)) {
+    case 0: {  // another attribute
+      auto at = c.attributes.begin();
+      std::advance(at, between(random, 0, int64_t(c.attributes.size()) - 1));
+      at->second = any();
+      return;
+    }
+    case 1: {  // an axis shorter or longer; the data stays as long as the new shape says
+      std::vector<int64_t> dims = input.value->info.dims;
+      if (dims.empty()) return;
+      int64_t& axis = dims[size_t(between(random, 0, int64_t(dims.size()) - 1))];
+      axis = std::max<int64_t>(0, axis + between(random, -2, 2));
+      const int type = input.value->info.type;
+      input = type == ort::kFloat ? floats(random, dims, input.constant) : bytes(random, dims, type);
+      return;
+    }
+    case 2:  // an axis more or less
+      if (between(random, 0, 1)) {
+        input.value->info.dims.push_back(1);
+      } else if (!input.value->info.dims.empty()) {
+        std::vector<int64_t> dims = input.value->info.dims;
+        dims.pop_back();
+        const int type = input.value->info.type;
+        input = type == ort::kFloat ? floats(random, dims, input.constant) : bytes(random, dims, type);
+      }
+      return;
+    case 3:  // a constant that is none, or the other way round
+      input.constant = !input.constant;
+      return;
+    default: {  // a value that is no number
+      if (input.value->info.type != ort::kFloat || input.value->length == 0) return;
+      const float values[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e-42f};
+      const size_t at = size_t(between(random, 0, int64_t(input.value->length / 4) - 1));
+      input.value->floats()[at] = values[size_t(between(random, 0, 4))];
+    }
+  }
+}
+
+}  // namespace fuzz

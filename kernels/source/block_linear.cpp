@@ -1,0 +1,61 @@
+#include "block_linear.h"
+
+#include <numeric>
+
+#include "records.h"
+
+namespace dsvl2 {
+namespace {
+
+constexpr int64_t kMost = int64_t(1) << 31;
+constexpr size_t kRowsAtATime = 16;  // that a task quantises
+
+}  // namespace
+
+BlockLinear::BlockLinear(const Info& info)
+    : kernels_(chosen_level().blocks),
+      weight_(info, 1, "the weight", 1, size_t(info.attribute("N", 1, kMost)), size_t(info.attribute("K", 1, kMost)),
+              size_t(info.attribute("bits", 4, 8)), size_t(info.attribute("block_size", 16, kLargestBlock))) {}
+
+void BlockLinear::compute(const Context& context) const {
+  const Tensor x = context.input(0, ort::kFloat, "x");
+  const size_t width = weight_.in_features, n = weight_.rows;
+  require(x.rank() > 0 && x.dim(x.rank() - 1) == width,
+          std::string(kName) + ": x has the shape " + x.shape() + ", but the weight takes " + std::to_string(width) + " features");
+  const size_t rows = x.rows();
+  std::vector<int64_t> dims = x.dims;
+  dims.back() = int64_t(n);
+  float* const y = context.output(dims);
+  if (rows == 0) return;
+
+  const Weights weights = weight_.matrix(0);
+  Records records(weight_.layout(), rows);
+  context.parallel((rows + kRowsAtATime - 1) / kRowsAtATime, [&](size_t task) {
+    for (size_t r = task * kRowsAtATime; r < std::min(rows, (task + 1) * kRowsAtATime); ++r)
+      kernels_.quantize(x.as<float>() + r * width, width, records.layout, 0, records.clear(r));
+  });
+
+  if (rows <= kFewRows) {
+    const size_t piece = std::clamp<size_t>(n / 16, 64, 1024);
+    context.parallel((n + piece - 1) / piece, [&](size_t task) {
+      const size_t first = task * piece, count = std::min(piece, n - first);
+      for (size_t r = 0; r < rows; ++r)
+        kernels_.row_products(weights, first, count, records.layout, records.record(r), y + r * n + first);
+    });
+    return;
+  }
+
+  std::vector<int32_t> order(rows);
+  std::iota(order.begin(), order.end(), 0);
+  const size_t pieces = pieces_of(rows, records.layout.stride), piece = (rows + pieces - 1) / pieces;
+  const size_t panels = (n + kPanel - 1) / kPanel;
+  context.parallel(pieces * panels, [&](size_t task) {
+    const size_t first = task / panels * piece, column = task % panels * kPanel;
+    if (first >= rows) return;
+    kernels_.panel_product(weights, {column, false}, records.layout, records.data(), order.data() + first,
+                           std::min(piece, rows - first), y + first * n + column, n, std::min(kPanel, n - column),
+                           panel_scratch());
+  });
+}
+
+}  // namespace dsvl2

@@ -1,0 +1,179 @@
+#include "experts.h"
+
+#include <thread>
+
+#include "records.h"
+
+namespace dsvl2 {
+namespace {
+
+constexpr size_t kTokensAtATime = 16;
+constexpr size_t kMostChosen = 256;
+
+// The k highest of `count` values, the first of equals first; NaN is below everything.
+void highest(const float* values, size_t count, size_t k, std::vector<int32_t>& chosen) {
+  chosen.clear();
+  std::vector<bool> taken(count);
+  for (size_t i = 0; i < k; ++i) {
+    size_t best = count;
+    for (size_t e = 0; e < count; ++e)
+      if (!taken[e] && (best == count || values[e] > values[best] || (values[best] != values[best] && values[e] == values[e])))
+        best = e;
+    taken[best] = true;
+    chosen.push_back(int32_t(best));
+  }
+}
+
+}  // namespace
+
+// Sizes follow from the weights' shapes, and the weights are then checked against them.
+Experts::Sizes Experts::sizes_of(const Info& info) {
+  const Tensor gate_up = info.constant(3, ort::kUint8, "gate_up"), down = info.constant(5, ort::kUint8, "down");
+  require(gate_up.rank() == 3 && down.rank() == 3, std::string(kName) + ": gate_up and down have the shapes " + gate_up.shape() +
+                                                       " and " + down.shape() + "; both must have three axes");
+  require(gate_up.dim(1) % 2 == 0, std::string(kName) + ": gate_up has an odd number of rows");
+  return {gate_up.dim(0), down.dim(1), gate_up.dim(1) / 2, size_t(info.attribute("bits", 4, 8)),
+          size_t(info.attribute("block_size", 16, kLargestBlock))};
+}
+
+Experts::Experts(const Info& info) : Experts(info, sizes_of(info)) {}
+
+Experts::Experts(const Info& info, const Sizes& s)
+    : kernels_(chosen_level().blocks),
+      k_(size_t(info.attribute("k", 1, kMostChosen))),
+      gate_up_(info, 3, "gate_up", s.experts, 2 * s.intermediate, s.hidden, s.bits, s.block),
+      down_(info, 5, "down", s.experts, s.hidden, s.intermediate, s.bits, s.block) {
+  require(k_ <= s.experts, std::string(kName) + ": k is " + std::to_string(k_) + ", but there are " + std::to_string(s.experts) +
+                               " experts");
+  require(s.intermediate % s.block == 0, std::string(kName) + ": blocks of " + std::to_string(s.block) +
+                                             " do not divide an intermediate size of " + std::to_string(s.intermediate));
+}
+
+Experts::Routes Experts::route(const Context& context, const Tensor& choice, const Tensor& weights, size_t tokens) const {
+  const size_t experts = gate_up_.count;
+  std::vector<int32_t> chosen(tokens * k_);
+  context.parallel((tokens + kTokensAtATime - 1) / kTokensAtATime, [&](size_t task) {
+    std::vector<int32_t> best;
+    for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t) {
+      highest(choice.as<float>() + t * experts, experts, k_, best);
+      std::copy(best.begin(), best.end(), chosen.begin() + std::ptrdiff_t(t * k_));
+    }
+  });
+  Routes routes;
+  routes.first.assign(experts + 1, 0);
+  for (const int32_t e : chosen) ++routes.first[size_t(e) + 1];
+  for (size_t e = 0; e < experts; ++e) routes.first[e + 1] += routes.first[e];
+  routes.all.resize(tokens * k_);
+  std::vector<size_t> next(routes.first.begin(), routes.first.end() - 1);
+  for (size_t t = 0; t < tokens; ++t)
+    for (size_t i = 0; i < k_; ++i) {
+      const auto e = size_t(chosen[t * k_ + i]);
+      routes.all[next[e]++] = {int32_t(t), weights.as<float>()[t * experts + e]};
+    }
+  return routes;
+}
+
+std::vector<Experts::Piece> Experts::pieces(const Routes& routes) const {
+  const size_t stride = std::max(gate_up_.layout().stride, down_.layout().stride);
+  std::vector<Piece> all;
+  for (size_t e = 0; e < gate_up_.count; ++e) {
+    const size_t n = routes.of(e), count = pieces_of(n, stride), piece = (n + count - 1) / count;
+    for (size_t first = 0; first < n; first += piece) all.push_back({e, routes.first[e] + first, std::min(piece, n - first)});
+  }
+  return all;
+}
+
+void Experts::compute(const Context& context) const {
+  const Tensor x = context.input(0, ort::kFloat, "x");
+  const Tensor choice = context.input(1, ort::kFloat, "choice"), weights = context.input(2, ort::kFloat, "weights");
+  const size_t hidden = gate_up_.in_features, experts = gate_up_.count, block = down_.block;
+  require(x.rank() > 0 && x.dim(x.rank() - 1) == hidden,
+          std::string(kName) + ": x has the shape " + x.shape() + ", but the experts take " + std::to_string(hidden) + " features");
+  const size_t tokens = x.rows();
+  for (const Tensor* t : {&choice, &weights})
+    require(t->rank() == 2 && t->dim(0) == tokens && t->dim(1) == experts,
+            std::string(kName) + ": the router's values have the shape " + t->shape() + ", but there are " + std::to_string(tokens) +
+                " tokens and " + std::to_string(experts) + " experts");
+  require(tokens < size_t(std::numeric_limits<int32_t>::max()), std::string(kName) + ": too many tokens");
+  float* const y = context.output(x.dims);
+  if (tokens == 0) return;
+
+  const Routes routes = route(context, choice, weights, tokens);
+  const std::vector<Piece> all = pieces(routes);
+  for (const Piece& piece : all) gate_up_.matrix(piece.expert), down_.matrix(piece.expert);  // refused before any work
+
+  Records outer(gate_up_.layout(), tokens), inner(down_.layout(), routes.all.size());
+  context.parallel((tokens + kTokensAtATime - 1) / kTokensAtATime, [&](size_t task) {
+    for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t) {
+      kernels_.quantize(x.as<float>() + t * hidden, hidden, outer.layout, 0, outer.clear(t));
+      std::fill(y + t * hidden, y + (t + 1) * hidden, 0.f);
+      for (size_t i = t * k_; i < (t + 1) * k_; ++i) inner.clear(i);
+    }
+  });
+
+  // Gate and up of one block of the intermediate features, activated and quantised at once.
+  context.parallel(all.size() * inner.layout.blocks, [&](size_t task) {
+    const Piece& piece = all[task / inner.layout.blocks];
+    const size_t b = task % inner.layout.blocks, first_row = b * block * 2;
+    const Weights w = gate_up_.matrix(piece.expert);
+    const Route* const mine = routes.all.data() + piece.first;
+    float* const both = float_scratch(piece.count * 2 * block + 2 * block);
+    float* const row = both + piece.count * 2 * block;
+    if (piece.count <= kFewRows) {
+      for (size_t r = 0; r < piece.count; ++r) {
+        kernels_.row_products(w, first_row, 2 * block, outer.layout, outer.record(size_t(mine[r].token)), row);
+        for (size_t i = 0; i < block; ++i) {
+          both[r * 2 * block + i] = row[2 * i];
+          both[r * 2 * block + block + i] = row[2 * i + 1];
+        }
+      }
+    } else {
+      thread_local std::vector<int32_t> rows;
+      rows.resize(piece.count);
+      for (size_t r = 0; r < piece.count; ++r) rows[r] = mine[r].token;
+      // A panel of 32 rows gives 16 gates and then 16 ups.
+      for (size_t i = 0; i < block; i += kPanel / 2)
+        kernels_.panel_product(w, {first_row + 2 * i, true}, outer.layout, outer.data(), rows.data(), piece.count, both + 2 * i,
+                               2 * block, kPanel, panel_scratch());
+    }
+    for (size_t r = 0; r < piece.count; ++r) {
+      const float* at = both + r * 2 * block;
+      if (piece.count <= kFewRows) {
+        kernels_.swiglu(at, at + block, block, row);
+      } else {
+        for (size_t i = 0; i < block; i += kPanel / 2) kernels_.swiglu(at + 2 * i, at + 2 * i + kPanel / 2, kPanel / 2, row + i);
+      }
+      kernels_.quantize(row, block, inner.layout, b, inner.record(piece.first + r));
+    }
+  });
+
+  // Some columns of the output. Experts add to a token in their order: a task waits for the one of the expert before, which
+  // has begun already, as tasks begin in order. Few tokens are bound by memory and take more columns at a time.
+  const size_t width = tokens <= kFewRows ? 4 * kPanel : kPanel, parts = (hidden + width - 1) / width;
+  std::vector<std::atomic<size_t>> turn(parts);
+  for (auto& t : turn) t = 0;
+  context.parallel(all.size() * parts, [&](size_t task) {
+    const size_t index = task / parts, part = task % parts, column = part * width, columns = std::min(width, hidden - column);
+    const Piece& piece = all[index];
+    const Weights w = down_.matrix(piece.expert);
+    float* const c = float_scratch(piece.count * width);
+    if (piece.count <= kFewRows) {
+      for (size_t r = 0; r < piece.count; ++r)
+        kernels_.row_products(w, column, columns, inner.layout, inner.record(piece.first + r), c + r * width);
+    } else {
+      thread_local std::vector<int32_t> rows;
+      rows.resize(piece.count);
+      for (size_t r = 0; r < piece.count; ++r) rows[r] = int32_t(piece.first + r);
+      kernels_.panel_product(w, {column, false}, inner.layout, inner.data(), rows.data(), piece.count, c, width, columns,
+                             panel_scratch());
+    }
+    while (turn[part].load(std::memory_order_acquire) != index) std::this_thread::yield();
+    for (size_t r = 0; r < piece.count; ++r) {
+      const Route& route = routes.all[piece.first + r];
+      kernels_.add_scaled(c + r * width, route.weight, columns, y + size_t(route.token) * hidden + column);
+    }
+    turn[part].store(index + 1, std::memory_order_release);
+  });
+}
+
+}  // namespace dsvl2

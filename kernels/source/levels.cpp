@@ -1,0 +1,94 @@
+#include "levels.h"
+
+#include <cstdlib>
+
+#include "operator.h"
+
+#if defined(DSVL2_X86)
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#endif
+
+namespace dsvl2 {
+namespace {
+
+#if defined(DSVL2_X86)
+
+struct Registers {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Registers cpuid(unsigned leaf, unsigned part) {
+  Registers r;
+#if defined(_MSC_VER)
+  int v[4];
+  __cpuidex(v, int(leaf), int(part));
+  r = {unsigned(v[0]), unsigned(v[1]), unsigned(v[2]), unsigned(v[3])};
+#else
+  __get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d);
+#endif
+  return r;
+}
+
+// Which registers the system saves: without it an instruction set is there and must not be used.
+unsigned long long saved_registers() {
+#if defined(_MSC_VER)
+  return _xgetbv(0);
+#else
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<unsigned long long>(high) << 32) | low;
+#endif
+}
+
+bool bit(unsigned value, int position) { return (value >> position) & 1; }
+
+struct Processor {
+  bool avx2 = false, avx512 = false;
+
+  Processor() {
+    if (cpuid(0, 0).a < 7) return;
+    const Registers one = cpuid(1, 0), seven = cpuid(7, 0);
+    if (!bit(one.c, 27)) return;  // no xgetbv
+    const unsigned long long saved = saved_registers();
+    const bool wide = (saved & 0x06) == 0x06, widest = (saved & 0xe6) == 0xe6;
+    avx2 = wide && bit(one.c, 12) && bit(seven.b, 5);  // FMA, AVX2
+    avx512 = avx2 && widest && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31) &&
+             bit(seven.c, 11);  // F, DQ, BW, VL, VNNI
+  }
+};
+
+#endif
+
+std::vector<Level> found_levels() {
+  std::vector<Level> found{{"reference", reference::kBlocks}};
+#if defined(DSVL2_X86)
+  const Processor processor;
+  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks});
+  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks});
+#endif
+  return found;
+}
+
+}  // namespace
+
+const std::vector<Level>& levels() {
+  static const std::vector<Level> all = found_levels();
+  return all;
+}
+
+const Level& chosen_level() {
+  const char* const wanted = std::getenv("DSVL2_KERNELS");
+  if (!wanted || !*wanted) return levels().back();
+  std::string names;
+  for (const Level& level : levels()) {
+    if (level.name == std::string(wanted)) return level;
+    names += (names.empty() ? "" : ", ") + std::string(level.name);
+  }
+  throw Refused("DSVL2_KERNELS is " + std::string(wanted) + "; this build has on this processor: " + names);
+}
+
+}  // namespace dsvl2

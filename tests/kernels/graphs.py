@@ -1,0 +1,51 @@
+"""Graphs of one operator over constants, and sessions that have the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from dsvl2_kernels.library import DOMAIN, open_kernels
+
+
+def one_node(
+    operator: str,
+    inputs: Mapping[str, Sequence[int | str]],
+    constants: Mapping[str, NDArray[Any]],
+    domain: str = DOMAIN,
+    order: Sequence[str] = (),
+    **attributes: Any,
+) -> bytes:
+    """A model `y = operator(inputs, constants)`; inputs come first unless `order` says otherwise."""
+    node = helper.make_node(operator, list(order) or [*inputs, *constants], ["y"], domain=domain, **attributes)
+    graph = helper.make_graph(
+        [node],
+        "one_node",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(axes)) for name, axes in inputs.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1), helper.make_opsetid("com.microsoft", 1)]
+    model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    return model
+
+
+def session(model: bytes, threads: int = 2) -> onnxruntime.InferenceSession:
+    """With the library; on the level that the environment says."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    options.register_custom_ops_library(str(open_kernels().path))
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run(model: bytes, feeds: Mapping[str, NDArray[np.float32]], threads: int = 2) -> NDArray[np.float32]:
+    """The output of `one_node`."""
+    (y,) = session(model, threads).run(None, dict(feeds))
+    result: NDArray[np.float32] = y
+    return result

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from dsvl2_export.bundle_size import MARGIN_BYTES, expected_bytes
 from dsvl2_export.checkpoint.checkpoint import Checkpoint
@@ -25,11 +22,11 @@ from dsvl2_quant.methods.quantizer import Quantizer
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.releases import variant_of
-from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.bundle.writer import BundleWriter
+from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.machine.disk_space import require_disk
-from dsvl2_runtime.machine.files import bytes_in, disk_errors, flush_files
+from dsvl2_runtime.machine.files import bytes_in, flush_files, unfinished
 
 MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
@@ -67,7 +64,8 @@ def export_bundle(
     Raises:
         ModelNotFoundError, ModelCorruptError: the checkpoint is incomplete or not what it declares.
         UsageError: `out` exists, or a size has no block that divides it.
-        ResourceError: the disk has too little room, or is not writable, or another export writes there.
+        BusyError: another process writes there.
+        ResourceError: the disk has too little room, or is not writable.
     """
     weights = Checkpoint.open(source)
     export_weights(
@@ -92,36 +90,37 @@ def export_weights(
     expected = expected_bytes(config, recipe)
     purpose = f"{__version__} {precision} {recipe} {quantizer.identity} {source.identity}"
     journal_name = journal_of(Path(f"{graph_io.DECODER}.data")).name
-    with only_writer(out):
-        # An earlier attempt is either resumed or deleted, so its bytes are available to this one.
-        require_disk(out, expected + MARGIN_BYTES - bytes_in(unfinished_folder(out)))
+    journal = unfinished(out) / journal_name
+    try:
         with BundleWriter(out, overwrite=overwrite, purpose=purpose, journal=journal_name) as writer:
-            folder, journal = writer.folder, writer.folder / journal_name
+            # An earlier attempt is either resumed or deleted by now, so its bytes are available to this one.
+            require_disk(out, expected + MARGIN_BYTES - bytes_in(writer.folder))
 
             def tell() -> None:
-                on_progress(bytes_in(folder), expected)
+                on_progress(bytes_in(writer.folder), expected)
 
             if journal.exists():
                 log.warning("resuming an interrupted export of %s", out)
             tell()
-            try:
-                if not journal.exists():
-                    write_small_parts(folder, source, recipe, quantizer, tell)
-                write_decoder(folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
-                writer.finish(
-                    name=name or out.name,
-                    variant=variant_of(config),
-                    precision=precision,
-                    parts=recipe.parts(),
-                    config=config,
-                    minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
-                    note=source.note,
-                    created_with=f"dsvl2-onnx {__version__}",
-                )
-            except BaseException:
-                if journal.exists():
-                    log.warning("the finished layers are in %s; the same export resumes there", folder)
-                raise
+            if not journal.exists():
+                write_small_parts(writer.folder, source, recipe, quantizer, tell)
+            write_decoder(writer.folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
+            writer.finish(
+                name=name or out.name,
+                variant=variant_of(config),
+                precision=precision,
+                parts=recipe.parts(),
+                config=config,
+                minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
+                note=source.note,
+                created_with=f"dsvl2-onnx {__version__}",
+            )
+    except BusyError:
+        raise  # what is there belongs to the other process
+    except BaseException:
+        if journal.exists():
+            log.warning("the finished layers are in %s; the same export resumes there", journal.parent)
+        raise
 
 
 def write_small_parts(
@@ -144,28 +143,3 @@ def write_small_parts(
     write_projector(folder / f"{graph_io.PROJECTOR}.onnx", source, rewrite)
     flush_files(folder.iterdir())
     on_part()
-
-
-@contextmanager
-def only_writer(out: Path) -> Iterator[None]:
-    """Hold a lock beside `out`, so that two exports never write into one unfinished bundle.
-
-    Raises:
-        ResourceError: another process holds it, or the folder is not writable.
-    """
-    lock = out.parent / f".{out.name[:80]}.lock"
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(lock)
-        try:
-            held.acquire(timeout=0)
-        except Timeout as error:
-            raise ResourceError(f"another export is writing {out}; wait for it or choose another folder") from error
-    try:
-        yield
-    finally:
-        # Deleted while it is held: who has opened it meanwhile sees that it has no name any more and gives it up.
-        # Deleted afterwards it could be locked twice. Windows deletes no open file; there the library does it later.
-        with suppress(OSError):
-            lock.unlink()
-        held.release()

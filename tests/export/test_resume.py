@@ -11,21 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dsvl2_export import exporter
-from dsvl2_export.exporter import export_bundle, only_writer
+from dsvl2_export.exporter import export_bundle
 from dsvl2_export.graphs.external_data import ExternalData, journal_of
 from dsvl2_quant.formats.blocks import BlockFormat, BlockWeight
 from dsvl2_quant.formats.columns import ColumnFormat, ColumnWeight
 from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.methods.quantizer import LinearInput
 from dsvl2_runtime.bundle import manifest as manifests
-from dsvl2_runtime.bundle import writer as writers
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.bundle.writer import BundleWriter, unfinished_folder
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.errors import BusyError, ResourceError
+from dsvl2_runtime.machine import files
+from dsvl2_runtime.machine.files import only_writer, unfinished
 from small_models import MakeCheckpoint, small_config
 
 
@@ -52,7 +51,7 @@ class Counting:
 
 def die_after_two_layers(checkpoint: Path, out: Path) -> None:
     """Export, and vanish without any cleaning up."""
-    data = unfinished_folder(out) / "decoder.data"
+    data = unfinished(out) / "decoder.data"
     sizes: set[int] = set()
 
     def watch(done: int, total: int) -> None:
@@ -98,8 +97,8 @@ def die_in_the_vision_tower(checkpoint: Path, out: Path) -> None:
     """Export, and vanish when the first file lies beside the graphs that will be kept."""
 
     def watch(done: int, total: int) -> None:
-        (unfinished_folder(out) / "tracing").mkdir(exist_ok=True)
-        (unfinished_folder(out) / "tracing" / "block.onnx").write_bytes(b"half")
+        (unfinished(out) / "tracing").mkdir(exist_ok=True)
+        (unfinished(out) / "tracing" / "block.onnx").write_bytes(b"half")
         if done:
             os._exit(9)
 
@@ -113,7 +112,7 @@ def test_what_a_kill_before_the_first_layer_left_is_not_kept(tmp_path: Path, che
     process.start()
     process.join()
     assert process.exitcode == 9
-    assert (unfinished_folder(out) / "tracing" / "block.onnx").exists()
+    assert (unfinished(out) / "tracing" / "block.onnx").exists()
     export_bundle(source, out, "int4")
     assert not [path for path in out.rglob("*") if path.is_dir()]
     Bundle.open(out).verify()
@@ -139,7 +138,7 @@ def test_what_was_begun_from_something_else_is_not_gone_on_with(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ExternalData, "commit", stop)
         export_bundle(first, out, "int4")
-    assert journal_of(unfinished_folder(out) / "decoder.data").exists()
+    assert journal_of(unfinished(out) / "decoder.data").exists()
     if other == "weights":
         os.utime(first / "config.json", (1, 1))
     export_bundle(first, out, "int8" if other == "precision" else "int4")
@@ -178,9 +177,9 @@ def test_an_export_stopped_at_its_end_goes_on(
         if where == "summing up":
             patch.setattr(manifests, "sha256", stop)
         elif where == "manifest":
-            patch.setattr(writers, "flush", full)
+            patch.setattr(files, "flush", full)
         else:
-            patch.setattr(BundleWriter, "_put_in_place", stop)
+            patch.setattr(Path, "rename", stop)
         export_bundle(source, out, "int4")
     assert not out.exists()
     counting = Counting()
@@ -220,27 +219,7 @@ def test_two_exports_never_write_into_one_bundle(
 ) -> None:
     """The second is told so, and neither changes nor counts what may be gone the next moment."""
     monkeypatch.setattr(exporter, "bytes_in", lambda folder: pytest.fail("looked into another's folder"))
-    with FileLock(tmp_path / ".out.lock"), pytest.raises(ResourceError, match="another export"):
+    with only_writer(tmp_path / "out"), pytest.raises(BusyError, match="another process") as caught:
         export_bundle(checkpoint("small"), tmp_path / "out", "int4")
-    assert not unfinished_folder(tmp_path / "out").exists()
-
-
-def test_a_lock_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever takes it at the very moment when it is released keeps it to himself, and no file is left in the end."""
-    out = tmp_path / "out"
-    successor = FileLock(tmp_path / ".out.lock")
-    plain = FileLock.release
-
-    def release_to_the_next(lock: FileLock, force: bool = False) -> None:
-        plain(lock, force)
-        successor.acquire(timeout=0)
-
-    with monkeypatch.context() as patch, only_writer(out):
-        patch.setattr(FileLock, "release", release_to_the_next)
-    assert successor.is_locked
-    with pytest.raises(ResourceError, match="another export"), only_writer(out):
-        pass
-    successor.release(force=True)
-    with only_writer(out):
-        pass
-    assert list(tmp_path.iterdir()) == []
+    assert caught.value.exit_code == 9
+    assert not unfinished(tmp_path / "out").exists()

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from dsvl2_runtime import load_model
@@ -27,6 +26,7 @@ from dsvl2_runtime.graphs.packed_weights import (
     verify_packed,
 )
 from dsvl2_runtime.machine import disk_space
+from dsvl2_runtime.machine.files import only_writer
 from dsvl2_runtime.machine.machine import describe_machine
 from small_models import MakeBundle, picture
 
@@ -153,7 +153,7 @@ def test_a_copy_that_cannot_be_loaded_is_passed_over(
 def test_one_writer_at_a_time(root: Path, bundle: MakeBundle) -> None:
     """A second one would sweep away what the first is writing."""
     opened = Bundle.open(bundle("tiny", "int4"))
-    with FileLock(root.with_suffix(".lock")):
+    with only_writer(root):
         for write in (delete_packed, lambda opened: pack_weights(opened, 1)):
             with pytest.raises(BusyError, match="wait"):
                 write(opened)
@@ -206,7 +206,7 @@ def test_what_a_killed_attempt_left_is_swept(root: Path, bundle: MakeBundle) -> 
         process.start()
         process.join()
         assert process.exitcode == 9
-        (left,) = root.iterdir()
+        (left,) = root.glob("*/")
         assert (left / "decoder.data").stat().st_size > 0
         assert packed_decoder(opened) is None
         sweep(opened)

@@ -16,6 +16,7 @@ from gguf import GGUFWriter
 from numpy.typing import NDArray
 
 from dsvl2_runtime.config import LanguageConfig
+from dsvl2_runtime.machine.files import new_file, only_writer
 
 BLOCKS = {Kind.F32: (1, 4), Kind.Q4_0: (32, 18), Kind.Q5_0: (32, 22), Kind.Q4_K: (256, 144), Kind.Q6_K: (256, 210)}
 """Values and bytes of a block (`ggml-common.h`)."""
@@ -89,31 +90,30 @@ def write_gguf(path: Path, config: LanguageConfig, kind_name: str) -> None:
         kind_name: "Q4_0" or "Q4_K".
     """
     kind = Kind[kind_name]
-    unfinished = path.with_suffix(".partial")
-    writer = GGUFWriter(str(unfinished), "deepseek2")
-    _describe(writer, config)
-    plans = list(tensor_plans(config, kind))
-    for plan in plans:
-        per_block, size = BLOCKS[plan.kind]
-        columns = plan.shape[-1] // per_block * size
-        dtype = np.dtype(np.float32) if plan.kind == Kind.F32 else np.dtype(np.uint8)
-        shape = plan.shape if plan.kind == Kind.F32 else (*plan.shape[:-1], columns)
-        nbytes = int(np.prod(plan.shape)) // per_block * size
-        writer.add_tensor_info(plan.name, shape, dtype, nbytes, None if plan.kind == Kind.F32 else plan.kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    pools = {found: _pool(found) for found in BLOCKS}
-    for plan in plans:
-        per_block, size = BLOCKS[plan.kind]
-        count = int(np.prod(plan.shape)) // per_block
-        if plan.name.endswith("norm.weight"):
-            data = np.ones(plan.shape, np.float32).view(np.uint8)
-        else:
-            data = np.resize(pools[plan.kind], (count, size)).reshape(-1)
-        writer.write_tensor_data(data)
-    writer.close()
-    unfinished.replace(path)
+    with only_writer(path), new_file(path) as unfinished:
+        writer = GGUFWriter(str(unfinished), "deepseek2")
+        _describe(writer, config)
+        plans = list(tensor_plans(config, kind))
+        for plan in plans:
+            per_block, size = BLOCKS[plan.kind]
+            columns = plan.shape[-1] // per_block * size
+            dtype = np.dtype(np.float32) if plan.kind == Kind.F32 else np.dtype(np.uint8)
+            shape = plan.shape if plan.kind == Kind.F32 else (*plan.shape[:-1], columns)
+            nbytes = int(np.prod(plan.shape)) // per_block * size
+            writer.add_tensor_info(plan.name, shape, dtype, nbytes, None if plan.kind == Kind.F32 else plan.kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        pools = {found: _pool(found) for found in BLOCKS}
+        for plan in plans:
+            per_block, size = BLOCKS[plan.kind]
+            count = int(np.prod(plan.shape)) // per_block
+            if plan.name.endswith("norm.weight"):
+                data = np.ones(plan.shape, np.float32).view(np.uint8)
+            else:
+                data = np.resize(pools[plan.kind], (count, size)).reshape(-1)
+            writer.write_tensor_data(data)
+        writer.close()
 
 
 def _pool(kind: Kind) -> NDArray[np.uint8]:

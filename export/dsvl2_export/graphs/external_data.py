@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
+from dsvl2_runtime.machine.files import new_file, unfinished
+
 ALIGNMENT = 4096
 """Bytes; external data that starts on a page can be mapped in place (ORT `tensorprotoutils.cc`)."""
 
@@ -38,11 +40,6 @@ class Placed:
 def journal_of(data: Path) -> Path:
     """The journal of a data file; it exists from the first commit until the bundle is complete."""
     return data.with_suffix(".journal")
-
-
-def _new_journal_of(data: Path) -> Path:
-    """What will be the journal once it is on the disk; a killed export can leave one behind."""
-    return data.with_suffix(".journal-new")
 
 
 class ExternalData:
@@ -90,13 +87,8 @@ class ExternalData:
             return
         self._file.flush()
         os.fsync(self._file.fileno())
-        journal = journal_of(self.path)
-        written = _new_journal_of(self.path)
-        with written.open("w", encoding="utf-8") as file:
-            json.dump([asdict(placed) for placed in self._placed], file)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(journal)
+        with new_file(journal_of(self.path)) as journal:
+            journal.write_text(json.dumps([asdict(placed) for placed in self._placed]), "utf-8")
 
     def close(self) -> None:
         """Release the file; the journal stays."""
@@ -108,7 +100,7 @@ class ExternalData:
         self.close()
         if self._placed:
             os.truncate(self.path, self._end)
-        _new_journal_of(self.path).unlink(missing_ok=True)
+        unfinished(journal_of(self.path)).unlink(missing_ok=True)  # a killed export can leave it
 
 
 def _read_journal(data: Path) -> list[Placed]:

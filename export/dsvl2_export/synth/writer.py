@@ -5,8 +5,6 @@ They stand in for the official files, which are up to 55 GB, wherever a test or 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from dsvl2_export.synth.tokenizer import write_tokenizer
 from dsvl2_export.synth.weights import NOTE, random_tensor
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import UsageError
-from dsvl2_runtime.machine.files import disk_errors
+from dsvl2_runtime.machine.files import new_folder
 
 
 def write_synthetic_checkpoint(
@@ -46,22 +44,15 @@ def write_synthetic_checkpoint(
 
     Raises:
         UsageError: `out` exists.
+        BusyError: another process writes there.
         ResourceError: the disk is full or not writable.
     """
     if out.exists():
         raise UsageError(f"{out} is there already; give another folder or remove it")
     config = config or synthetic_config(variant, scale, layers)
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name[:80]}.", suffix=".partial", dir=out.parent))
-        try:
-            write_json(folder / "config.json", {**config_document(config), "dsvl2_note": NOTE})
-            write_json(folder / "processor_config.json", processor_document(config))
-            write_tokenizer(folder, config.language_config)
-            shapes = expected_tensors(config) | unused_tensors(config.vision_config)
-            write_shards(folder, shapes, lambda name, shape: random_tensor(name, shape, seed), shard_bytes, on_progress)
-            folder.chmod(0o755)
-            folder.rename(out)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+    with new_folder(out) as folder:
+        write_json(folder / "config.json", {**config_document(config), "dsvl2_note": NOTE})
+        write_json(folder / "processor_config.json", processor_document(config))
+        write_tokenizer(folder, config.language_config)
+        shapes = expected_tensors(config) | unused_tensors(config.vision_config)
+        write_shards(folder, shapes, lambda name, shape: random_tensor(name, shape, seed), shard_bytes, on_progress)

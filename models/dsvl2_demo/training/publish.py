@@ -26,6 +26,7 @@ from dsvl2_export.checkpoint.tensor_names import Shape, expected_tensors
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
 from dsvl2_runtime.inputs.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
+from dsvl2_runtime.machine.files import new_folder
 
 NOTE = (
     "This is the demonstration model: a few million parameters, trained on drawn forms, receipts and dialogs with "
@@ -64,18 +65,22 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
             raise ModelCorruptError(out, f"{name} holds values that are not finite", "go back to an earlier save")
         yield array
 
-    out.mkdir(parents=True)
-    write_shards(out, shapes, pieces, SHARD_BYTES)
-    beside = {name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)}
-    save_file(beside, out / BESIDE_FILE)
-    write_json(out / "config.json", {**config_document(config), "dsvl2_note": NOTE})
-    write_json(out / "processor_config.json", processor_document(config))
-    named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
-    document: dict[str, Any] = json.loads(demo_tokenizer().to_str())
-    check_added(document)
-    write_json(out / "tokenizer.json", document)
-    write_json(out / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named})
-    write_json(out / "special_tokens_map.json", named)
+    with new_folder(out) as folder:
+        write_shards(folder, shapes, pieces, SHARD_BYTES)
+        beside = {
+            name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)
+        }
+        save_file(beside, folder / BESIDE_FILE)
+        write_json(folder / "config.json", {**config_document(config), "dsvl2_note": NOTE})
+        write_json(folder / "processor_config.json", processor_document(config))
+        named = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
+        document: dict[str, Any] = json.loads(demo_tokenizer().to_str())
+        check_added(document)
+        write_json(folder / "tokenizer.json", document)
+        write_json(
+            folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, **named}
+        )
+        write_json(folder / "special_tokens_map.json", named)
 
 
 def check_added(document: Mapping[str, Any]) -> None:

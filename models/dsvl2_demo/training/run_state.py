@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.machine.files import new_file
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
@@ -50,9 +51,8 @@ class RunFolder:
             "random": torch.get_rng_state(),
         }
         self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f"{STATE_FILE}.part"
-        torch.save(state, part)
-        part.replace(self.path / STATE_FILE)
+        with new_file(self.path / STATE_FILE) as path:
+            torch.save(state, path)
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, tensors and plain values only; None if the run has not saved yet."""
@@ -80,9 +80,8 @@ class RunFolder:
             lines = path.read_text("utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             if len(kept) < len(lines):
-                part = path.with_suffix(".part")
-                part.write_text("".join(kept), "utf-8")
-                part.replace(path)
+                with new_file(path) as shorter:
+                    shorter.write_text("".join(kept), "utf-8")
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one JSON line."""

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest, file_entry
-from dsvl2_runtime.errors import DISK_ERRNOS, UsageError
-from dsvl2_runtime.machine.files import cannot_write, disk_errors, flush, flush_files
-
-PURPOSE = "purpose.txt"
-"""In an unfinished bundle: what is being written from what."""
+from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.machine.files import PURPOSE, disk_errors, new_folder
 
 
-def unfinished_folder(out: Path) -> Path:
-    """Where a bundle is written until it is complete."""
-    return out.parent / f".{out.name[:80]}.partial"
+class BundleWriter(AbstractContextManager["BundleWriter"]):
+    """Writes a bundle that appears when it is complete, or not at all; a context manager (`files.new_folder`).
 
-
-class BundleWriter:
-    """Writes a bundle that appears when it is complete, or not at all; a context manager.
-
-    Files go into `folder`; `finish` sums them up, writes the manifest and puts the bundle in its place. What a broken
-    attempt has written is thrown away, at once or, if it was killed, by the next writer; unless it left a `journal`
-    and has the same `purpose`: then the next writer finds it in `folder` and goes on.
+    Files go into `folder`; `finish` sums them up and writes the manifest. The bundle is in its place when the block
+    ends.
 
     Args:
         out: the bundle's folder.
         overwrite: replace a bundle that is there.
         purpose: what is written from what; two attempts with the same one would write the same bytes.
-        journal: name of the file that says how far an attempt has come; without one nothing is gone on with.
+        journal: name of the file that says how far an attempt has come; without one nothing is resumed.
 
     Raises:
         UsageError: `out` is there and may not be replaced.
@@ -47,77 +38,41 @@ class BundleWriter:
             raise UsageError(f"{out} is no bundle and will not be replaced; give another folder")
         # "." has no name and no parent, so what is written beside it would lie inside.
         self.out = out.resolve()
-        self.folder = unfinished_folder(self.out)
-        self._purpose = purpose
-        self._journal = journal
+        self._new_folder = new_folder(self.out, overwrite=overwrite, purpose=purpose, journal=journal)
+        self._unlisted = {MANIFEST, PURPOSE, journal}
+        """A manifest is there if an earlier attempt got this far."""
         self._finished = False
 
     def __enter__(self) -> Self:
-        with disk_errors(self.out):
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            note = self.folder / PURPOSE
-            same = note.is_file() and note.read_text("utf-8") == self._purpose
-            if self.folder.exists() and not (same and self._can_go_on):
-                shutil.rmtree(self.folder)
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            note.write_text(self._purpose, "utf-8")
-        return self
+        """Take the place for this process.
 
-    @property
-    def _can_go_on(self) -> bool:
-        return self._journal is not None and (self.folder / self._journal).is_file()
+        Raises:
+            BusyError: another process writes there.
+            ResourceError: the place cannot be written.
+        """
+        self.folder = self._new_folder.__enter__()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._finished and not self._can_go_on:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise cannot_write(self.out, error)
+        if error is None and not self._finished:
+            kind, error = RuntimeError, RuntimeError(f"{self.out} was not finished")
+            self._new_folder.__exit__(kind, error, None)
+            raise error
+        self._new_folder.__exit__(kind, error, trace)
 
     def finish(self, **fields: Any) -> Manifest:
-        """Write the manifest and rename the folder; until then the journal stays, for summing up takes minutes too.
+        """Write the manifest.
 
         Args:
             **fields: of `Manifest`, except `files`.
         """
-        marks = [self.folder / name for name in (PURPOSE, self._journal) if name]
-        # An attempt that came as far as this has left a manifest.
-        unlisted = {*marks, self.folder / MANIFEST}
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and path not in unlisted)
-        files = tuple(file_entry(path, self.folder) for path in paths)
-        manifest = Manifest(files=files, **fields)
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        paths = sorted(path for path in found if path.relative_to(self.folder).as_posix() not in self._unlisted)
+        manifest = Manifest(files=tuple(file_entry(path, self.folder) for path in paths), **fields)
+        document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
         with disk_errors(self.out):
-            flush_files(paths)
-            document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
             (self.folder / MANIFEST).write_text(document + "\n", "utf-8")
-            flush(self.folder / MANIFEST)
-            self.folder.chmod(0o755)
-            kept = {mark: mark.read_bytes() for mark in marks if mark.is_file()}
-            try:
-                for mark in kept:
-                    mark.unlink()
-                self._put_in_place()
-            except BaseException:
-                if self.folder.exists():
-                    for mark, content in kept.items():
-                        mark.write_bytes(content)
-                raise
         self._finished = True
         return manifest
-
-    def _put_in_place(self) -> None:
-        """Rename the folder to `out`; a bundle that is there is deleted only when the new one stands in its place."""
-        if not self.out.exists():
-            self.folder.rename(self.out)
-            return
-        replaced = self.folder.with_suffix(".replaced")
-        if replaced.exists():
-            shutil.rmtree(replaced)
-        self.out.rename(replaced)
-        try:
-            self.folder.rename(self.out)
-        except OSError:
-            replaced.rename(self.out)
-            raise
-        shutil.rmtree(replaced)

@@ -16,21 +16,17 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST, FileEntry, VerifyProgress, check_sums, file_entry
-from dsvl2_runtime.errors import BusyError, ModelCorruptError
+from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import pack_graph
 from dsvl2_runtime.machine.disk_space import require_disk
-from dsvl2_runtime.machine.files import cache_folder, disk_errors, flush_files
+from dsvl2_runtime.machine.files import cache_folder, new_folder, only_writer
 from dsvl2_runtime.machine.machine import describe_machine
 
 SOURCE = "source.json"
@@ -94,7 +90,7 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
         ResourceError: the disk has too little room or cannot be written.
         ModelCorruptError: the decoder cannot be loaded.
     """
-    with _only_writer():
+    with only_writer(packed_root()):  # a second writer would sweep away what the first one is writing
         folder = packed_folder(bundle)
         if packed_decoder(bundle) is not None:
             try:
@@ -106,19 +102,11 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
         _sweep(bundle)
         decoder = bundle.graph(graph_io.DECODER)
         require_disk(folder, GROWTH * decoder.with_suffix(".data").stat().st_size)
-        with disk_errors(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
-            try:
-                _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
-                pack_graph(decoder, unfinished / decoder.name, threads)
-                paths = sorted(path for path in unfinished.iterdir() if path.name != SOURCE)
-                _write_source(unfinished, bundle, tuple(file_entry(path, unfinished) for path in paths))
-                flush_files([*paths, unfinished / SOURCE])
-                shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been used
-                unfinished.rename(folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+        with new_folder(folder, overwrite=True) as unfinished:  # what is there is damaged, or it would be used
+            _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
+            pack_graph(decoder, unfinished / decoder.name, threads)
+            paths = sorted(path for path in unfinished.iterdir() if path.name != SOURCE)
+            _write_source(unfinished, bundle, tuple(file_entry(path, unfinished) for path in paths))
     return folder
 
 
@@ -128,7 +116,7 @@ def delete_packed(bundle: Bundle) -> int:
     Raises:
         BusyError: another process packs or deletes.
     """
-    with _only_writer():
+    with only_writer(packed_root()):
         return _sweep(bundle)
 
 
@@ -140,23 +128,6 @@ def _sweep(bundle: Bundle) -> int:
             freed += sum(entry.stat().st_size for entry in os.scandir(path.parent))
             shutil.rmtree(path.parent, ignore_errors=True)
     return freed
-
-
-@contextmanager
-def _only_writer() -> Iterator[None]:
-    """Hold the lock beside `packed_root`: a second writer would sweep away what the first one is writing."""
-    root = packed_root()
-    with disk_errors(root):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(root.with_suffix(".lock"))
-        try:
-            held.acquire(timeout=0)
-        except Timeout as error:
-            raise BusyError("another `dsvl2-onnx optimize` is at work; wait until it has ended") from error
-    try:
-        yield
-    finally:
-        held.release()  # the file stays: deleting it would let two processes hold locks of one name
 
 
 class _Source(BaseModel):

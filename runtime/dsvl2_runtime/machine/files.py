@@ -1,18 +1,28 @@
-"""Files written so that they are whole or not there, and errors that say which file could not be read or written."""
+"""Files and folders that are whole or not there: one lock, one hidden place to write in, sums, and errors with names.
+
+What is written for long is written under a hidden name beside its place, asked onto the disk and renamed. A process
+that is killed leaves the hidden one, which the next writer of the same place deletes or continues.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.errors import DISK_ERRNOS, BusyError, ResourceError
 
 HASH_CHUNK_BYTES = 1 << 22
+PURPOSE = "purpose.txt"
+"""In an unfinished folder that can be resumed: what is being written from what."""
+LONGEST_NAME = 80
+"""Characters of a name that its hidden neighbours keep; with more, their own names could be too long for the system."""
 
 
 def cache_folder() -> Path:
@@ -34,6 +44,132 @@ def bytes_in(folder: Path) -> int:
     return total
 
 
+def unfinished(out: Path) -> Path:
+    """Where a file or folder is written until it is complete."""
+    return _beside(out, "partial")
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.parent / f".{out.name[:LONGEST_NAME]}.{ending}"
+
+
+@contextmanager
+def only_writer(out: Path) -> Iterator[None]:
+    """Hold the lock of a place, so that no two processes write there.
+
+    Raises:
+        BusyError: another process holds it.
+        ResourceError: the folder around it cannot be written.
+    """
+    lock = _beside(out, "lock")
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock)
+        try:
+            held.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(f"another process is writing {out}; wait until it has ended") from error
+    try:
+        yield
+    finally:
+        # Deleted while it is held: a process that has opened it meanwhile sees that it has no name any more and gives
+        # it up. Deleted afterwards it could be locked twice. Windows deletes no open file; there the library does it
+        # later.
+        with suppress(OSError):
+            lock.unlink()
+        held.release()
+
+
+@contextmanager
+def new_folder(out: Path, *, overwrite: bool = False, purpose: str = "", journal: str | None = None) -> Iterator[Path]:
+    """Write a folder that appears when it is complete, or not at all.
+
+    A failed attempt is deleted, at once or by the next writer, unless it left a `journal` with the same `purpose`; then
+    the next writer resumes it.
+
+    Args:
+        out: the new folder.
+        overwrite: replace a folder that is there; it is deleted when the new one is in its place.
+        purpose: what is written from what; two attempts with the same one would write the same bytes.
+        journal: name of the file that says how far an attempt has come; without one nothing is resumed. It and the
+            file `PURPOSE` are no part of the new folder.
+
+    Yields:
+        The unfinished folder: with the journal if there is something to resume, otherwise empty.
+
+    Raises:
+        BusyError: another process writes there.
+        ResourceError: the disk is full or cannot be written.
+    """
+    folder = unfinished(out)
+    marks = [folder / PURPOSE, folder / journal] if journal is not None else []
+
+    def resumable() -> bool:
+        return bool(marks) and marks[1].is_file()
+
+    with only_writer(out):
+        with disk_errors(out):
+            same = bool(marks) and marks[0].is_file() and marks[0].read_text("utf-8") == purpose
+            if folder.exists() and not (same and resumable()):
+                shutil.rmtree(folder)
+            folder.mkdir(exist_ok=True)
+            if marks:
+                marks[0].write_text(purpose, "utf-8")
+        try:
+            with _disk_errors_of_caller(out):
+                yield folder
+            with disk_errors(out):
+                flush_files(path for path in folder.rglob("*") if path.is_file() and path not in marks)
+                _put_in_place(folder, out, overwrite, marks)
+        except BaseException:
+            if not resumable():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _put_in_place(folder: Path, out: Path, overwrite: bool, marks: Sequence[Path]) -> None:
+    """Rename a folder, without its marks; one that is there is deleted only when the new one is in its place."""
+    kept = {mark: mark.read_bytes() for mark in marks if mark.is_file()}
+    replaced = _beside(out, "replaced")
+    try:
+        for mark in kept:
+            mark.unlink()
+        if overwrite and out.exists():
+            if replaced.exists():
+                shutil.rmtree(replaced)
+            out.rename(replaced)
+        try:
+            folder.rename(out)
+        except BaseException:
+            if replaced.exists() and not out.exists():
+                replaced.rename(out)
+            raise
+    except BaseException:
+        if folder.exists():
+            for mark, content in kept.items():
+                mark.write_bytes(content)
+        raise
+    if replaced.exists():
+        shutil.rmtree(replaced)
+
+
+@contextmanager
+def new_file(out: Path) -> Iterator[Path]:
+    """Write a file that appears when it is complete, in the place of an older one, or not at all.
+
+    Yields:
+        The path to write to.
+    """
+    path = unfinished(out)
+    try:
+        yield path
+        flush(path)
+        path.replace(out)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 @contextmanager
 def disk_errors(out: Path) -> Iterator[None]:
     """Say what could not be written where, instead of a bare `OSError`."""
@@ -41,6 +177,17 @@ def disk_errors(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if isinstance(error, ResourceError):
+            raise
+        raise cannot_write(out, error) from error
+
+
+@contextmanager
+def _disk_errors_of_caller(out: Path) -> Iterator[None]:
+    """As `disk_errors` around code of a caller, whose other errors are its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRNOS or isinstance(error, ResourceError):
             raise
         raise cannot_write(out, error) from error
 
@@ -57,6 +204,8 @@ def read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, ResourceError):
+            raise
         raise ResourceError(f"cannot read {path}: {error.strerror}; check its permissions and its disk") from error
 
 

@@ -1,8 +1,8 @@
 """Every error a user can meet, with its exit code and HTTP status.
 
 One base class; each child owns its message, which says what was asked, what was found and what to do.
-Exit codes: 1 internal, 2 usage, 3 model not found, 4 model corrupt, 5 unreadable picture, 6 context,
-7 memory or disk, 8 generation failed, 9 busy, 10 out of time, 130 interrupted.
+Exit codes: 1 internal, 2 usage, 3 model not found, 4 model or saved sequence corrupt,
+5 unreadable picture, 6 context, 7 memory or disk, 8 generation failed, 9 busy, 10 out of time, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -71,6 +71,17 @@ class ModelCorruptError(Dsvl2Error, ValueError):
         self.path = path
         self.found = found
         self.advice = advice
+
+
+class SequenceFileError(Dsvl2Error, ValueError):
+    """A saved sequence that is missing, damaged, or of another model."""
+
+    exit_code = 4
+    http_status = 422
+
+    def __init__(self, path: Path, found: str, advice: str) -> None:
+        super().__init__(f"{path}: {found}; {advice}")
+        self.path = path
 
 
 class ImageError(Dsvl2Error, ValueError):

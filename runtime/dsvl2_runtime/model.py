@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import abc
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.errors import (
     CancelledError,
@@ -31,6 +33,7 @@ from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.packed_weights import packed_decoder
 from dsvl2_runtime.graphs.sequence import Sequence
+from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
 from dsvl2_runtime.inputs.images import ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare
@@ -64,6 +67,7 @@ class VisionLanguageModel:
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
+        self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
         self.components = Components(tokenizer, vision, embedding, decoder, Turns())
 
     @property
@@ -79,6 +83,27 @@ class VisionLanguageModel:
     def new_sequence(self) -> Sequence:
         """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""
         return self.components.decoder.new_sequence()
+
+    def save_sequence(self, sequence: Sequence, path: str | Path, row_type: RowType = "float32") -> None:
+        """Keep a sequence in a file; see `sequence_file.save_sequence`.
+
+        Raises:
+            UsageError: a cached value is too large for float16.
+            ResourceError: the file cannot be written.
+        """
+        with self.components.turns.take(UNWATCHED):
+            save_sequence(Path(path), sequence, self._manifest_sha256, row_type)
+
+    def load_sequence(self, path: str | Path) -> Sequence:
+        """The sequence that a file holds, to go on with; see `sequence_file.load_sequence`.
+
+        Raises:
+            SequenceFileError: the file is missing or damaged, or belongs to another model or version.
+            ResourceError: it cannot be read.
+        """
+        sequence = self.new_sequence()
+        load_sequence(Path(path), sequence, self._manifest_sha256)
+        return sequence
 
     def prepare(self, question: Question, images: abc.Sequence[ImageSource] = ()) -> ModelInputs:
         """Prompt and images as tensors; no graph runs.

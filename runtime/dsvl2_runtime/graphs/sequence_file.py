@@ -1,0 +1,184 @@
+"""A sequence in a file, so that a conversation goes on later without reading its images and texts again.
+
+The file is untrusted: it has a fixed header, every size in it is checked against the model and the file before memory
+is taken, and a digest over all of it is checked before the sequence is given out. Layout, little-endian:
+
+| part | content |
+|---|---|
+| header | magic, version, bytes per value (4: float32, 2: float16), tokens, rows, images, cache tensors: uint32 each |
+| | SHA-256 of the model's manifest, 32 bytes |
+| | SHA-256 of the header up to here and of everything behind the header, 32 bytes |
+| layout | values per row of each cache tensor, uint32 |
+| ids | token ids, uint32 |
+| images | of each: start, stop, tiles wide, tiles high, uint32; SHA-256 of its content, 32 bytes |
+| cache | of each tensor: [rows, row], float32 or float16 |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_runtime.errors import SequenceFileError, UsageError
+from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
+from dsvl2_runtime.machine.files import disk_errors, read_errors
+
+RowType = Literal["float32", "float16"]
+
+MAGIC, VERSION = b"DSVL2SEQ", 1
+SIZES = struct.Struct("<8s6I32s")
+"""The header up to the digest."""
+IMAGE = struct.Struct("<4I32s")
+DIGEST_BYTES = 32
+ROW_TYPES: dict[int, np.dtype[np.floating]] = {4: np.dtype("<f4"), 2: np.dtype("<f2")}
+
+
+def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_type: RowType = "float32") -> None:
+    """Write a sequence; the file is whole or as it was, and only its owner may read it.
+
+    Args:
+        path: the file, replaced if there is one.
+        sequence: no run of which is going on.
+        manifest_sha256: of the model, 32 bytes.
+        row_type: float16 takes half the space and rounds the cached rows to 11 bits.
+
+    Raises:
+        UsageError: a cached value is too large for float16.
+        ResourceError: the file cannot be written.
+    """
+    cache = sequence.cache
+    value_bytes = np.dtype(row_type).itemsize
+    sizes = (len(sequence.token_ids), cache.length, len(sequence.images), len(cache.tensors))
+    head = SIZES.pack(MAGIC, VERSION, value_bytes, *sizes, manifest_sha256)
+    digest = hashlib.sha256(head)
+    with disk_errors(path):
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(head + bytes(DIGEST_BYTES))
+
+                def write(content: bytes) -> None:
+                    digest.update(content)
+                    file.write(content)
+
+                write(np.array([tensor.row for tensor in cache.tensors], "<u4").tobytes())
+                write(np.array(sequence.token_ids, "<u4").tobytes())
+                for image in sequence.images:
+                    write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
+                for rows in cache.rows(cache.length):  # [rows, row]
+                    write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
+                file.seek(len(head))
+                file.write(digest.digest())
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _as_stored(rows: NDArray[np.float32], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    with np.errstate(over="ignore"):
+        stored = rows.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise UsageError("a value of this sequence is too large for float16; save it as float32")
+    return stored
+
+
+def load_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes) -> None:
+    """Read a file into a sequence.
+
+    Args:
+        path: what `save_sequence` wrote, or anything else.
+        sequence: a new one of the model.
+        manifest_sha256: of the model, 32 bytes.
+
+    Raises:
+        SequenceFileError: the file is missing or damaged, or belongs to another model or version.
+        ResourceError: it cannot be read.
+    """
+    with read_errors(path):
+        if not _is_regular(path):
+            raise SequenceFileError(path, "no such file", "check the path")
+        with path.open("rb") as file:
+            _Reader(path, file).read_into(sequence, manifest_sha256)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+
+
+class _Reader:
+    """Reads one file from its beginning to its end."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self._digest = hashlib.sha256()
+
+    def read_into(self, sequence: Sequence, manifest_sha256: bytes) -> None:
+        cache = sequence.cache
+        head = self._take(SIZES.size)
+        expected_digest = self._file.read(DIGEST_BYTES)
+        magic, version, value_bytes, tokens, rows, images, tensors, manifest = SIZES.unpack(head)
+        if magic != MAGIC:
+            raise self._wrong("not a saved sequence")
+        if version != VERSION or value_bytes not in ROW_TYPES:
+            raise self._wrong(f"its form is {version} with {value_bytes} bytes a value, which this release cannot read")
+        if manifest != manifest_sha256:
+            raise self._wrong("it was saved with another model, or with another export of this one")
+        if not (rows <= tokens <= cache.context_tokens and images <= tokens and tensors == len(cache.tensors)):
+            found = f"{tokens} tokens, {rows} rows, {images} images and {tensors} cache tensors"
+            raise self._wrong(f"it has {found}, which do not fit the model")
+        row_sizes = [tensor.row for tensor in cache.tensors]
+        size = SIZES.size + DIGEST_BYTES + 4 * tensors + 4 * tokens + IMAGE.size * images
+        size += sum(row_sizes) * rows * value_bytes
+        found_size = os.fstat(self._file.fileno()).st_size
+        if found_size != size:
+            raise self._wrong(f"{found_size} bytes, but its header means {size}")
+        if np.frombuffer(self._take(4 * tensors), "<u4").tolist() != row_sizes:
+            raise self._wrong("its cache has another layout than the model's")
+        token_ids = np.frombuffer(self._take(4 * tokens), "<u4")
+        if tokens and token_ids.max() >= len(sequence.logits):
+            raise self._wrong(f"it has token {token_ids.max()}, but the model has {len(sequence.logits)}")
+        spans = self._images(images, tokens)
+        for target in cache.rows(rows):  # [rows, row]
+            stored = np.frombuffer(self._take(target.size * value_bytes), ROW_TYPES[value_bytes])
+            target[:] = stored.reshape(target.shape)
+            if not np.isfinite(target).all():
+                raise self._wrong("a value of its cache is not finite")
+        if self._digest.digest() != expected_digest:
+            raise self._wrong("its content is not what was saved")
+        sequence.token_ids, sequence.images = token_ids.tolist(), spans
+        cache.advance(rows)
+
+    def _images(self, count: int, tokens: int) -> tuple[ImageSpan, ...]:
+        spans = []
+        end = 0
+        for _ in range(count):
+            start, stop, wide, high, content = IMAGE.unpack(self._take(IMAGE.size))
+            if not end <= start < stop <= tokens:
+                raise self._wrong(f"an image takes the positions {start} to {stop}, which cannot be")
+            end = stop
+            spans.append(ImageSpan(start, stop, content.hex(), (wide, high)))
+        return tuple(spans)
+
+    def _take(self, size: int) -> bytes:
+        piece = self._file.read(size)
+        if len(piece) != size:
+            raise self._wrong("it ends too early")
+        self._digest.update(piece)
+        return piece
+
+    def _wrong(self, found: str) -> SequenceFileError:
+        return SequenceFileError(self._path, found, "delete it and begin the conversation again")

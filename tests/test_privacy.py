@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
     "root_packages"
 ]
+BELOW_THE_RUNTIME = "dsvl2_kernels"
+"""It is loaded by ONNX Runtime, so it imports neither that nor anything of ours."""
 CLI = (sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()")
 LONGER_THAN_THE_FIRST_UPLOAD = 14
 """Seconds. ONNX Runtime 1.32 with its telemetry on opens its first socket nine seconds after the import."""
@@ -59,13 +61,23 @@ def test_an_internet_socket_would_be_seen(home: Path, make: str) -> None:
     assert call(home, sys.executable, "-c", "import socket; socket.socket(socket.AF_UNIX)").returncode == 0
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name != BELOW_THE_RUNTIME])
 @pytest.mark.parametrize("value", [None, "0"])
 def test_telemetry_is_off_before_onnxruntime_comes(home: Path, package: str, value: str | None) -> None:
     """ONNX Runtime reads the variable at its first import; whichever part is imported first, it is set by then."""
     code = f"import os, sys, {package}; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
     found = call(home, sys.executable, "-c", code, **({"ORT_DISABLE_TELEMETRY": value} if value else {}))
     assert (found.stdout, found.stderr) == ("1 False\n", "")
+
+
+def test_what_is_below_the_runtime_needs_no_switch(home: Path) -> None:
+    """None of its modules brings ONNX Runtime with it."""
+    code = (
+        f"import importlib, pkgutil, sys, {BELOW_THE_RUNTIME} as package\n"
+        "names = [module.name for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.')]\n"
+        "[importlib.import_module(name) for name in names]; print(len(names) > 0, 'onnxruntime' in sys.modules)"
+    )
+    assert call(home, sys.executable, "-c", code).stdout == "True False\n"
 
 
 def test_telemetry_is_off_before_the_first_session(home: Path) -> None:

@@ -20,6 +20,8 @@ from dsvl2_runtime.errors import UsageError
 CLOSING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, a request to end, a terminal that is closed; Windows knows no third one."""
 SIGNAL_MILLISECONDS = 100
+GONE_MILLISECONDS = 2000
+"""For an engine that was killed; the memory of a large model takes a second to be given back."""
 SIGNAL_EXIT_CODE = 128
 """Plus the number of the signal, as shells count: 130 for Ctrl-C."""
 
@@ -44,7 +46,8 @@ def run_app(load: Load, pictures: Sequence[Path]) -> int:
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.APP_NAME)
-    window = MainWindow(Engine(load))
+    engine = Engine(load)
+    window = MainWindow(engine)
     window.open_pictures(pictures)
     window.show()
 
@@ -58,6 +61,7 @@ def run_app(load: Load, pictures: Sequence[Path]) -> int:
     timer.timeout.connect(close_when_caught)
     timer.start(SIGNAL_MILLISECONDS)
     code = application.exec()
+    engine.wait_until_gone(GONE_MILLISECONDS)
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
 
 

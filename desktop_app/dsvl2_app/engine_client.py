@@ -1,33 +1,36 @@
-"""The engine process as the window sees it: commands go in, events come out as a signal, its death is a signal too."""
+"""The engine process as the window sees it: commands go in, events come out as a signal, its end is a signal too."""
 
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, QProcess, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QProcess, Signal
+from shiboken6 import isValid
 
-from dsvl2_runtime.engine.protocol import LONGEST_LINE, Command, Failed, Load, ProtocolError, read_event, to_line
-
-ERROR_LINES = 6
-"""Last lines of the process' standard error that are shown when it dies."""
-CLOSING_MILLISECONDS = 2000
+from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS, Connection, EndReason
+from dsvl2_runtime.engine.protocol import Command, Load, LoadFailed, ProtocolError
 
 
 class Engine(QObject):
-    """One child process, started again when a command comes after its death or its failure to load the model."""
+    """One child process, started again when a command comes after its end or its failure to load the model.
+
+    Nothing here waits: a process is killed, which loses nothing because it has nothing to save, and Qt reaps it later.
+    """
 
     event_came = Signal(object)
     """A `protocol.Event`."""
-    died = Signal(str)
-    """Why, as far as it can be told."""
+    ended = Signal(object)
+    """A `client.EngineEnd`: the process ended without being told to."""
 
-    def __init__(self, load: Load, parent: QObject | None = None) -> None:
+    def __init__(self, load: Load, arguments: Sequence[str] = ENGINE_ARGUMENTS, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._load = load
-        self._buffer = bytearray()
-        self._errors: deque[str] = deque(maxlen=ERROR_LINES)
+        self._arguments = list(arguments)
+        self._connection = Connection()
         self._process: QProcess | None = None
+        self._dying: list[QProcess] = []
+        """Killed, and deleted by Qt when they have ended."""
 
     @property
     def process_id(self) -> int | None:
@@ -35,82 +38,81 @@ class Engine(QObject):
         return self._process.processId() if self._process is not None else None
 
     def start(self) -> None:
-        """Start the process and load the model."""
+        """Start a process and load the model."""
         process = QProcess(self)
         process.setProgram(sys.executable)
-        # -P: a file in the folder where the window was opened must not be imported in the place of a module.
-        process.setArguments(["-P", "-m", "dsvl2_runtime.engine.process"])
+        process.setArguments(self._arguments)
         process.readyReadStandardOutput.connect(self._read_events)
         process.readyReadStandardError.connect(self._read_errors)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
-        self._buffer.clear()
-        self._errors.clear()
-        self._process = process
+        self._process, self._connection = process, Connection()
         process.start()
-        self._write(self._load)
+        process.write(self._connection.send(self._load))
 
     def send(self, command: Command) -> None:
         """Send a command, to a new process if the old one is gone; commands wait there until the model is loaded."""
         if self._process is None:
             self.start()
-        self._write(command)
+        if self._process is not None:
+            self._process.write(self._connection.send(command))
 
     def close(self) -> None:
-        """End the process: politely, then by force."""
+        """End the process without waiting for it."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.closeWriteChannel()
-        if not process.waitForFinished(CLOSING_MILLISECONDS):
-            process.kill()
-            process.waitForFinished(CLOSING_MILLISECONDS)
-        process.deleteLater()
+        for signal, slot in (
+            (process.readyReadStandardOutput, self._read_events),
+            (process.readyReadStandardError, self._read_errors),
+            (process.finished, self._on_finished),
+            (process.errorOccurred, self._on_error),
+        ):
+            signal.disconnect(slot)
+        if process.state() == QProcess.ProcessState.NotRunning:
+            process.deleteLater()
+            return
+        # The application outlives the window; a parent that is deleted would wait for its dying child.
+        process.setParent(QCoreApplication.instance())
+        process.finished.connect(process.deleteLater)
+        process.kill()
+        self._dying = [*filter(isValid, self._dying), process]
 
-    def _write(self, command: Command) -> None:
-        if self._process is not None:
-            self._process.write(to_line(command))
+    def wait_until_gone(self, milliseconds: int) -> None:
+        """Wait for processes that were closed. It blocks, so it is for the end of a program that shows nothing more."""
+        for process in filter(isValid, self._dying):
+            process.waitForFinished(milliseconds)
 
     def _read_events(self) -> None:
-        if self._process is None:
+        process, connection = self._process, self._connection
+        if process is None:
             return
-        self._buffer += bytes(self._process.readAllStandardOutput().data())
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            try:
-                event = read_event(line)
-            except ProtocolError as error:
-                self._give_up(str(error))
-                return
-            if isinstance(event, Failed) and event.turn is None:
-                self.close()  # the next command finds a new process, which tries again
-            self.event_came.emit(event)
-        if len(self._buffer) > LONGEST_LINE:
-            self._give_up("the engine wrote a line without end")
+        connection.receive(bytes(process.readAllStandardOutput().data()))
+        try:
+            for event in connection.events():
+                if isinstance(event, LoadFailed):
+                    self.close()  # the next command finds a new process, which tries again
+                self.event_came.emit(event)
+                if self._process is not process:  # closed, also by whoever heard of the event
+                    return
+        except ProtocolError as error:
+            self._end("bad message", error=error)
 
     def _read_errors(self) -> None:
         if self._process is not None:
-            text = bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
-            self._errors.extend(line for line in text.splitlines() if line.strip())
+            self._connection.receive_errors(bytes(self._process.readAllStandardError().data()))
 
     def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
         self._read_events()
-        self._read_errors()
-        crashed = status == QProcess.ExitStatus.CrashExit
-        self._forget("it was ended from outside or crashed" if crashed else f"it ended with code {code}")
+        self._end("signal" if status == QProcess.ExitStatus.CrashExit else "exit", code)
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
-            self._forget("it could not be started")
+            self._end("not started")
 
-    def _give_up(self, reason: str) -> None:
-        if self._process is not None:
-            self._process.kill()
-        self._forget(reason)
-
-    def _forget(self, reason: str) -> None:
+    def _end(self, reason: EndReason, code: int | None = None, error: ProtocolError | None = None) -> None:
         if self._process is None:
             return
+        self._read_errors()
         self.close()
-        self.died.emit("\n".join([reason, *self._errors]))
+        self.ended.emit(self._connection.end(reason, code, error))

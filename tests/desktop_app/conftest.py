@@ -1,8 +1,73 @@
-"""Qt without a screen."""
+"""Qt without a screen, and windows with a real engine process and a real, small bundle."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.fonts.warning=false")
+
+from PySide6.QtGui import QClipboard, QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS
+from dsvl2_runtime.engine.protocol import Load
+from small_models import MakeBundle, picture
+from windows import PATIENCE, OpenWindow
+
+SLOW = (
+    "import time\nimport dsvl2_runtime.answers.sampling as sampling\nfrom dsvl2_runtime.engine import process\n"
+    "next_id = sampling.Sampler.next_id\n"
+    "sampling.Sampler.next_id = lambda self, logits: (time.sleep(0.05), next_id(self, logits))[1]\n"
+    "process.main()\n"
+)
+"""An engine that takes 50 ms for a token; a small model would be done before anybody could stop it."""
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[OpenWindow]:
+    """Opens windows and closes them at the end."""
+    windows: list[MainWindow] = []
+
+    def make(model: Path, arguments: Sequence[str] = ENGINE_ARGUMENTS) -> MainWindow:
+        window = MainWindow(Engine(Load(str(model), 1), arguments))
+        windows.append(window)
+        qtbot.addWidget(window)
+        window.show()
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.engine.wait_until_gone(PATIENCE)
+
+
+@pytest.fixture
+def window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
+    return open_window(bundle("small", "int4"))
+
+
+@pytest.fixture
+def slow_window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
+    """Its engine writes an answer for many seconds, so that something can happen in the middle of it."""
+    return open_window(bundle("small", "int4"), ["-c", SLOW])
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Path:
+    path = tmp_path / "bill.png"
+    picture(170, 90, 1).save(path)
+    return path
+
+
+@pytest.fixture
+def clipboard(window: MainWindow) -> Iterator[QClipboard]:
+    """Empty afterwards: what it held is deleted before Qt ends."""
+    yield QGuiApplication.clipboard()
+    QGuiApplication.clipboard().clear()

@@ -3,14 +3,80 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine import process as engine_process
-from dsvl2_runtime.engine.process import Inbox, serve
-from dsvl2_runtime.engine.protocol import Event, Load, to_line
+from dsvl2_runtime.engine.process import Inbox, Question, answer, model_messages, serve
+from dsvl2_runtime.engine.protocol import (
+    LONGEST_LINE,
+    PROTOCOL_VERSION,
+    Ask,
+    BadMessage,
+    ChatMessage,
+    Event,
+    Failed,
+    Finished,
+    Hello,
+    ImagePart,
+    Load,
+    LoadFailed,
+    Prepared,
+    ProtocolError,
+    ProtocolVersionError,
+    Stop,
+    TextPart,
+    Wrote,
+    to_line,
+    user_message,
+)
+from dsvl2_runtime.errors import ImageError, ModelNotFoundError
+from dsvl2_runtime.inputs.prompt import Message, Picture
+from dsvl2_runtime.machine.files import sha256
+from dsvl2_runtime.model import VisionLanguageModel, load_model
+from small_models import MakeBundle, picture
+
+HELLO = to_line(Hello())
+QUESTION = Ask(3, (user_message("What?"),))
+
+
+@pytest.fixture(scope="module")
+def model(bundle: MakeBundle) -> VisionLanguageModel:
+    return load_model(bundle("small", "int4"), 1)
+
+
+@pytest.fixture
+def image_file(tmp_path: Path) -> Path:
+    path = tmp_path / "bill.png"
+    picture(170, 90, 1).save(path)
+    return path
+
+
+class EndOfTestError(BaseException):
+    """Ends `serve`, which otherwise never returns; no `Exception`, which it would report."""
+
+
+def serve_all(commands: bytes, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events for all these commands."""
+    inbox, events = Inbox(), list[Event]()
+    inbox.read(io.BytesIO(HELLO + commands), events.append)
+    take = inbox.next_command
+
+    def next_command() -> Load | Question:
+        if inbox._waiting.empty():  # the test ends where the process would wait
+            raise EndOfTestError
+        return take()
+
+    monkeypatch.setattr(inbox, "next_command", next_command)
+    with pytest.raises(EndOfTestError):
+        serve(inbox, events.append)
+    return events
 
 
 def test_it_ends_at_once_when_its_input_closes() -> None:
@@ -20,7 +86,8 @@ def test_it_ends_at_once_when_its_input_closes() -> None:
         "engine.load_model = lambda *arguments, **options: time.sleep(600);"
         "engine.main()"
     )
-    ended = subprocess.run([sys.executable, "-c", code], input=to_line(Load("m")), timeout=120, check=False)
+    commands = HELLO + to_line(Load("m"))
+    ended = subprocess.run([sys.executable, "-c", code], input=commands, timeout=120, check=False)
     assert ended.returncode == 0
 
 
@@ -31,12 +98,157 @@ def test_a_model_too_large_for_the_memory_is_loaded_only_by_force(force: bool, m
 
     def load(*arguments: object, force: bool) -> None:
         asked.append(force)
-        raise SystemExit
+        raise EndOfTestError
 
     monkeypatch.setattr(engine_process, "load_model", load)
-    inbox, events = Inbox(), list[Event]()
-    inbox.read(io.BytesIO(to_line(Load("m", force=force))), events.append)
-    with pytest.raises(SystemExit):
-        serve(inbox, events.append)
+    assert serve_all(to_line(Load("m", force=force)), monkeypatch) == []
     assert asked == [force]
-    assert events == []
+
+
+def test_it_greets_before_it_is_asked_and_refuses_another_version() -> None:
+    """Its own hello comes first, so the client can name both versions; the exit code says why it ended."""
+    command = [sys.executable, "-m", "dsvl2_runtime.engine.process"]
+    other = json.dumps({"kind": "hello", "version": PROTOCOL_VERSION + 1, "program": "9.1"}).encode() + b"\n"
+    ended = subprocess.run(command, input=other + to_line(Load("m")), capture_output=True, timeout=120, check=False)
+    assert ended.stdout == HELLO
+    assert ended.returncode == engine_process.OTHER_VERSION_EXIT_CODE
+    assert b"9.1" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_the_first_line_must_be_a_hello() -> None:
+    """A client that does not begin with it is none of ours, whatever else it sends."""
+    with pytest.raises(ProtocolError, match="no hello"):
+        Inbox().read(io.BytesIO(to_line(Load("m"))), lambda event: None)
+    later = json.dumps({"kind": "hello", "version": PROTOCOL_VERSION + 1, "program": "9.1"}).encode() + b"\n"
+    with pytest.raises(ProtocolVersionError):
+        Inbox().read(io.BytesIO(later), lambda event: None)
+
+
+@pytest.mark.parametrize(
+    ("line", "turn"),
+    [
+        (b"{\n", None),
+        (b'{"kind": "ask", "turn": 3, "question": "of version 0"}\n', 3),
+        (HELLO, None),
+        (b'{"kind": "stop", "turn": 3, "text": "' + b"a" * 3 * LONGEST_LINE + b'"}\n', None),
+    ],
+    ids=["broken", "of another form", "second hello", "three times too long"],
+)
+def test_a_malformed_command_is_its_own_error(line: bytes, turn: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event for one line, with the turn it named; loading has not failed, and the next command is carried out."""
+    loaded: list[str] = []
+
+    def load(name: str, *arguments: object, **options: object) -> None:
+        loaded.append(name)
+        raise ModelNotFoundError(Path(name), "no such folder", "make it")
+
+    monkeypatch.setattr(engine_process, "load_model", load)
+    bad, failed = serve_all(line + to_line(Load("m")), monkeypatch)
+    assert isinstance(bad, BadMessage)
+    assert (bad.error.name, bad.turn) == ("ProtocolError", turn)
+    assert loaded == ["m"]
+    assert isinstance(failed, LoadFailed)
+    assert (failed.error.name, failed.error.exit_code) == ("ModelNotFoundError", 3)
+    assert failed.error.values["path"] == "m"
+
+
+def test_a_question_without_a_model_fails_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the question's error: it has the question's turn."""
+    (failed,) = serve_all(to_line(QUESTION), monkeypatch)
+    assert isinstance(failed, Failed)
+    assert (failed.turn, failed.error.name, failed.error.http_status) == (3, "NoModelError", 503)
+
+
+def test_a_stop_of_a_turn_that_is_not_open_is_forgotten() -> None:
+    """A number that is used again is not stopped by an old stop; one for a waiting turn counts."""
+    inbox = Inbox()
+    inbox.read(io.BytesIO(HELLO + to_line(Stop(3)) + to_line(QUESTION)), lambda event: None)
+    assert not inbox.is_stopped(3)
+    inbox.read(io.BytesIO(HELLO + to_line(Stop(3))), lambda event: None)
+    assert inbox.is_stopped(3)
+    inbox.close_turn(3)
+    assert not inbox.is_stopped(3)
+
+
+def test_images_stand_where_the_messages_put_them() -> None:
+    """Each on a line of its own, their files in the order of their places."""
+    first, second = ImagePart("/a.png"), ImagePart("/b.png")
+    messages = (
+        ChatMessage("system", (TextPart("Be brief."),)),
+        user_message("What?", [first]),
+        ChatMessage("assistant", (TextPart("A bill."),)),
+        ChatMessage("user", (TextPart("And this? "), second)),
+    )
+    converted, images = model_messages(messages)
+    assert images == [first, second]
+    assert converted == [
+        Message("system", ["Be brief."]),
+        Message("user", [Picture(), "\n", "What?"]),
+        Message("assistant", ["A bill."]),
+        Message("user", ["And this? ", Picture(), "\n"]),
+    ]
+
+
+def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel, image_file: Path) -> None:
+    """The answer is the one that the Python API gives to the same messages and options."""
+    options = GenerationOptions(max_new_tokens=4, temperature=0.7, seed=11)
+    events: list[Event] = []
+    image = ImagePart(str(image_file), sha256(image_file))
+    answer(model, Question(Ask(5, (user_message("What?", [image]),), options), None), Inbox(), events.append)
+    expected = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
+    assert "".join(event.text for event in events if isinstance(event, Wrote)) == expected
+    assert events[0] == Prepared(5, ())
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert (last.turn, last.tokens) == (5, 4)
+
+
+def test_an_image_with_another_content_than_was_kept_is_refused(model: VisionLanguageModel, image_file: Path) -> None:
+    """A question is about what was added, or it fails."""
+    kept = ImagePart(str(image_file), sha256(image_file))
+    picture(170, 90, 2).save(image_file)
+    with pytest.raises(ImageError, match=r"bill\.png: its content is not what was added"):
+        answer(model, Question(Ask(5, (user_message("What?", [kept]),)), None), Inbox(), lambda event: None)
+
+
+def test_a_deadline_ends_the_answer(model: VisionLanguageModel) -> None:
+    """It counts from when the question was read; one that has passed leaves no token."""
+    inbox, events = Inbox(), list[Event]()
+    inbox.read(io.BytesIO(HELLO + to_line(Ask(3, (user_message("What?"),), seconds=1e-9))), events.append)
+    question = inbox.next_command()
+    assert isinstance(question, Question)
+    answer(model, question, inbox, events.append)
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert (last.reason, last.tokens) == ("timeout", 0)
+
+
+def test_an_unforeseen_error_reaches_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that waits for ever would be worse than an internal error."""
+
+    def fail(*arguments: object) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(engine_process, "answer", fail)
+    (failed,) = serve_all(to_line(QUESTION), monkeypatch)
+    assert isinstance(failed, Failed)
+    assert failed.error.message == "internal error: KeyError: 'lost'"
+    assert failed.error.exit_code == 1
+
+
+def test_what_libraries_print_does_not_disturb_the_events() -> None:
+    """Standard output is for events; everything else goes to standard error."""
+    code = "import os; from dsvl2_runtime.engine import process; process.Inbox.read = read; process.main()"
+    code = (
+        "def read(inbox, stream, send):\n    print('noise', flush=True)\n    os.write(1, b'more')\n"
+        + "import os\n"
+        + code
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], input=b"", capture_output=True, timeout=120, check=True, env=environment
+    )
+    assert ended.stdout == HELLO
+    assert b"noise" in ended.stderr
+    assert b"more" in ended.stderr

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
+    PROTOCOL_VERSION,
     Ask,
+    BadMessage,
+    ChatMessage,
+    Command,
+    Event,
     Failed,
     Finished,
+    Hello,
+    ImagePart,
     Load,
     Loaded,
+    LoadFailed,
     Prepared,
     Progressed,
     ProtocolError,
+    ProtocolVersionError,
     Stop,
+    TextPart,
     Wrote,
+    greet,
+    named_turn,
     read_command,
     read_event,
     to_line,
+    user_message,
 )
+from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
 
-COMMANDS = [Load("models/a", 2), Load("demo", force=True), Ask(3, "What?", ("/a b.png", "/c.png"), 7), Stop(3)]
+IMAGES = [ImagePart("/a b.png"), ImagePart("/c.png", "0123456789abcdef" * 4)]
+ERROR = WireError("ImageError", "picture /a.png: damaged", 5, 400, {"source": "/a.png", "count": 2, "none": None})
+CONVERSATION = (
+    ChatMessage("system", (TextPart("Be brief."),)),
+    user_message("What?", IMAGES),
+    ChatMessage("assistant", (TextPart("A bill."),)),
+    ChatMessage("user", (TextPart("Whose?"), ImagePart("/d.png"))),
+)
+COMMANDS = [
+    Hello(),
+    Load("models/a", 2),
+    Load("demo", force=True),
+    Ask(3, CONVERSATION),
+    Ask(4, CONVERSATION[1:2], GenerationOptions(7, 0.5, 0.9, 3, 1.1, 5, ("end",)), 2.5),
+    Stop(3),
+]
 EVENTS = [
     Progressed("vision", 1, 9, 3),
     Progressed("load", 0, 4),
     Loaded("a", "int4", "random"),
+    LoadFailed(ERROR),
+    BadMessage(ERROR),
+    BadMessage(ERROR, 3),
     Prepared(3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note"))),
     Wrote(3, "x\n<b>"),
-    Finished(3, "stop", 12, 0.5),
-    Failed("broken"),
-    Failed("broken", 3),
+    Finished(3, "timeout", 12, 0.5),
+    Failed(3, ERROR),
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_come_back(command: Load | Ask | Stop) -> None:
+def test_commands_come_back(command: Command) -> None:
     """One line each, whatever is in it."""
     line = to_line(command)
     assert line.count(b"\n") == 1
@@ -46,7 +80,7 @@ def test_commands_come_back(command: Load | Ask | Stop) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_events_come_back(event: Wrote) -> None:
+def test_events_come_back(event: Event) -> None:
     """One line each, and no event is taken for a command."""
     assert read_event(to_line(event)) == event
     with pytest.raises(ProtocolError):
@@ -95,3 +129,62 @@ def test_other_lines_are_refused(line: bytes) -> None:
     """Anything that is not exactly one of our messages is an error of ours."""
     with pytest.raises(ProtocolError):
         read_event(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("options", {"max_new_tokens": 0}),
+        ("options", {"temprature": 1.0}),
+        ("options", {"temperature": float("inf")}),
+        ("seconds", 0),
+        ("seconds", -1),
+        ("seconds", 1e300),
+        ("messages", [{"role": "robot", "content": []}]),
+        ("messages", [{"role": "user", "content": [{"kind": "video", "path": "/a"}]}]),
+        ("messages", [{"role": "user", "content": [{"kind": "image", "path": "/a", "sha256": "../../etc"}]}]),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused_with_its_turn(name: str, value: object) -> None:
+    """The options have bounds, roles and kinds of content are known; what is refused still names its turn."""
+    document = json.loads(to_line(Ask(3, CONVERSATION)))
+    document[name] = value
+    line = json.dumps(document).encode()
+    with pytest.raises(ProtocolError, match=name):
+        read_command(line)
+    assert named_turn(line) == 3
+
+
+@pytest.mark.parametrize("line", [b"{", b"[1]", b'{"turn": "3"}', b"[" * 100_000, b'{"turn": 3' + b" " * LONGEST_LINE])
+def test_a_line_without_a_readable_turn_names_none(line: bytes) -> None:
+    assert named_turn(line) is None
+
+
+def test_a_hello_of_this_version_is_met() -> None:
+    """The version of the program may differ: it is for messages alone."""
+    assert greet(to_line(Hello(program="7.0"))) == Hello(program="7.0")
+
+
+def test_another_version_is_its_own_error() -> None:
+    """Both programs are named, and what else a later hello may hold does not matter."""
+    later = {"kind": "hello", "version": PROTOCOL_VERSION + 1, "program": "9.1", "codec": "binary"}
+    with pytest.raises(ProtocolVersionError, match=r"9\.1.*start it again") as caught:
+        greet(json.dumps(later).encode())
+    assert caught.value.their_version == PROTOCOL_VERSION + 1
+    assert (caught.value.our_version, caught.value.their_program) == (PROTOCOL_VERSION, "9.1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"usage: python [-h]",
+        b'{"kind": "load", "model": "m"}',
+        b'{"kind": "hello"}',
+        b'{"kind": "hello", "version": "1"}',
+    ],
+)
+def test_a_first_line_that_is_no_hello_is_refused(line: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        greet(line)
+    assert not isinstance(caught.value, ProtocolVersionError)

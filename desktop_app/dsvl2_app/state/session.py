@@ -1,4 +1,4 @@
-"""What the window shows, as plain data: pictures, turns, and how the engine is doing. Knows no widgets."""
+"""What the window shows, as plain data: images, turns, the state of the engine. Reasons and numbers, no sentences."""
 
 from __future__ import annotations
 
@@ -9,28 +9,42 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from dsvl2_app import texts
+from dsvl2_runtime.engine.client import EngineEnd, EngineState
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
+    BadMessage,
     Command,
     Event,
     Failed,
     Finished,
+    Hello,
+    ImagePart,
     Loaded,
+    LoadFailed,
     Prepared,
     Progressed,
     Stop,
     Wrote,
     to_line,
+    user_message,
 )
+from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.notices import Notice
 
 TurnState = Literal["waiting", "streaming", "done", "stopped", "failed"]
-EngineState = Literal["loading", "ready", "failed"]
-Part = Literal["pictures", "turns", "answer", "status"]
-"""What changed: the pictures, the list of turns, the last turn's answer or state, or the engine's state."""
+Change = Literal["images", "turns", "answer", "status"]
+"""What changed: the images, the list of turns, the last turn's answer or state, or the engine's state."""
+
+
+class QuestionTooLongError(UsageError):
+    """A question whose line the engine would not read."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"the question has {size} bytes; at most {limit} are read; make it shorter")
+        self.size = size
+        self.limit = limit
 
 
 class CommandSink(Protocol):
@@ -41,8 +55,8 @@ class CommandSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that was opened once and can be read."""
+class Attachment:
+    """An image that was opened once and can be read."""
 
     path: Path
     size: tuple[int, int]
@@ -56,13 +70,13 @@ class Turn:
 
     number: int
     question: str
-    pictures: tuple[Picture, ...]
+    images: tuple[Attachment, ...]
     answer: str = ""
     state: TurnState = "waiting"
-    remark: str = ""
-    """Why it failed, or how long it took."""
+    end: Finished | WireError | EngineEnd | None = None
+    """How it ended: with its figures, with an error, or because the engine ended. None while it is open."""
     notices: tuple[Notice, ...] = ()
-    """What of its pictures the model does not see."""
+    """What of its images the model does not see."""
 
     @property
     def is_open(self) -> bool:
@@ -72,17 +86,16 @@ class Turn:
 
 @dataclass(slots=True, weakref_slot=True)  # signals hold their receivers weakly
 class ChatSession:
-    """The state of one window. Each question stands alone, with the pictures that are there when it is asked."""
+    """The state of one window. Each question stands alone, with the images that are there when it is asked."""
 
     engine: CommandSink
-    on_change: Callable[[Part], None] = lambda part: None
-    pictures: list[Picture] = field(default_factory=list)
+    on_change: Callable[[Change], None] = lambda change: None
+    images: list[Attachment] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     engine_state: EngineState = "loading"
-    model: str = ""
-    note: str = ""
-    """What must be said beside the answers of this model."""
-    error: str = ""
+    model: Loaded | None = None
+    failure: WireError | EngineEnd | None = None
+    """Why the engine has no model: loading failed, or the process ended."""
     progress: Progressed | None = None
 
     @property
@@ -90,35 +103,39 @@ class ChatSession:
         """The turn that is being answered."""
         return self.turns[-1] if self.turns and self.turns[-1].is_open else None
 
-    def add_picture(self, picture: Picture) -> None:
-        """Add a picture, once."""
-        if all(known.path != picture.path for known in self.pictures):
-            self.pictures.append(picture)
-            self.on_change("pictures")
+    def add_image(self, image: Attachment) -> None:
+        """Add an image, once."""
+        if all(known.path != image.path for known in self.images):
+            self.images.append(image)
+            self.on_change("images")
 
-    def remove_picture(self, index: int) -> None:
-        """Take a picture away; turns that were asked about it keep theirs."""
-        del self.pictures[index]
-        self.on_change("pictures")
+    def remove_image(self, index: int) -> None:
+        """Take an image away; turns that were asked about it keep theirs."""
+        del self.images[index]
+        self.on_change("images")
+
+    def can_ask(self, question: str) -> bool:
+        """Whether a question would be sent: it has a text, and no answer is open."""
+        return self.open_turn is None and bool(question.strip())
 
     def ask(self, question: str) -> bool:
-        """Ask about the present pictures; False while an answer is open or when there is nothing to ask.
+        """Ask about the present images; False if it cannot be asked now.
 
         Raises:
-            UsageError: the question is longer than the engine reads.
+            QuestionTooLongError: the engine would not read it.
         """
-        question = question.strip()
-        if self.open_turn is not None or not question:
+        if not self.can_ask(question):
             return False
-        turn = Turn(len(self.turns), question, tuple(self.pictures))
-        command = Ask(turn.number, question, tuple(str(picture.path) for picture in turn.pictures))
+        turn = Turn(len(self.turns), question.strip(), tuple(self.images))
+        images = [ImagePart(str(image.path)) for image in turn.images]
+        command = Ask(turn.number, (user_message(turn.question, images),))
         size = len(to_line(command))
         if size > LONGEST_LINE:
-            raise UsageError(texts.too_long(size, LONGEST_LINE))
+            raise QuestionTooLongError(size, LONGEST_LINE)
         self.turns.append(turn)
         self.on_change("turns")
         if self.engine_state == "failed":
-            self.engine_state, self.error = "loading", ""
+            self.engine_state, self.failure = "loading", None
             self.on_change("status")
         self.engine.send(command)
         return True
@@ -131,43 +148,54 @@ class ChatSession:
     def take(self, event: Event) -> None:
         """Take in what the engine says; what belongs to a turn that is over is dropped."""
         if isinstance(event, Loaded):
-            self.engine_state, self.model, self.note = "ready", f"{event.name}, {event.precision}", event.note
-            self.progress = None
+            self.engine_state, self.model, self.progress = "ready", event, None
             self.on_change("status")
         elif isinstance(event, Progressed):
             self.progress = event
             self.on_change("status")
-        elif isinstance(event, Failed) and event.turn is None:
-            self._engine_failed(texts.not_loaded(event.message), event.message)
-        else:
-            turn = self.open_turn
-            if turn is not None and turn.number == event.turn:
-                self._take_for(turn, event)
+        elif isinstance(event, LoadFailed):
+            self._engine_failed(event.error)
+        elif isinstance(event, BadMessage):
+            # Without a number it can only be the open turn's question, which must not wait for ever.
+            self._take_for(event.turn, lambda turn: _fail(turn, event.error))
+        elif not isinstance(event, Hello):
+            self._take_for(event.turn, lambda turn: _add(turn, event))
 
-    def _take_for(self, turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
-        if isinstance(event, Prepared):
-            turn.notices = event.notices
-        elif isinstance(event, Wrote):
-            turn.answer += event.text
-            turn.state = "streaming"
-        elif isinstance(event, Finished):
-            turn.state = "stopped" if event.reason == "cancelled" else "done"
-            turn.remark = texts.finished(event.reason, event.tokens, event.seconds)
-        else:
-            turn.state, turn.remark = "failed", event.message
+    def engine_ended(self, end: EngineEnd) -> None:
+        """The engine is gone: the open answer keeps what has come, and the next question starts a new engine."""
+        self._engine_failed(end)
+
+    def _take_for(self, number: int | None, change: Callable[[Turn], None]) -> None:
+        turn = self.open_turn
+        if turn is None or number not in (turn.number, None):
+            return
+        change(turn)
         self.on_change("answer")
         if not turn.is_open:
             self.progress = None
             self.on_change("status")
 
-    def engine_died(self, reason: str) -> None:
-        """The engine is gone: the open answer keeps what has come, and the next question starts a new engine."""
-        self._engine_failed(texts.engine_died(reason), texts.ANSWER_LOST)
-
-    def _engine_failed(self, error: str, remark: str) -> None:
-        self.engine_state, self.error, self.progress = "failed", error, None
+    def _engine_failed(self, failure: WireError | EngineEnd) -> None:
+        self.engine_state, self.failure, self.progress = "failed", failure, None
         turn = self.open_turn
         if turn is not None:
-            turn.state, turn.remark = "failed", remark
+            _fail(turn, failure)
             self.on_change("answer")
         self.on_change("status")
+
+
+def _add(turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
+    if isinstance(event, Prepared):
+        turn.notices = event.notices
+    elif isinstance(event, Wrote):
+        turn.answer += event.text
+        turn.state = "streaming"
+    elif isinstance(event, Finished):
+        turn.state = "stopped" if event.reason == "cancelled" else "done"
+        turn.end = event
+    else:
+        _fail(turn, event.error)
+
+
+def _fail(turn: Turn, failure: WireError | EngineEnd) -> None:
+    turn.state, turn.end = "failed", failure

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QTextEdi
 
 from dsvl2_app import texts
 from dsvl2_app.state.session import Turn
-from dsvl2_runtime.texts import notice_text
 
 REFRESH_MILLISECONDS = 33
 """Tokens that come faster than this are drawn together."""
@@ -91,10 +90,9 @@ class TurnView(QFrame):
 
     def show_turn(self, turn: Turn) -> None:
         """Show how far the answer is."""
-        self.answer.set_text(turn.answer or (texts.WAITING if turn.is_open else ""))
+        self.answer.set_text(turn.answer or (texts.waiting() if turn.is_open else ""))
         self.answer.setVisible(bool(self.answer.text()))
-        parts = (texts.asked_about(len(turn.pictures)), turn.remark)
-        self.remark.setText("\n".join([*map(notice_text, turn.notices), " · ".join(part for part in parts if part)]))
+        self.remark.setText(texts.remark(turn))
 
 
 class ChatView(QScrollArea):
@@ -106,7 +104,7 @@ class ChatView(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.turn_views: list[TurnView] = []
         self._turns: Sequence[Turn] = ()
-        self._empty = QLabel(texts.EMPTY_CHAT)
+        self._empty = QLabel(texts.empty_chat())
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setEnabled(False)
         column = QWidget()

@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
-from dsvl2_app.state.session import Picture
+from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.images import open_image
 
@@ -19,7 +19,7 @@ THUMBNAIL = 176
 """Longest side in pixels."""
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> Attachment:
     """Decode a picture and make its thumbnail.
 
     Raises:
@@ -28,7 +28,7 @@ def read_picture(path: Path) -> Picture:
     image = open_image(path)
     size = image.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    return Picture(path, size, image)
+    return Attachment(path, size, image)
 
 
 def to_pixmap(image: Image.Image) -> QPixmap:
@@ -46,7 +46,7 @@ class PictureReader(QObject):
     """
 
     was_read = Signal(object)
-    """A `Picture`."""
+    """An `Attachment`."""
     failed = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -104,14 +104,14 @@ class ImagePanel(QWidget):
         self.list.setWrapping(False)
         self.list.setMovement(QListWidget.Movement.Static)
         self.list.setSpacing(6)
-        self.list.setAccessibleName(texts.PICTURES)
+        self.list.setAccessibleName(texts.images())
         self.list.setAcceptDrops(False)  # drops go to the window, wherever they fall
-        self.hint = QLabel(texts.DROP_HERE)
+        self.hint = QLabel(texts.drop_hint())
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.hint.setEnabled(False)
-        self.open_button = QPushButton(texts.OPEN)
+        self.open_button = QPushButton(texts.open_image())
         self.open_button.clicked.connect(self.open_asked)
-        self.remove_button = QPushButton(texts.REMOVE)
+        self.remove_button = QPushButton(texts.remove())
         self.remove_button.clicked.connect(self._ask_to_remove)
         self.list.itemSelectionChanged.connect(self._update_buttons)
 
@@ -122,14 +122,14 @@ class ImagePanel(QWidget):
         layout.addWidget(self.open_button)
         layout.addWidget(self.remove_button)
         self.setFixedWidth(THUMBNAIL + 48)
-        self.show_pictures([])
+        self.show_images([])
 
-    def show_pictures(self, pictures: Sequence[Picture]) -> None:
+    def show_images(self, pictures: Sequence[Attachment]) -> None:
         """Show these and no others."""
         self.list.clear()
         for picture in pictures:
             item = QListWidgetItem(
-                QIcon(to_pixmap(picture.thumbnail)), texts.picture_label(picture.path.name, picture.size)
+                QIcon(to_pixmap(picture.thumbnail)), texts.image_label(picture.path.name, picture.size)
             )
             item.setToolTip(str(picture.path))
             self.list.addItem(item)

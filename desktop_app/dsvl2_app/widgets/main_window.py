@@ -11,14 +11,14 @@ from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGu
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
-from dsvl2_app.engine_client import CLOSING_MILLISECONDS, Engine
-from dsvl2_app.state.session import ChatSession, Part
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.state.session import Change, ChatSession, QuestionTooLongError
 from dsvl2_app.widgets.chat_view import ChatView
 from dsvl2_app.widgets.image_panel import ImagePanel, PictureReader
 from dsvl2_app.widgets.prompt_bar import PromptBar
-from dsvl2_runtime.errors import UsageError
 
 MESSAGE_MILLISECONDS = 10_000
+READING_MILLISECONDS = 2000
 
 
 class MainWindow(QMainWindow):
@@ -34,11 +34,11 @@ class MainWindow(QMainWindow):
         self._pasted = TemporaryDirectory(prefix="dsvl2-pasted-")
         self._pasted_count = 0
         self.reader = PictureReader(self)
-        self.reader.was_read.connect(self.session.add_picture)
+        self.reader.was_read.connect(self.session.add_image)
         self.reader.failed.connect(self._show_message)
         self._build()
         engine.event_came.connect(self.session.take)
-        engine.died.connect(self.session.engine_died)
+        engine.ended.connect(self.session.engine_ended)
         engine.start()
         self._show("status")
 
@@ -73,11 +73,11 @@ class MainWindow(QMainWindow):
         self.statusBar().addWidget(self.phase, 1)
         self.statusBar().addPermanentWidget(self.progress)
 
-        menu = self.menuBar().addMenu(texts.MENU)
+        menu = self.menuBar().addMenu(texts.file_menu())
         for text, keys, slot in (
-            (texts.OPEN, QKeySequence.StandardKey.Open, self.choose_pictures),
-            (texts.PASTE, "Ctrl+Shift+V", self.paste_picture),
-            (texts.QUIT, QKeySequence.StandardKey.Quit, self.close),
+            (texts.open_image(), QKeySequence.StandardKey.Open, self.choose_pictures),
+            (texts.paste_image(), "Ctrl+Shift+V", self.paste_picture),
+            (texts.quit_app(), QKeySequence.StandardKey.Quit, self.close),
         ):
             action = QAction(text, self)
             action.setShortcut(QKeySequence(keys))
@@ -85,8 +85,9 @@ class MainWindow(QMainWindow):
             menu.addAction(action)
 
         self.panel.open_asked.connect(self.choose_pictures)
-        self.panel.remove_asked.connect(self.session.remove_picture)
+        self.panel.remove_asked.connect(self.session.remove_image)
         self.prompt.asked.connect(self._ask)
+        self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
         self.prompt.picture_pasted.connect(self._paste)
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
@@ -99,7 +100,7 @@ class MainWindow(QMainWindow):
 
     def choose_pictures(self) -> None:
         """Let the user choose files."""
-        names, _ = QFileDialog.getOpenFileNames(self, texts.OPEN, "", texts.PICTURE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(self, texts.open_image(), "", texts.file_filter(texts.IMAGE_ENDINGS))
         self.open_pictures([Path(name) for name in names])
 
     def paste_picture(self) -> None:
@@ -119,14 +120,14 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine and remove what was pasted."""
         self.engine.close()
-        self.reader.close(CLOSING_MILLISECONDS)
+        self.reader.close(READING_MILLISECONDS)
         self._pasted.cleanup()
         super().closeEvent(event)
 
     def _paste(self, data: QMimeData | None) -> None:
         # The system may have no clipboard to give.
         if data is None or not self._take_pictures(data):
-            self._show_message(texts.NO_PICTURE_TO_PASTE)
+            self._show_message(texts.no_image_to_paste())
 
     def _take_pictures(self, data: QMimeData) -> bool:
         files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
@@ -143,42 +144,52 @@ class MainWindow(QMainWindow):
         return True
 
     def _ask(self, question: str) -> None:
-        if self.reader.unread:
-            self._show_message(texts.STILL_READING)
+        if self.reader.unread and self.session.can_ask(question):
+            self._show_message(texts.still_reading())
             return
         try:
             asked = self.session.ask(question)
-        except UsageError as error:
-            self._show_message(str(error))
+        except QuestionTooLongError as error:
+            self._show_message(texts.question_too_long(error))
             return
         if asked:
             self.prompt.clear()
 
-    def _show(self, part: Part) -> None:
+    def _show(self, change: Change) -> None:
         session = self.session
-        if part == "pictures":
-            self.panel.show_pictures(session.pictures)
-        elif part == "turns":
+        if change == "images":
+            self.panel.show_images(session.images)
+        elif change == "turns":
             self.chat.show_turns(session.turns)
-        elif part == "answer":
+        elif change == "answer":
             self.chat.refresh_soon()
-        self.prompt.set_answering(session.open_turn is not None)
-        if part == "status":
+        self._show_prompt()
+        if change == "status":
             self._show_status()
+
+    def _show_prompt(self) -> None:
+        can_ask = self.session.can_ask(self.prompt.text())
+        self.prompt.set_answering(self.session.open_turn is not None, can_ask)
 
     def _show_status(self) -> None:
         session, progress = self.session, self.session.progress
-        note = session.error or session.note
+        if session.failure is not None:
+            note = texts.engine_failure(session.failure)
+        else:
+            note = session.model.note if session.model is not None else ""
         self.note.setText(note)
         self.note.setVisible(bool(note))
         self.progress.setVisible(progress is not None)
         if progress is not None:
             self.progress.setRange(0, max(1, progress.total))
             self.progress.setValue(progress.done)
-            self.phase.setText(texts.PHASES[progress.phase])
+            self.phase.setText(texts.phase(progress.phase))
+        elif session.engine_state == "failed":
+            self.phase.setText(texts.no_model())
+        elif session.engine_state == "ready" and session.model is not None:
+            self.phase.setText(texts.ready(session.model))
         else:
-            idle = {"loading": texts.loading(), "ready": texts.ready(session.model), "failed": texts.NO_MODEL}
-            self.phase.setText(idle[session.engine_state])
+            self.phase.setText(texts.loading())
 
     def _show_message(self, message: str) -> None:
         self.statusBar().showMessage(message, MESSAGE_MILLISECONDS)

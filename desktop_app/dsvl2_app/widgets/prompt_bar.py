@@ -17,7 +17,7 @@ def holds_picture(data: QMimeData) -> bool:
     Cells of a spreadsheet come as text and as an image of them; links come as text and as addresses.
     """
     files = (url.toLocalFile().lower() for url in data.urls() if url.isLocalFile())
-    return any(file.endswith(texts.PICTURE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
+    return any(file.endswith(texts.IMAGE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
 
 
 class QuestionEdit(QPlainTextEdit):
@@ -53,18 +53,20 @@ class PromptBar(QWidget):
     """The question and its button, which stops while an answer is coming."""
 
     asked = Signal(str)
+    """A question, which may be empty or come while an answer is open; the session decides."""
+    edited = Signal()
     stop_asked = Signal()
     picture_pasted = Signal(QMimeData)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.edit = QuestionEdit()
-        self.edit.setPlaceholderText(texts.QUESTION_HINT)
-        self.edit.setAccessibleName(texts.QUESTION_HINT)
+        self.edit.setPlaceholderText(texts.question_hint())
+        self.edit.setAccessibleName(texts.question_hint())
         self.edit.setTabChangesFocus(True)
         self.edit.setAcceptDrops(False)
         self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * LINES + 16)
-        self.button = QPushButton(texts.ASK)
+        self.button = QPushButton(texts.ask())
         self.button.setMinimumWidth(96)
         self.button.setSizePolicy(self.button.sizePolicy().horizontalPolicy(), self.edit.sizePolicy().verticalPolicy())
         self.button.setFixedHeight(self.edit.height())
@@ -76,22 +78,23 @@ class PromptBar(QWidget):
         self.edit.entered.connect(self._ask)
         self.edit.escaped.connect(self.stop_asked)
         self.edit.picture_pasted.connect(self.picture_pasted)
-        self.edit.textChanged.connect(self._update_button)
+        self.edit.textChanged.connect(self.edited)
         self.button.clicked.connect(self._press)
-        self._update_button()
+        self.set_answering(False, False)
 
-    def set_answering(self, answering: bool) -> None:
-        """Ask or stop."""
+    def set_answering(self, answering: bool, can_ask: bool) -> None:
+        """Show what the button does: stop an answer, or ask if there is something to ask."""
         self._answering = answering
-        self._update_button()
+        self.button.setText(texts.stop() if answering else texts.ask())
+        self.button.setEnabled(answering or can_ask)
+
+    def text(self) -> str:
+        """What is typed."""
+        return self.edit.toPlainText()
 
     def clear(self) -> None:
         """The question was taken."""
         self.edit.clear()
-
-    def _update_button(self) -> None:
-        self.button.setText(texts.STOP if self._answering else texts.ASK)
-        self.button.setEnabled(self._answering or bool(self.edit.toPlainText().strip()))
 
     def _press(self) -> None:
         if self._answering:
@@ -100,5 +103,4 @@ class PromptBar(QWidget):
             self._ask()
 
     def _ask(self) -> None:
-        if not self._answering and self.edit.toPlainText().strip():
-            self.asked.emit(self.edit.toPlainText())
+        self.asked.emit(self.text())

@@ -1,6 +1,6 @@
 """The process that owns the model: `python -m dsvl2_runtime.engine.process`, commands in, events out.
 
-It ends at once when its standard input closes, so it never outlives the window. A stop takes effect between two tiles,
+It ends at once when its standard input closes, so it never outlives its client. A stop takes effect between two tiles,
 prompt chunks or tokens. Whatever libraries print goes to standard error, so that it cannot disturb the events.
 """
 
@@ -11,60 +11,103 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from dsvl2_runtime import GenerationOptions, load_model
+from dsvl2_runtime import load_model
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
-    Command,
+    BadMessage,
+    ChatMessage,
     Event,
     Failed,
     Finished,
+    Hello,
+    ImagePart,
     Load,
     Loaded,
+    LoadFailed,
+    NoModelError,
     Prepared,
     Progressed,
+    ProtocolError,
     Stop,
     Wrote,
+    greet,
+    named_turn,
     read_command,
     to_line,
 )
-from dsvl2_runtime.errors import Dsvl2Error
+from dsvl2_runtime.engine.wire_error import wire_error
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.inputs.prompt import Message, Part, Picture
+from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
 
 PROGRESS_SECONDS = 0.05
-"""Progress within a phase is told at most this often."""
+"""Progress within a phase is sent at most this often."""
+OTHER_VERSION_EXIT_CODE = 2
 
 Send = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An `Ask` that was read."""
+
+    ask: Ask
+    deadline: float | None
+    """On the clock of `time.monotonic`."""
 
 
 class Inbox:
     """Commands in their order; a stop is noticed at once, while an answer is being written."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Load | Question] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._open: set[int] = set()
         self._stopped: set[int] = set()
 
     def read(self, stream: BinaryIO, send: Send) -> None:
-        """Take in lines until the stream ends."""
-        while line := stream.readline(LONGEST_LINE + 1):
-            try:
-                command = read_command(line)
-            except Dsvl2Error as error:
-                send(Failed(str(error)))
-                continue
-            if isinstance(command, Stop):
-                with self._lock:
-                    self._stopped.add(command.turn)
-            else:
-                self._waiting.put(command)
+        """Take in lines until the stream ends.
 
-    def next_command(self) -> Command:
-        """The next one, waited for."""
+        Raises:
+            ProtocolError: the client does not begin with a `Hello` of this version.
+        """
+        lines = read_lines(stream)
+        first = next(lines, None)
+        if first is not None:
+            greet(first)
+        for line in lines:
+            try:
+                self._take(line)
+            except ProtocolError as error:
+                send(BadMessage(wire_error(error), named_turn(line)))
+
+    def _take(self, line: bytes) -> None:
+        command = read_command(line)
+        if isinstance(command, Load):
+            self._waiting.put(command)
+        elif isinstance(command, Ask):
+            with self._lock:
+                self._open.add(command.turn)
+            deadline = None if command.seconds is None else time.monotonic() + command.seconds
+            self._waiting.put(Question(command, deadline))
+        elif isinstance(command, Stop):
+            with self._lock:
+                if command.turn in self._open:
+                    self._stopped.add(command.turn)
+        else:
+            raise ProtocolError("a second hello came; only the first line may be one")
+
+    def next_command(self) -> Load | Question:
+        """Wait for the next one."""
         return self._waiting.get()
 
     def is_stopped(self, turn: int) -> bool:
@@ -72,38 +115,70 @@ class Inbox:
         with self._lock:
             return turn in self._stopped
 
+    def close_turn(self, turn: int) -> None:
+        """Forget a turn whose answer has ended."""
+        with self._lock:
+            self._open.discard(turn)
+            self._stopped.discard(turn)
+
+
+def read_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines as they come; of one longer than `LONGEST_LINE` only its beginning, so that it is refused once."""
+    while line := stream.readline(LONGEST_LINE + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(LONGEST_LINE)
+        yield line
+
 
 def serve(inbox: Inbox, send: Send) -> NoReturn:
     """Carry out commands as long as the process lives."""
     model: VisionLanguageModel | None = None
     while True:
         command = inbox.next_command()
-        turn = command.turn if isinstance(command, Ask) else None
+        if isinstance(command, Load):
+            model = None  # its memory is needed for the next one
+            model = load(command, send)
+            continue
+        turn = command.ask.turn
         try:
-            if isinstance(command, Load):
-                model = load_model(command.model, command.threads, Watch(_told(send, None)), force=command.force)
-                send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note))
-            elif isinstance(command, Ask):
-                if model is None:
-                    send(Failed("no model is loaded; see the message above", turn))
-                    continue
-                answer(model, command, inbox, send)
-        except Dsvl2Error as error:
-            send(Failed(str(error), turn))
+            answer(model, command, inbox, send)
         except Exception as error:
-            # The window must hear of it: a process that dies silently would leave its question waiting for ever.
-            send(Failed(f"internal error: {type(error).__name__}: {error}", turn))
+            # The client must hear of every error: its question would otherwise wait for ever.
+            send(Failed(turn, wire_error(error)))
+        finally:
+            inbox.close_turn(turn)
 
 
-def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> None:
-    """Answer one question, piece by piece."""
-    start = time.monotonic()
-    tokens = 0
-    options = GenerationOptions(max_new_tokens=ask.max_new_tokens)
-    inputs = model.prepare(ask.question, ask.pictures)
+def load(command: Load, send: Send) -> VisionLanguageModel | None:
+    """Load a model, or send why it cannot be loaded."""
+    try:
+        watch = Watch(progress_sender(send, None))
+        model = load_model(command.model, command.threads, watch, force=command.force)
+    except Exception as error:  # as in `serve`
+        send(LoadFailed(wire_error(error)))
+        return None
+    send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note))
+    return model
+
+
+def answer(model: VisionLanguageModel | None, question: Question, inbox: Inbox, send: Send) -> None:
+    """Answer one question, piece by piece.
+
+    Raises:
+        NoModelError: there is no model to answer it.
+        Dsvl2Error: as `VisionLanguageModel.generate`.
+    """
+    if model is None:
+        raise NoModelError
+    ask, start, tokens = question.ask, time.monotonic(), 0
+    messages, images = model_messages(ask.messages)
+    for image in images:
+        require_content(image)
+    inputs = model.prepare(messages, [image.path for image in images])
     send(Prepared(ask.turn, inputs.notices))
-    watch = Watch(_told(send, ask.turn), lambda: inbox.is_stopped(ask.turn))
-    for chunk in model.answer(inputs, options, watch):
+    watch = Watch(progress_sender(send, ask.turn), lambda: inbox.is_stopped(ask.turn), question.deadline)
+    for chunk in model.answer(inputs, ask.options, watch):
         tokens += chunk.token_id is not None
         if chunk.text:
             send(Wrote(ask.turn, chunk.text))
@@ -111,8 +186,35 @@ def answer(model: VisionLanguageModel, ask: Ask, inbox: Inbox, send: Send) -> No
             send(Finished(ask.turn, chunk.finish_reason, tokens, round(time.monotonic() - start, 3)))
 
 
-def _told(send: Send, turn: int | None) -> ProgressCallback:
-    """A callback that reports start and end of each phase, and progress at most every `PROGRESS_SECONDS`."""
+def model_messages(messages: Sequence[ChatMessage]) -> tuple[list[Message], list[ImagePart]]:
+    """The messages as the prompt builder takes them, and their images in the order of their places."""
+    images: list[ImagePart] = []
+    converted = []
+    for message in messages:
+        content: list[Part] = []
+        for part in message.content:
+            if isinstance(part, ImagePart):
+                images.append(part)
+                content += [Picture(), "\n"]
+            else:
+                content.append(part.text)
+        converted.append(Message(message.role, content))
+    return converted, images
+
+
+def require_content(image: ImagePart) -> None:
+    """Refuse a file that is no longer what the client kept; one that is not there is refused on opening.
+
+    Raises:
+        ImageError: its bytes are others.
+    """
+    path = Path(image.path)
+    if image.sha256 is not None and path.is_file() and sha256(path) != image.sha256:
+        raise ImageError(image.path, "its content is not what was added", "add it again")
+
+
+def progress_sender(send: Send, turn: int | None) -> ProgressCallback:
+    """A callback that sends start and end of each phase, and progress at most every `PROGRESS_SECONDS`."""
     last_phase, last_time = "", 0.0
 
     def on_progress(progress: Progress) -> None:
@@ -139,14 +241,24 @@ def main() -> None:
                 events.write(to_line(event))
                 events.flush()
             except OSError:
-                os._exit(0)  # the window is gone, and so is the reason for this process
+                os._exit(0)  # the client is gone, and so is the reason for this process
 
     inbox = Inbox()
 
     def read() -> None:
-        inbox.read(sys.stdin.buffer, send)
-        os._exit(0)  # as above; loading a large model, for one, would go on for minutes
+        code = 1
+        try:
+            inbox.read(sys.stdin.buffer, send)
+            code = 0
+        except ProtocolError as error:
+            print(error, file=sys.stderr, flush=True)
+            code = OTHER_VERSION_EXIT_CODE
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)  # at once: loading a large model, for one, would go on for minutes
 
+    send(Hello())
     threading.Thread(target=read, daemon=True).start()
     serve(inbox, send)
 

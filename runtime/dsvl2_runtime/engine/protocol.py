@@ -1,56 +1,130 @@
-"""What the window and the engine process say to each other: one JSON object per line, checked on both sides.
+"""What a client and the engine process say to each other: one JSON object per line, checked on both sides.
 
-The engine reads commands from its standard input and writes events to its standard output.
+The engine reads commands from its standard input and writes events to its standard output. Each side begins with a
+`Hello`, so that a program that was replaced while its window was open is an error that names both versions.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from dsvl2_runtime import __version__
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import STRICT, describe
+from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
+PROTOCOL_VERSION = 1
+"""Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
-"""Bytes; the longest question that fits a context is far below."""
+"""Bytes, the line end included; the longest question that fits a context is far below."""
+LONGEST_SECONDS = 1e6
+"""Eleven days; a later deadline is a mistake."""
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ProtocolError(Dsvl2Error, ValueError):
-    """A line that is none of ours; the process on the other side is not what it should be."""
+    """A line that is not a valid message: the peer is not our program, or it has a defect."""
+
+
+class ProtocolVersionError(ProtocolError):
+    """The two sides speak different versions of the protocol."""
+
+    def __init__(self, ours: Hello, theirs: Hello) -> None:
+        super().__init__(
+            f"dsvl2-onnx {ours.program} speaks version {ours.version} of the engine's protocol, but dsvl2-onnx "
+            f"{theirs.program} on the other side speaks version {theirs.version}; close the program and start it again"
+        )
+        self.our_version, self.our_program = ours.version, ours.program
+        self.their_version, self.their_program = theirs.version, theirs.program
+
+
+class NoModelError(Dsvl2Error, RuntimeError):
+    """A question came before a model was loaded, or after loading failed."""
+
+    exit_code = 3
+    http_status = 503
+
+    def __init__(self) -> None:
+        super().__init__("no model is loaded; load one first")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Hello:
+    """The first line in each direction."""
+
+    version: int = PROTOCOL_VERSION
+    program: str = __version__
+    """Version of dsvl2-onnx; for messages alone."""
+    kind: Literal["hello"] = "hello"
 
 
 @dataclass(frozen=True, config=STRICT)
 class Load:
-    """Load a bundle; every other command needs one."""
+    """Load a bundle; every question needs one. An earlier model is given up first."""
 
     model: str
     """Folder or name."""
     threads: int | None = None
     force: bool = False
-    """Even a model that seems too large for the memory."""
+    """Load even a model that seems too large for the memory."""
     kind: Literal["load"] = "load"
 
 
 @dataclass(frozen=True, config=STRICT)
+class TextPart:
+    """Text as a user typed it; it never becomes a special token."""
+
+    text: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, config=STRICT)
+class ImagePart:
+    """An image, on a line of its own in the prompt."""
+
+    path: str
+    """Absolute."""
+    sha256: Sha256 | None = None
+    """Of the file's bytes, from a client that keeps content: a file with other bytes is then refused."""
+    kind: Literal["image"] = "image"
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ChatMessage:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: tuple[Part, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Ask:
-    """Answer a question."""
+    """Answer the user's message that ends a conversation."""
 
     turn: int
-    question: str
-    pictures: tuple[str, ...]
-    """Absolute paths."""
-    max_new_tokens: int = 512
+    """Chosen by the client; the events of this answer carry it."""
+    messages: tuple[ChatMessage, ...]
+    options: GenerationOptions = GenerationOptions()
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] | None = None
+    """Until the answer ends as "timeout", counted from when the engine reads this line."""
     kind: Literal["ask"] = "ask"
 
 
 @dataclass(frozen=True, config=STRICT)
 class Stop:
-    """End the answer to a question; the events of the turn still come to their end."""
+    """End the answer of a turn; its `Finished` still comes. A turn that is not open is left alone."""
 
     turn: int
     kind: Literal["stop"] = "stop"
@@ -78,8 +152,26 @@ class Loaded:
 
 
 @dataclass(frozen=True, config=STRICT)
+class LoadFailed:
+    """There is no model now; questions fail until another `Load` succeeds."""
+
+    error: WireError
+    kind: Literal["load_failed"] = "load_failed"
+
+
+@dataclass(frozen=True, config=STRICT)
+class BadMessage:
+    """A line was not a valid command and was ignored; the engine and its model go on."""
+
+    error: WireError
+    turn: int | None = None
+    """The turn that the line named, as far as that could be read; nothing else will come for it."""
+    kind: Literal["bad_message"] = "bad_message"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Prepared:
-    """The pictures are as the model will see them; `notices` says what of them it will not see."""
+    """The images are as the model will see them; `notices` says what of them it will not see."""
 
     turn: int
     notices: tuple[Notice, ...]
@@ -97,7 +189,7 @@ class Wrote:
 
 @dataclass(frozen=True, config=STRICT)
 class Finished:
-    """The answer is complete."""
+    """The answer is complete; the last event of its turn."""
 
     turn: int
     reason: FinishReason
@@ -108,20 +200,25 @@ class Finished:
 
 @dataclass(frozen=True, config=STRICT)
 class Failed:
-    """A turn came to an error; without a turn it was the loading or a line, and the process can answer nothing."""
+    """The answer ended in an error; the last event of its turn. The engine and its model go on."""
 
-    message: str
-    turn: int | None = None
+    turn: int
+    error: WireError
     kind: Literal["failed"] = "failed"
 
 
-Command = Load | Ask | Stop
-Event = Progressed | Loaded | Prepared | Wrote | Finished | Failed
+Command = Hello | Load | Ask | Stop
+Event = Hello | Progressed | Loaded | LoadFailed | BadMessage | Prepared | Wrote | Finished | Failed
 
 Message = TypeVar("Message")
 
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="kind")])
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def user_message(question: str, images: Sequence[ImagePart] = ()) -> ChatMessage:
+    """A question about images, which come first."""
+    return ChatMessage("user", (*images, TextPart(question)))
 
 
 def to_line(message: Command | Event) -> bytes:
@@ -144,13 +241,49 @@ def read_event(line: bytes) -> Event:
     return _read(_EVENTS, line)
 
 
-def _read(adapter: TypeAdapter[Message], line: bytes) -> Message:
-    if len(line) > LONGEST_LINE:
-        raise ProtocolError(f"a line of {len(line)} bytes came; at most {LONGEST_LINE} are read")
+def greet(line: bytes) -> Hello:
+    """The peer's first line; unknown keys are allowed here alone, since another version may have added some.
+
+    Raises:
+        ProtocolError: it is no `Hello`.
+        ProtocolVersionError: it is of another version.
+    """
+    document = _json(line)
+    if not isinstance(document, dict) or document.get("kind") != "hello":
+        raise ProtocolError("the first line is no hello; the program on the other side is not dsvl2-onnx")
+    version, program = document.get("version"), document.get("program")
+    if not isinstance(version, int) or not isinstance(program, str):
+        raise ProtocolError("the first line is a hello without a version; the program on the other side is damaged")
+    theirs = Hello(version, program)
+    if version != PROTOCOL_VERSION:
+        raise ProtocolVersionError(Hello(), theirs)
+    return theirs
+
+
+def named_turn(line: bytes) -> int | None:
+    """The turn that a refused line names, if that much of it can be read."""
     try:
-        document: Any = json.loads(line)
+        document = _json(line)
+    except ProtocolError:
+        return None
+    turn = document.get("turn") if isinstance(document, dict) else None
+    return turn if isinstance(turn, int) else None
+
+
+def _read(adapter: TypeAdapter[Message], line: bytes) -> Message:
+    document = _json(line)
+    try:
         return adapter.validate_python(document)
     except ValidationError as error:
         raise ProtocolError(f"not a message: {describe(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"not a message: {error}") from error
+
+
+def _json(line: bytes) -> Any:
+    if len(line) > LONGEST_LINE:
+        raise ProtocolError(f"a line of more than {LONGEST_LINE} bytes came, which is the most that is read")
+    try:
+        return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not a message: {error}") from error

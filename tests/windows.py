@@ -1,0 +1,34 @@
+"""What the tests of the window share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app.widgets.main_window import MainWindow
+
+PATIENCE = 60_000
+"""Milliseconds: nothing here takes more than a few seconds on an idle machine."""
+
+OpenWindow = Callable[..., MainWindow]
+"""(model, arguments of the engine's process) -> its window."""
+
+
+def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:
+    """As a user: type, then press Enter."""
+    window.prompt.edit.setFocus()
+    qtbot.keyClicks(window.prompt.edit, question)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
+
+
+def wait_for(qtbot: QtBot, condition: Callable[[], bool]) -> None:
+    qtbot.waitUntil(condition, timeout=PATIENCE)
+
+
+def some_image() -> QImage:
+    image = QImage(40, 30, QImage.Format.Format_RGB32)
+    image.fill(Qt.GlobalColor.blue)
+    return image

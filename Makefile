@@ -11,7 +11,7 @@ export QUESTION PICTURE
 
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test check sanitize format lint types imports clean
+.PHONY: run app synthetic test check check-bare sanitize format lint types imports clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -33,6 +33,10 @@ sanitize:
 	build/sanitize/fuzz 2000
 
 check: format-check lint types imports test
+
+# The same tests twice more, as on a machine that has nothing (Linux).
+check-bare: $(VENV)/dev.stamp
+	.ci/bare
 
 format-check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -1,20 +1,45 @@
-"""Bundles of the small models, exported once per test run and kept for the next one in this process."""
+"""An isolated run, and bundles of the small models, exported once per test run and process."""
 
 from __future__ import annotations
+
+import isolation  # first, because it sets the environment that others read when they are imported
+
+# isort: split
 
 import shutil
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from dsvl2_export.exporter import export_bundle
 from dsvl2_export.synth.writer import write_synthetic_checkpoint
 from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 
+# A busy machine is no reason to fail, so no example has a deadline.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that wanted something from the internet, whichever test it was."""
+    if not hasattr(session.config, "workerinput") and isolation.internet_attempts():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the home of this run."""
+    if not hasattr(config, "workerinput"):
+        isolation.remove()
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the figures that tests measured; with parallel workers what they print themselves is not seen."""
+    """Show what was wanted from the internet, and the figures that tests measured, which workers cannot print."""
+    if attempts := isolation.internet_attempts():
+        terminalreporter.section("wanted from the internet")
+        for attempt in attempts:
+            terminalreporter.line(attempt)
     figures = [
         str(text)
         for report in terminalreporter.getreports("passed")

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
 BINARY = {".png", ".safetensors", ".ttf", ".onnx", ".data"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MACHINE = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|mnt)/[\w.]")
+NOT_OURS = {".git", ".venv", "__pycache__", "build", "dist"}
+
+
+def walked(root: Path) -> set[Path]:
+    """The files below a folder that no tool has made there."""
+    found = set()
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in NOT_OURS and not name.endswith(("_cache", ".egg-info"))]
+        found |= {Path(folder) / name for name in files}
+    return found
 
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return tuple(path for name in names.split("\0") if name and (path := ROOT / name).is_file())
+    """The files of the repository: those that git lists, or all of a source archive, which has no git."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return tuple(sorted(walked(ROOT)))
+    return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
 
 
 def texts() -> dict[Path, str]:
@@ -69,3 +87,13 @@ def test_documentation_that_code_names_is_there() -> None:
     }
     # ContribOperators.md is a page of ONNX Runtime's own repository.
     assert missing - {"docs/ContribOperators.md"} == set()
+
+
+def test_a_source_archive_is_read_like_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git the same files are looked at, and none of those that tools have left."""
+    names = ["README.md", ".ci/run", "models/dsvl2_demo/__init__.py"]
+    for name in [*names, ".venv/bin/python", "tests/__pycache__/a.pyc", ".mypy_cache/b", "x.egg-info/PKG-INFO"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert walked(tmp_path) == {tmp_path / name for name in names}
+    assert set(tracked()) <= walked(ROOT)

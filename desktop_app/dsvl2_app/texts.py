@@ -14,7 +14,6 @@ from dsvl2_runtime.texts import notice_text
 
 APP_NAME = "dsvl2-onnx"
 """A name, the same in every language."""
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def ask() -> str:

@@ -10,7 +10,17 @@ from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.config import STRICT
 
-NoticeCode = Literal["image.one_tile", "image.scaled_down", "model.note"]
+NoticeCode = Literal[
+    "image.alpha_ignored",
+    "image.exif_damaged",
+    "image.first_frame",
+    "image.first_page",
+    "image.ground",
+    "image.one_tile",
+    "image.scaled_down",
+    "image.stretched",
+    "model.note",
+]
 """`image.…` is about one image of the prompt, numbered from 1 by the value `image`."""
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dsvl2_runtime.notices import Notice, NoticeCode
 
 SENTENCES: dict[NoticeCode, str] = {
+    "image.alpha_ignored": "picture {image} is transparent everywhere; its colours are shown as if it were not",
+    "image.exif_damaged": "picture {image} has damaged EXIF data; it is shown as it was stored, perhaps not upright",
+    "image.first_frame": "picture {image} has several frames; only the first one is shown",
+    "image.first_page": "picture {image} has several pages; only the first one is shown",
+    "image.ground": "picture {image} is transparent and could hardly be seen on white; it is shown on {ground}",
     "image.one_tile": (
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}, because "
         "more than {most_tiled} pictures get one tile each; ask about {most_tiled} at a time"
@@ -12,6 +17,10 @@ SENTENCES: dict[NoticeCode, str] = {
     "image.scaled_down": (
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small "
         "print may be lost: cut out the part that matters"
+    ),
+    "image.stretched": (
+        "picture {image} does not use all the values of its format; {lowest:g} is shown as black and {highest:g} as "
+        "white"
     ),
     "model.note": "{note}",
 }

@@ -67,7 +67,7 @@ def test_too_many_pictures_are_refused_before_any_is_decoded(
     def decoded(*_: object) -> None:
         raise AssertionError("a picture was opened")
 
-    monkeypatch.setattr(processor, "open_image", decoded)
+    monkeypatch.setattr(processor, "decode_image", decoded)
     with pytest.raises(ContextOverflowError) as caught:
         model.prepare("?", ["huge.png"] * 50)
     assert caught.value.image_tokens == 50 * Tiling(1, 1).token_count(model.config.cells)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton,
 from dsvl2_app import texts
 from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.images import open_image
+from dsvl2_runtime.inputs.images import decode_image
 
 THUMBNAIL = 176
 """Longest side in pixels."""
@@ -25,8 +25,8 @@ def read_picture(path: Path) -> Attachment:
     Raises:
         ImageError: it cannot be read.
     """
-    image = open_image(path)
-    size = image.size
+    decoded = decode_image(path)
+    image, size = decoded.image, decoded.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     return Attachment(path, size, image)
 

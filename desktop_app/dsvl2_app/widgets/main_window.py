@@ -16,6 +16,7 @@ from dsvl2_app.state.session import Change, ChatSession, QuestionTooLongError
 from dsvl2_app.widgets.chat_view import ChatView
 from dsvl2_app.widgets.image_panel import ImagePanel, PictureReader
 from dsvl2_app.widgets.prompt_bar import PromptBar
+from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
 
 MESSAGE_MILLISECONDS = 10_000
 READING_MILLISECONDS = 2000
@@ -100,7 +101,7 @@ class MainWindow(QMainWindow):
 
     def choose_pictures(self) -> None:
         """Let the user choose files."""
-        names, _ = QFileDialog.getOpenFileNames(self, texts.open_image(), "", texts.file_filter(texts.IMAGE_ENDINGS))
+        names, _ = QFileDialog.getOpenFileNames(self, texts.open_image(), "", texts.file_filter(IMAGE_ENDINGS))
         self.open_pictures([Path(name) for name in names])
 
     def paste_picture(self) -> None:

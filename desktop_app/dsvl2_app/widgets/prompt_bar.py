@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QWidget
 
 from dsvl2_app import texts
+from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
 
 LINES = 3
 
@@ -17,7 +18,7 @@ def holds_picture(data: QMimeData) -> bool:
     Cells of a spreadsheet come as text and as an image of them; links come as text and as addresses.
     """
     files = (url.toLocalFile().lower() for url in data.urls() if url.isLocalFile())
-    return any(file.endswith(texts.IMAGE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
+    return any(file.endswith(IMAGE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
 
 
 class QuestionEdit(QPlainTextEdit):

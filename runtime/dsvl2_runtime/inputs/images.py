@@ -1,4 +1,4 @@
-"""Opens pictures that nobody vouches for: the format, the file and the size are checked before a pixel is decoded."""
+"""Opens images that nobody vouches for: the format, the file and the size are checked before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -6,21 +6,48 @@ import hashlib
 import io
 import logging
 import os
+import sys
+import threading
+import urllib.request
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
+from dsvl2_runtime.inputs.deep_colour import decode_low_bytes, low_byte_tiles, with_low_bytes
+from dsvl2_runtime.inputs.formats import (
+    FORMATS,
+    FORMATS_ADVICE,
+    HEAD_BYTES,
+    RAW_PICTURE,
+    ForeignFormat,
+    foreign_format,
+    image_format,
+)
+from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS, has_too_many_scans
+from dsvl2_runtime.inputs.rgb import LARGE_PIXELS, bands, to_rgb
+from dsvl2_runtime.notices import Notice
 
-log = logging.getLogger(__name__)
 
-ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
-"""A file's path, its bytes, a Pillow picture, or an array [height, width] or [height, width, 3 or 4] of uint8."""
+@dataclass(frozen=True, slots=True)
+class ImageBytes:
+    """The content of an image file with a name for messages, such as that of the file it came from."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+    name: str
+    data: bytes
+
+
+ImageSource = str | os.PathLike[str] | bytes | ImageBytes | Image.Image | NDArray[np.uint8]
+"""A file's path, its bytes, a Pillow image, or an array [height, width] or [height, width, 3 or 4] of uint8."""
+
+PILLOW_FORMATS = tuple(form.name for form in FORMATS)
 LARGEST_PIXELS = 100_000_000
 """A 600 dpi A4 page has 35 million; the model sees at most 3456 pixels along a side."""
 LARGEST_FILE_BYTES = 500_000_000
@@ -33,28 +60,82 @@ UPRIGHT = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
-SIXTEEN_BITS = 65535
-FORMATS_ADVICE = "use " + ", ".join(FORMATS)
+SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
+NEW_SUBFILE_TYPE, REDUCED, SUB_DIRECTORIES = 254, 1, 330
+"""TIFF tags, and the bit of the first one that marks a smaller version of another image."""
+LONGEST_NAME = 200
+"""Characters of an address in a message."""
+IN_MEMORY = "in memory"
+STANDARD_INPUT = "standard input"
+STDERR = 2
+
+# Pillow logs some damage as errors, which Python prints where nobody has set logging up.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+_stderr_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An image as a person sees it."""
+
+    image: Image.Image
+    """RGB, upright; with half of the pixels along each side where there are more than `LARGE_PIXELS`."""
+    size: tuple[int, int]
+    """(width, height) in pixels, upright, before any halving."""
+    notices: tuple[Notice, ...]
+    """What is not shown as it is stored."""
+
+
+def image_source(argument: str) -> ImageSource:
+    """What a user means by the name of an image: a path, `-` for standard input, or a `file:` URI.
+
+    Raises:
+        ImageError: it is an address of the internet or of another machine, or nothing comes from standard input.
+    """
+    if argument == "-":
+        return _from_standard_input()
+    scheme, _, rest = argument.partition(":")
+    if scheme.lower() == "file" and rest.startswith("/"):
+        host, _, path = rest[2:].partition("/") if rest.startswith("//") else ("", "/", rest[1:])
+        if host.lower() not in ("", "localhost"):
+            raise ImageError(argument, "a file of another machine", "give the path of a file of this one")
+        return urllib.request.url2pathname("/" + path)
+    if (rest.startswith("//") and len(scheme) > 1) or scheme.lower() == "data":  # one letter is a drive of Windows
+        raise ImageError(argument[:LONGEST_NAME], "an address, and nothing is downloaded", "save the picture first")
+    return argument
 
 
 def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Image:
-    """A picture as RGB, upright as a person sees it.
+    """An image as RGB, upright as a person sees it; `decode_image` also says what was done to it."""
+    return decode_image(source, tile_pixels).image
+
+
+def decode_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> DecodedImage:
+    """Decode an image.
 
     Args:
         source: of the kinds above.
-        tile_pixels: along the global view; a picture whose shorter side would round to nothing in it is refused.
+        tile_pixels: along the global view; an image whose shorter side would round to nothing in it is refused.
 
-    Two things differ from the reference on purpose: EXIF orientation is applied, and transparency is laid over white
-    where the reference drops it (which shows whatever colour lies under transparent pixels).
+    EXIF orientation is applied, which the reference does not do; `rgb.py` says what else differs on purpose.
 
     Raises:
-        ImageError: it is missing, not a regular file, not a picture of a known format, broken, empty, or too large.
+        ImageError: it is missing, not a regular file, not an image of a known format, broken, empty, or too large.
         OutOfMemoryError: there is too little memory for its pixels.
     """
-    with warnings.catch_warnings():
-        # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
-        warnings.simplefilter("ignore")
-        return _checked(*_opened(source), tile_pixels)
+    with _opened(source, tile_pixels) as (name, image, file):
+        try:
+            return _decoded(image, file)
+        except Exception as error:  # decoders meet hostile bytes with struct.error, KeyError, IndexError and more
+            if isinstance(error, MemoryError) or "out of memory" in str(error):  # the words of Pillow's decoders
+                raise OutOfMemoryError from error
+            raise ImageError(name, f"it is damaged ({error})", "save it again") from error
+
+
+def check_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> None:
+    """Raise what `decode_image` would raise before it decodes a pixel; looks at the header alone."""
+    with _opened(source, tile_pixels):
+        pass
 
 
 def content_hash(image: Image.Image) -> str:
@@ -64,17 +145,120 @@ def content_hash(image: Image.Image) -> str:
     and size are part of it because 30x150 and 150x30 pixels may be the same bytes.
     """
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
-    digest.update(image.tobytes())
+    for _, band in bands(image):
+        digest.update(band.tobytes())
     return digest.hexdigest()
 
 
-def check_image(path: Path, tile_pixels: int = TILE_PIXELS) -> None:
-    """Raise what `open_image` would raise before it decodes a pixel; looks at the header alone."""
-    with warnings.catch_warnings():
+def _from_standard_input() -> ImageBytes:
+    stream = sys.stdin.buffer if sys.stdin is not None else None
+    if stream is None or stream.isatty():
+        raise ImageError(STANDARD_INPUT, "nothing comes from it", "pipe a picture into it")
+    data = stream.read(LARGEST_FILE_BYTES + 1)
+    if not data:
+        raise ImageError(STANDARD_INPUT, "nothing came from it", "pipe a picture into it, and name it only once")
+    return ImageBytes(STANDARD_INPUT, data)
+
+
+@contextmanager
+def _opened(source: ImageSource, tile_pixels: int) -> Iterator[tuple[str, Image.Image, BinaryIO | None]]:
+    """A name for messages, the image with its header checked and its pixels not decoded, and its file if it has one."""
+    with warnings.catch_warnings(), ExitStack() as stack:
+        # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
         warnings.simplefilter("ignore")
-        name, image = _opened(path)
-        with image:
-            _require_usable_size(name, image, tile_pixels)
+        name, file = IN_MEMORY, None
+        if isinstance(source, Image.Image):
+            image = source
+        elif isinstance(source, np.ndarray):
+            image = _from_array(source)
+        else:
+            name, file = _file_of(source)
+            stack.enter_context(file)
+            image = stack.enter_context(_image_in(name, file))
+        _require_usable_size(name, image, tile_pixels)
+        yield name, image, file
+
+
+def _from_array(array: NDArray[np.uint8]) -> Image.Image:
+    shape = list(array.shape)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (3, 4)):
+        found = f"an array {shape} of {array.dtype}"
+        raise ImageError(IN_MEMORY, found, "give [height, width] or [height, width, 3 or 4] of uint8")
+    if not array.size:
+        raise ImageError(IN_MEMORY, f"an array {shape}", "use a picture that is not empty")
+    return Image.fromarray(array)
+
+
+def _file_of(source: str | os.PathLike[str] | bytes | ImageBytes) -> tuple[str, BinaryIO]:
+    """A name for messages, and the file's content, of a bounded size."""
+    if isinstance(source, bytes):
+        source = ImageBytes(IN_MEMORY, source)
+    if isinstance(source, ImageBytes):
+        _require_file_size(source.name, len(source.data))
+        return source.name, io.BytesIO(source.data)
+    if not isinstance(source, (str, os.PathLike)):
+        found = f"a {type(source).__name__}"
+        raise ImageError(IN_MEMORY, found, "give a path, bytes, a Pillow picture or an array of uint8")
+    path = Path(source)
+    name = str(path)
+    try:
+        if not path.exists():
+            raise ImageError(name, "no such file", "check the path")
+        if not path.is_file():
+            raise ImageError(name, "not a regular file", "give the path of a picture")
+        _require_file_size(name, path.stat().st_size)
+        return name, path.open("rb")
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(name, f"it cannot be read ({error})", "check the path and its permissions") from error
+
+
+def _require_file_size(name: str, size: int) -> None:
+    if size > LARGEST_FILE_BYTES:
+        raise ImageError(name, f"{size} bytes", f"use a file of at most {LARGEST_FILE_BYTES}")
+
+
+def _image_in(name: str, file: BinaryIO) -> Image.Image:
+    """The image in a file, not decoded yet, or an error that says what the file is instead."""
+    try:
+        image = Image.open(file, formats=PILLOW_FORMATS)
+        if image.format in ("JPEG", "MPO"):
+            file.seek(0)
+            if has_too_many_scans(file.read()):
+                raise ImageError(name, f"a JPEG of more than {MOST_SCANS} scans", "save it again")
+        if _is_thumbnail(image):
+            raise _foreign_error(name, RAW_PICTURE)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        raise _unreadable(name, file.read(HEAD_BYTES)) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(name, f"far too many pixels ({error})", f"scale it to at most {LARGEST_PIXELS}") from error
+    except Exception as error:  # as in `decode_image`
+        raise ImageError(name, f"it is damaged ({error})", FORMATS_ADVICE) from error
+    return image
+
+
+def _unreadable(name: str, head: bytes) -> ImageError:
+    if not head:
+        return ImageError(name, "an empty file", "save the picture again")
+    if (foreign := foreign_format(head)) is not None:
+        return _foreign_error(name, foreign)
+    if (claimed := image_format(head)) is not None:
+        return ImageError(name, f"it begins like a {claimed.name} file, but is damaged", "save it again")
+    return ImageError(name, "not a picture of a known format", FORMATS_ADVICE)
+
+
+def _foreign_error(name: str, foreign: ForeignFormat) -> ImageError:
+    return ImageError(name, f"it is {foreign.name}, which is not read", foreign.advice)
+
+
+def _is_thumbnail(image: Image.Image) -> bool:
+    """Whether a TIFF shows a small version of what lies in directories below it, as the raw files of cameras do."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return bool(tags.get(NEW_SUBFILE_TYPE, 0) & REDUCED) and SUB_DIRECTORIES in tags
 
 
 def _require_usable_size(name: str, image: Image.Image, tile_pixels: int) -> None:
@@ -87,88 +271,69 @@ def _require_usable_size(name: str, image: Image.Image, tile_pixels: int) -> Non
         raise ImageError(name, f"{width}x{height} pixels, too narrow to see anything", "cut it into pieces")
 
 
-def _checked(name: str, image: Image.Image, tile_pixels: int) -> Image.Image:
-    _require_usable_size(name, image, tile_pixels)
-    try:
-        frames = getattr(image, "n_frames", 1)  # walks through the file, and fails where that is cut
+def _decoded(image: Image.Image, file: BinaryIO | None) -> DecodedImage:
+    size, form = image.size, image.format
+    if form in ("JPEG", "MPO") and size[0] * size[1] > LARGE_PIXELS:
+        image.draft(None, (size[0] // 2, size[1] // 2))  # the decoder itself halves, and never holds all the pixels
+    low_tiles = None if file is None else low_byte_tiles(image)
+    with _silent_libtiff() if form == "TIFF" else nullcontext():
         image.load()
-        upright = _rgb(_upright(name, image))
-    except Exception as error:  # decoders meet hostile bytes with struct.error, KeyError, IndexError and more
-        if isinstance(error, MemoryError) or "out of memory" in str(error):  # the words of Pillow's decoders
-            raise OutOfMemoryError from error
-        raise ImageError(name, f"it is damaged ({error})", "save it again") from error
-    if frames > 1:
-        log.warning("picture %s has several frames or pages; only the first one is used", name)
-    return upright
+        notices = _frame_notices(image, file)
+        if file is not None and low_tiles is not None:
+            image, more = with_low_bytes(image, lambda: decode_low_bytes(_reopened(file, form), low_tiles))
+            notices += more
+    turn, more = _turn(image)
+    if turn is not None:
+        image = image.transpose(turn)
+        size = size[::-1] if turn in SIDEWAYS else size
+    rgb, colour_notices = to_rgb(image, opaque_format=form == "BMP")
+    return DecodedImage(rgb, size, notices + more + colour_notices)
 
 
-def _opened(source: ImageSource) -> tuple[str, Image.Image]:
-    """A name for messages, and the picture with its pixels not decoded yet."""
-    if isinstance(source, Image.Image):
-        return "in memory", source
-    if isinstance(source, np.ndarray):
-        shape = source.shape
-        if source.dtype != np.uint8 or source.ndim not in (2, 3) or (source.ndim == 3 and shape[2] not in (3, 4)):
-            found = f"an array {list(shape)} of {source.dtype}"
-            raise ImageError("in memory", found, "give [height, width] or [height, width, 3 or 4] of uint8")
-        if not source.size:
-            raise ImageError("in memory", f"an array {list(shape)}", "use a picture that is not empty")
-        return "in memory", Image.fromarray(source)
-    if isinstance(source, bytes):
-        return "in memory", _decoded("in memory", io.BytesIO(source))
-    if not isinstance(source, (str, os.PathLike)):
-        found = f"a {type(source).__name__}"
-        raise ImageError("in memory", found, "give a path, bytes, a Pillow picture or an array of uint8")
-    path = Path(source)
-    name = str(path)
+def _reopened(file: BinaryIO, form: str | None) -> Image.Image:
+    file.seek(0)
+    return Image.open(file, formats=None if form is None else (form,))
+
+
+def _frame_notices(image: Image.Image, file: BinaryIO | None) -> tuple[Notice, ...]:
+    """That there is more than the first page or frame; none of the others is looked at, and they are not counted."""
+    if image.format == "MPO":  # a phone's JPEG; what follows are smaller or deeper versions of the same picture
+        return ()
     try:
-        if not path.exists():
-            raise ImageError(name, "no such file", "check the path")
-        if not path.is_file():
-            raise ImageError(name, "not a regular file", "give the path of a picture")
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise ImageError(name, f"{path.stat().st_size} bytes", f"use a file of at most {LARGEST_FILE_BYTES}")
-        return name, _decoded(name, path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(name, f"it cannot be read ({error})", "check the path and its permissions") from error
+        # A GIF loses the frame that it has decoded when it looks for a second one.
+        looked_at = image if file is None or image.format != "GIF" else _reopened(file, "GIF")
+        if not getattr(looked_at, "is_animated", False):
+            return ()
+    except Exception:  # damage behind the first frame
+        return ()
+    return (Notice("image.first_page" if image.format == "TIFF" else "image.first_frame"),)
 
 
-def _decoded(name: str, file: Path | io.BytesIO) -> Image.Image:
+def _turn(image: Image.Image) -> tuple[Image.Transpose | None, tuple[Notice, ...]]:
+    """How to turn it by its EXIF; `ImageOps.exif_transpose` would also write the EXIF anew, and may fail at that."""
     try:
-        return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ImageError(name, "not a picture of a known format", FORMATS_ADVICE) from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(name, f"far too many pixels ({error})", f"scale it to at most {LARGEST_PIXELS}") from error
-    except Exception as error:  # as in `open_image`
-        raise ImageError(name, f"it is damaged ({error})", FORMATS_ADVICE) from error
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1)), ()
+    except Exception:  # the pixels are whole, and only what is said about them is not
+        return None, (Notice("image.exif_damaged"),)
 
 
-def _upright(name: str, image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says; `ImageOps.exif_transpose` would also write the EXIF anew, and fail where that cannot."""
-    try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    except Exception as error:  # the pixels are whole, and only what is said about them is not
-        log.warning("picture %s has damaged EXIF data (%s); it is shown as it was stored", name, error)
-        return image
-    return image if turn is None else image.transpose(turn)
+@contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """No output on file descriptor 2, where libtiff writes about damage, past every setting of Pillow.
 
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: 16 bit and float scaled to 8 bit, transparency over white."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.dtype.itemsize > 2:
-            values = np.clip(values, 0, SIXTEEN_BITS)
-        image = Image.fromarray((values // (SIXTEEN_BITS // 255)).astype(np.uint8))
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=0.0, neginf=0.0)
-        values *= 255.0 / max(float(values.max(initial=1.0)), 1.0)
-        image = Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image.convert("RGB")
+    The descriptor belongs to the whole process: what another thread writes there in these milliseconds is lost. The
+    lock keeps two threads from taking each other's silence for the descriptor to return to.
+    """
+    with _stderr_lock:
+        try:
+            kept = os.dup(STDERR)
+        except OSError:  # it is closed, so that nothing can be written
+            yield
+            return
+        try:
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), STDERR)
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)

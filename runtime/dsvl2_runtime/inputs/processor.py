@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import ContextOverflowError, UsageError
-from dsvl2_runtime.inputs.images import ImageSource, content_hash, open_image
-from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt, count_pictures
-from dsvl2_runtime.inputs.tiling import MOST_TILED_IMAGES, Tiling, pixel_tiles, plan_tiling
+from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.inputs.images import ImageSource, content_hash, decode_image
+from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
+from dsvl2_runtime.inputs.tiling import MOST_TILED_IMAGES, ONE_TILE, Tiling, choose_tiling, is_tiled, pixel_tiles
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.notices import Notice
 
@@ -76,18 +75,14 @@ def prepare(
     config: ModelConfig,
     tokenizer: Tokenizer,
 ) -> ModelInputs:
-    """Plan the pictures, build the prompt, and only when it fits, cut the tiles.
+    """Decode the images one after the other and cut each into tiles, and build the prompt around them.
 
     Raises:
         ImageError: a picture cannot be read.
         UsageError: places and pictures differ in number, or the roles are out of order.
         ContextOverflowError: prompt and pictures leave no position for an answer.
     """
-    if count_pictures(messages) != len(images):
-        raise UsageError(
-            f"the messages have places for {count_pictures(messages)} pictures, but {len(images)} were given"
-        )
-    context = config.language_config.max_position_embeddings
+    context, num_images = config.language_config.max_position_embeddings, len(images)
 
     def fitting_prompt(tilings: Sequence[Tiling]) -> Prompt:
         prompt = build_prompt(messages, tokenizer, [tiling.token_count(config.cells) for tiling in tilings])
@@ -95,31 +90,33 @@ def prepare(
             raise ContextOverflowError(len(prompt.input_ids), int(prompt.images_seq_mask.sum()), context)
         return prompt
 
-    if len(images) > MOST_TILED_IMAGES:  # one tile each, whatever their sizes: refused before any is decoded
-        fitting_prompt([Tiling(1, 1)] * len(images))
-    size = config.vision_config.image_size
-    opened = [open_image(image, size) for image in images]
-    tilings = plan_tiling([image.size for image in opened], config)
-    prompt = fitting_prompt(tilings)
-    inputs = tuple(_image_input(image, tiling, size) for image, tiling in zip(opened, tilings, strict=True))
-    return ModelInputs(prompt.input_ids, prompt.images_seq_mask, inputs, _scaling_notices(inputs, size))
+    fitting_prompt([ONE_TILE] * num_images)  # the least that images take: refused before any of them is decoded
+    inputs, notices = [], []
+    for number, source in enumerate(images, 1):  # one at a time, so that only one is in memory with all its pixels
+        image, found = _image_input(source, num_images, config)
+        inputs.append(image)
+        notices += [notice.of_image(number) for notice in found]
+    prompt = fitting_prompt([image.tiling for image in inputs])
+    return ModelInputs(prompt.input_ids, prompt.images_seq_mask, tuple(inputs), tuple(notices))
 
 
-def _image_input(image: Image.Image, tiling: Tiling, image_size: int) -> ImageInput:
-    return ImageInput(content_hash(image), image.size, tiling, pixel_tiles(image, tiling, image_size))
+def _image_input(source: ImageSource, num_images: int, config: ModelConfig) -> tuple[ImageInput, tuple[Notice, ...]]:
+    """One of so many images of a prompt, and what should be said about it."""
+    tile_pixels = config.vision_config.image_size
+    decoded = decode_image(source, tile_pixels)
+    tiling = choose_tiling(decoded.size, num_images, config)
+    pixels = pixel_tiles(decoded.image, tiling, tile_pixels)
+    image = ImageInput(content_hash(decoded.image), decoded.size, tiling, pixels)
+    return image, (*decoded.notices, *_scaling_notices(image, num_images, tile_pixels))
 
 
-def _scaling_notices(images: Sequence[ImageInput], image_size: int) -> tuple[Notice, ...]:
-    """One for each image that was scaled down so far that detail is lost."""
-    notices = []
-    for number, image in enumerate(images, 1):
-        width, height = image.size
-        seen_width, seen_height = image.tiling.seen_size(width, height, image_size)
-        if max(seen_width / width, seen_height / height) < FULL_RESOLUTION:
-            values = {"width": width, "height": height, "seen_width": seen_width, "seen_height": seen_height}
-            if len(images) > MOST_TILED_IMAGES:
-                notice = Notice("image.one_tile", values | {"most_tiled": MOST_TILED_IMAGES})
-            else:
-                notice = Notice("image.scaled_down", values)
-            notices.append(notice.of_image(number))
-    return tuple(notices)
+def _scaling_notices(image: ImageInput, num_images: int, tile_pixels: int) -> tuple[Notice, ...]:
+    """That an image is scaled down so far that detail is lost."""
+    width, height = image.size
+    seen_width, seen_height = image.tiling.seen_size(width, height, tile_pixels)
+    if max(seen_width / width, seen_height / height) >= FULL_RESOLUTION:
+        return ()
+    values = {"width": width, "height": height, "seen_width": seen_width, "seen_height": seen_height}
+    if is_tiled(num_images):
+        return (Notice("image.scaled_down", values),)
+    return (Notice("image.one_tile", values | {"most_tiled": MOST_TILED_IMAGES}),)

@@ -44,6 +44,10 @@ class Tiling:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+ONE_TILE = Tiling(1, 1)
+"""Of all tilings the one with the fewest image tokens."""
+
+
 def choose_resolution(width: int, height: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """The candidate (width, height) that keeps most of a picture's pixels, then wastes least, then comes first."""
     best, most, least = candidates[0], -1, 0
@@ -57,13 +61,23 @@ def choose_resolution(width: int, height: int, candidates: Sequence[tuple[int, i
     return best
 
 
+def is_tiled(num_images: int) -> bool:
+    """Whether each of so many images of a conversation is cut into tiles; of more, each is seen as one tile."""
+    return num_images <= MOST_TILED_IMAGES
+
+
+def choose_tiling(size: tuple[int, int], num_images: int, config: ModelConfig) -> Tiling:
+    """The tiling of an image of (width, height) pixels that is one of so many in its conversation."""
+    if not is_tiled(num_images):
+        return ONE_TILE
+    tile = config.vision_config.image_size
+    width, height = choose_resolution(*size, config.candidate_resolutions)
+    return Tiling(width // tile, height // tile)
+
+
 def plan_tiling(image_sizes: Sequence[tuple[int, int]], config: ModelConfig) -> list[Tiling]:
-    """Tilings of all pictures of a conversation, from their (width, height) alone."""
-    if len(image_sizes) > MOST_TILED_IMAGES:
-        return [Tiling(1, 1)] * len(image_sizes)
-    size = config.vision_config.image_size
-    chosen = (choose_resolution(width, height, config.candidate_resolutions) for width, height in image_sizes)
-    return [Tiling(width // size, height // size) for width, height in chosen]
+    """Tilings of all images of a conversation, from their (width, height) alone."""
+    return [choose_tiling(size, len(image_sizes), config) for size in image_sizes]
 
 
 def pad_to(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -1,0 +1,127 @@
+"""What files are, by their content."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, TiffImagePlugin
+
+from dsvl2_app import texts
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.inputs.formats import FORMATS, IMAGE_ENDINGS, foreign_format, image_format
+from dsvl2_runtime.inputs.images import decode_image, open_image
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x" * 100)
+    return buffer.getvalue()
+
+
+def saved(form: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 10), (9, 99, 199)).save(buffer, form)
+    return buffer.getvalue()
+
+
+def media(brand: bytes, *compatible: bytes) -> bytes:
+    body = b"ftyp" + brand + b"\0\0\0\0" + b"".join(compatible)
+    return struct.pack(">I", 4 + len(body)) + body + b"\0\0\0\x08mdat"
+
+
+FOREIGN = {
+    "PDF": (saved("PDF"), "a PDF document"),
+    "PDF behind a line": (b"\n\n" + saved("PDF"), "a PDF document"),
+    "HEIC": (media(b"heic", b"mif1", b"heic"), "a HEIC picture"),
+    "HEIF": (media(b"mif1", b"mif1", b"heic"), "a HEIC picture"),
+    "MP4": (media(b"isom", b"mp41"), "a video"),
+    "MOV": (struct.pack(">I", 8) + b"wide" + bytes(20), "a video"),
+    "WebM": (b"\x1aE\xdf\xa3" + bytes(40), "a video"),
+    "raw": (media(b"crx "), "a raw camera picture"),
+    "CR2": (b"II*\0\x10\0\0\0CR\x02\0" + bytes(40), "a raw camera picture"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+    "SVG with a head": (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a -->\n<svg width='3'>", "an SVG drawing"),
+    "JP2": (saved("JPEG2000"), "a JPEG 2000 picture"),
+    "ICO": (saved("ICO"), "an icon"),
+    "PSD": (b"8BPS\0\1" + bytes(40), "a Photoshop document"),
+    "PPM": (saved("PPM"), "a PNM picture"),
+    "EPS": (saved("EPS"), "a PostScript document"),
+    "FITS": (b"SIMPLE  =                    T" + b" " * 50, "a FITS file"),
+    "DICOM": (bytes(128) + b"DICM" + bytes(40), "a DICOM file"),
+    "DOCX": (zipped("[Content_Types].xml", "_rels/.rels", "word/document.xml"), "a Word document"),
+    "XLSX": (zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
+    "PPTX": (zipped("[Content_Types].xml", "ppt/presentation.xml"), "a PowerPoint presentation"),
+    "ODT": (zipped("mimetype", "content.xml"), "an office document"),
+    "DOC": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "an office document"),
+    "ZIP": (zipped("a.png"), "a ZIP archive"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(40), "a compressed file"),
+    "ELF": (b"\x7fELF" + bytes(40), "a program"),
+    "HTML": (b"\n<!DOCTYPE html>\n<html><svg></svg></html>", "a web page"),
+    "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "a pointer of Git LFS"),
+    "text": ("Rechnung, Gesamtbetrag 42 €\n".encode(), "a text"),
+    "UTF-16 text": ("Rechnung, Gesamtbetrag".encode("utf-16"), "a text"),
+    "JSON": (b'{"a": [1, 2]}', "a text"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("ending", [".png", ".pdf", ""])
+def test_a_file_that_is_not_read_is_named(kind: str, ending: str, tmp_path: Path) -> None:
+    """As what it is, whatever its name promises, and with something to do about it."""
+    data, name = FOREIGN[kind]
+    path = tmp_path / f"file{ending}"
+    path.write_bytes(data)
+    with pytest.raises(ImageError) as caught:
+        open_image(path)
+    message = str(caught.value)
+    assert message.startswith(f"picture {path}: it is {name}")
+    assert len(message.partition("; ")[2]) > 10
+
+
+def test_the_thumbnail_of_a_raw_file_is_no_picture() -> None:
+    """Raw files of cameras are TIFF, and their first page is a stamp; a page beside others is a picture."""
+    stamp = TiffImagePlugin.ImageFileDirectory_v2()
+    stamp[254] = 1
+    buffer = io.BytesIO()
+    Image.new("RGB", (160, 120)).save(buffer, "TIFF", tiffinfo=stamp)
+    assert decode_image(buffer.getvalue()).size == (160, 120)
+    stamp[330] = 8
+    buffer = io.BytesIO()
+    Image.new("RGB", (160, 120)).save(buffer, "TIFF", tiffinfo=stamp)
+    with pytest.raises(ImageError, match="it is a raw camera picture"):
+        decode_image(buffer.getvalue())
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_what_is_read_is_no_foreign_file(form: object) -> None:
+    """Each format is recognised by its first bytes, read, and not taken for anything else."""
+    name = getattr(form, "name", "")
+    data = saved(name)
+    assert image_format(data) == form
+    assert foreign_format(data) is None
+    assert decode_image(data).size == (20, 10)
+
+
+def test_the_window_offers_every_ending() -> None:
+    """There is one list; each ending belongs to one format."""
+    assert {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"} <= set(IMAGE_ENDINGS)
+    assert len(set(IMAGE_ENDINGS)) == len(IMAGE_ENDINGS)
+    assert all(f"*{ending}" in texts.file_filter(IMAGE_ENDINGS) for ending in IMAGE_ENDINGS)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=300), st.sampled_from([b"", *[data[:40] for data, _ in FOREIGN.values()]]))
+def test_any_bytes_are_an_image_or_an_error_of_ours(tail: bytes, start: bytes) -> None:
+    """With a known beginning or none."""
+    try:
+        decode_image(start + tail)
+    except ImageError as error:
+        assert str(error).startswith("picture in memory: ")

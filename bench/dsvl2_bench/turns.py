@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,13 +17,24 @@ Figures = dict[str, Any]
 
 
 def figures_of(module: str, *arguments: str) -> Figures:
-    """What a module of ours prints when it is run in a fresh process, whose memory is the measured program's alone.
+    """Run a module in a fresh process, whose memory is then that of the measured program alone.
+
+    Args:
+        module: its last line of output is a JSON object of figures.
+        arguments: of its command line.
 
     Raises:
         GenerationError: the process failed.
     """
-    command = [sys.executable, "-m", module, *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    command = [sys.executable, "-m", "dsvl2_bench.child", module, *arguments]
+    reading, writing = os.pipe()  # the child ends when nobody holds its writing end any more (`child.py`)
+    try:
+        found = subprocess.run(  # noqa: S603 - our own module
+            command, stdin=reading, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
     if found.returncode:
         last = (found.stderr.strip().splitlines() or ["no message"])[-1]
         raise GenerationError(f"measuring with {module} {' '.join(arguments)} failed: {last}")

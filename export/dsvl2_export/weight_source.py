@@ -26,7 +26,7 @@ class WeightSource(Protocol):
 
     @property
     def identity(self) -> str:
-        """A line that is another one when the weights are others."""
+        """A fingerprint that changes when the weights change."""
 
     def tensor(self, name: str) -> Tensor:
         """One tensor as stored."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dsvl2_export.checkpoint.config import read_config
+from dsvl2_export.checkpoint.fingerprint import fingerprint
 from dsvl2_export.checkpoint.json_files import read_json
 from dsvl2_export.checkpoint.quantized import refuse_quantized_config, refuse_quantized_tensors
 from dsvl2_export.checkpoint.tensor_names import UNUSED_PREFIX, Shape, expected_tensors
@@ -31,6 +31,7 @@ from dsvl2_export.network import DeepseekVL2, Projector
 from dsvl2_export.weight_source import WeightSource, load_into
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from dsvl2_runtime.machine.files import read_errors
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +91,14 @@ class Checkpoint:
 
     @property
     def identity(self) -> str:
-        """Names, sizes and times of the files: summing up 32 GB would take longer than what it saves."""
-        files = sorted({self.folder / CONFIG, self.tokenizer_path, *self._shards.values()})
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        return f"checkpoint {stats} {zlib.crc32(self._tokenizer)}"
+        """A fingerprint of the files, samples of every tensor included.
+
+        Raises:
+            ResourceError: one of them cannot be read.
+        """
+        with read_errors(self.folder / CONFIG):
+            config = (self.folder / CONFIG).read_bytes()
+        return f"checkpoint {fingerprint(set(self._shards.values()), [config, self._tokenizer])}"
 
     @cached_property
     def names(self) -> frozenset[str]:

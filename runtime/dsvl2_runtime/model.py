@@ -36,7 +36,7 @@ from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
 from dsvl2_runtime.inputs.images import ImageSource
-from dsvl2_runtime.inputs.processor import ModelInputs, prepare
+from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
@@ -120,7 +120,7 @@ class VisionLanguageModel:
             ImageError: an image cannot be read.
             ContextOverflowError: prompt and images do not fit.
         """
-        return prepare(_messages(question, len(images)), images, self.config, self.components.tokenizer)
+        return prepare_inputs(_messages(question, len(images)), images, self.config, self.components.tokenizer)
 
     def next_token_logits(
         self,

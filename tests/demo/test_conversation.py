@@ -16,7 +16,7 @@ from dsvl2_demo.training.conversation import IGNORED, conversation
 from dsvl2_demo.training.geometry import demo_config, tiny_config
 from dsvl2_demo.training.vocabulary import IMAGE_ID, demo_tokenizer, encode
 from dsvl2_runtime.graphs.token_layout import lay_out
-from dsvl2_runtime.inputs.processor import prepare
+from dsvl2_runtime.inputs.processor import prepare_inputs
 from dsvl2_runtime.inputs.prompt import Message, question_content
 from dsvl2_runtime.inputs.tiling import plan_tiling
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
@@ -46,7 +46,7 @@ def test_a_training_prompt_is_the_prompt_of_the_runtime(tokenizer: Tokenizer, nu
     builder.add(pages, [turn])
     batch = builder.batch()
     message = Message("user", question_content(question_parts(turn), num_images))
-    inputs = prepare([message], [one.image for one in pages], CONFIG, tokenizer)
+    inputs = prepare_inputs([message], [one.image for one in pages], CONFIG, tokenizer)
     _, _, first, last = batch.tasks[0]
     assert batch.input_ids[0, : first + 1].tolist() == inputs.input_ids.tolist()
     answer = batch.targets[0, first:last].tolist()
@@ -63,7 +63,7 @@ def test_training_pixels_and_places_are_those_of_the_runtime(tokenizer: Tokenize
     builder = BatchBuilder(CONFIG)
     builder.add([one], [turn])
     batch = builder.batch()
-    inputs = prepare([Message("user", question_content(turn.question, 1))], [one.image], CONFIG, tokenizer)
+    inputs = prepare_inputs([Message("user", question_content(turn.question, 1))], [one.image], CONFIG, tokenizer)
     pixels = (batch.pixels.numpy().astype(np.float32) / 255 - 0.5) / 0.5
     # The same operations on the same bytes; NumPy may fuse them differently by the last bit.
     np.testing.assert_allclose(pixels, inputs.pixel_values, atol=1e-6)

@@ -37,7 +37,7 @@ from dsvl2_runtime.engine.protocol import (
     user_message,
 )
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
-from dsvl2_runtime.inputs.prompt import Message, Picture
+from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from small_models import MakeBundle, picture
@@ -184,9 +184,9 @@ def test_images_stand_where_the_messages_put_them() -> None:
     assert images == [first, second]
     assert converted == [
         Message("system", ["Be brief."]),
-        Message("user", [Picture(), "\n", "What?"]),
+        Message("user", [ImagePlace(), "\n", "What?"]),
         Message("assistant", ["A bill."]),
-        Message("user", ["And this? ", Picture(), "\n"]),
+        Message("user", ["And this? ", ImagePlace(), "\n"]),
     ]
 
 

@@ -95,14 +95,14 @@ def test_eight_huge_images_take_the_memory_of_one(tmp_path: Path) -> None:
 import json, resource, sys
 from pathlib import Path
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.inputs.processor import prepare
+from dsvl2_runtime.inputs.processor import prepare_inputs
 from dsvl2_runtime.inputs.prompt import Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 folder = Path(sys.argv[1])
 config = ModelConfig.from_json(json.loads((folder / "config.json").read_text("utf-8")))
 tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-inputs = prepare([Message("user", question_content("?", 8))], [folder / "huge.png"] * 8, config, tokenizer)
+inputs = prepare_inputs([Message("user", question_content("?", 8))], [folder / "huge.png"] * 8, config, tokenizer)
 assert [image.size for image in inputs.images] == [(10_000, 10_000)] * 8
 assert len({image.sha256 for image in inputs.images}) == 1
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

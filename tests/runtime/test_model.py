@@ -12,7 +12,7 @@ import pytest
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.errors import BusyError, UsageError
-from dsvl2_runtime.inputs.prompt import Message, Picture
+from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
 from small_models import MakeBundle, pictures
 from tolerances import LOGITS_FP32
@@ -31,7 +31,7 @@ def model(bundle: MakeBundle) -> VisionLanguageModel:
 def test_a_question_is_the_message_of_a_user(model: VisionLanguageModel) -> None:
     """The same prompt, images and answer, whichever way it is asked."""
     images = pictures(2)
-    message = Message("user", [Picture(), "\n", Picture(), "\n", QUESTION])
+    message = Message("user", [ImagePlace(), "\n", ImagePlace(), "\n", QUESTION])
     short, long = model.prepare(QUESTION, images), model.prepare([message], images)
     np.testing.assert_array_equal(short.input_ids, long.input_ids)
     assert [image.sha256 for image in short.images] == [image.sha256 for image in long.images]
@@ -43,7 +43,7 @@ def test_a_conversation_is_asked_with_all_its_messages(model: VisionLanguageMode
     (image,) = pictures(1)
     history = [
         Message("system", "Answer briefly."),
-        Message("user", [Picture(), "\n", QUESTION]),
+        Message("user", [ImagePlace(), "\n", QUESTION]),
         Message("assistant", "12.50"),
     ]
     prompt = model.prepare([*history, Message("user", OTHER)], [image])
@@ -160,7 +160,7 @@ def test_a_sequence_with_another_image_reads_it_anew(model: VisionLanguageModel)
 def test_a_conversation_goes_on_in_its_sequence(model: VisionLanguageModel) -> None:
     """After an answer, the next turn reads only what is new, and answers as a model that reads all of it."""
     images, sequence, told = pictures(1), model.new_sequence(), list[Progress]()
-    asked = Message("user", [Picture(), "\n", QUESTION])
+    asked = Message("user", [ImagePlace(), "\n", QUESTION])
     answer = text(list(model.generate([asked], images, OPTIONS, sequence=sequence)))
     messages = [asked, Message("assistant", answer), Message("user", OTHER)]
     expected = list(model.generate(messages, images, OPTIONS))

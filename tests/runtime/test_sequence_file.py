@@ -17,7 +17,7 @@ from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ResourceError, SequenceFileError, UsageError
 from dsvl2_runtime.graphs import sequence_file
 from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, SIZES
-from dsvl2_runtime.inputs.prompt import Message, Picture
+from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
 from small_models import VARIANTS, MakeBundle, pictures
 
@@ -33,7 +33,7 @@ def model(bundle: MakeBundle) -> VisionLanguageModel:
 def first_turn(model: VisionLanguageModel) -> tuple[Any, list[Message]]:
     """A sequence with an answered question about an image, and the messages of the next question."""
     sequence = model.new_sequence()
-    asked = Message("user", [Picture(), "\n", QUESTION])
+    asked = Message("user", [ImagePlace(), "\n", QUESTION])
     answer = "".join(chunk.text for chunk in model.generate([asked], pictures(1), OPTIONS, sequence=sequence))
     return sequence, [asked, Message("assistant", answer), Message("user", NEXT)]
 

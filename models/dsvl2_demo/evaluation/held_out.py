@@ -14,7 +14,7 @@ from dsvl2_demo.pages.documents import PageRange, draw_page
 from dsvl2_demo.pages.page import Box, Page
 from dsvl2_demo.pages.style import StyleRange
 from dsvl2_demo.questions.tasks import Turn, ask
-from dsvl2_runtime.inputs.prompt import Part, locate
+from dsvl2_runtime.inputs.prompt import ContentPart, locate
 from dsvl2_runtime.inputs.tokenizer import REF, REF_END
 
 EvaluatedTask = Literal["value", "transcribe", "locate", "compare"]
@@ -32,7 +32,7 @@ class Case:
 
     task: EvaluatedTask
     images: tuple[Image.Image, ...]
-    question: tuple[Part, ...]
+    question: tuple[ContentPart, ...]
     answer: str
     box: Box | None
 
@@ -56,7 +56,7 @@ def _images(pages: list[Page]) -> tuple[Image.Image, ...]:
     return tuple(page.image for page in pages)
 
 
-def question_parts(turn: Turn) -> tuple[Part, ...]:
+def question_parts(turn: Turn) -> tuple[ContentPart, ...]:
     """A question as prompt parts: text, and the reference tokens where it asks for a place."""
     match = _REFERENCE.fullmatch(turn.question)
     return tuple(locate(match.group(1))) if match else (turn.question,)

@@ -9,7 +9,7 @@ import torch
 from dsvl2_demo.evaluation.evaluate import LONGEST_ANSWER, Answerer
 from dsvl2_demo.evaluation.held_out import Case
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
-from dsvl2_runtime.inputs.processor import prepare
+from dsvl2_runtime.inputs.processor import prepare_inputs
 from dsvl2_runtime.inputs.prompt import Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 
@@ -27,7 +27,7 @@ def network_answerer(checkpoint: Path) -> Answerer:
     @torch.no_grad()
     def answer(case: Case) -> str:
         messages = [Message("user", question_content(case.question, len(case.images)))]
-        inputs = prepare(messages, list(case.images), opened.config, tokenizer)
+        inputs = prepare_inputs(messages, list(case.images), opened.config, tokenizer)
         tilings = [(tiling.tiles_wide, tiling.tiles_high) for tiling in inputs.tilings]
         features = network.image_features(torch.from_numpy(inputs.pixel_values), tilings)
         mask = torch.from_numpy(inputs.images_seq_mask)[None]

@@ -52,7 +52,7 @@ def read_prompt(
 
     Args:
         components: the caller holds their turn.
-        inputs: from `processor.prepare`.
+        inputs: from `processor.prepare_inputs`.
         sequence: becomes the prompt; rows that it has in common with it are not computed again.
         watch: checked before each tile and prompt chunk, and told how far they are.
         chunk: positions per prefill run; the result does not depend on it.
@@ -96,7 +96,7 @@ def generate(
 
     Args:
         components: tokenizer and graphs; each step waits for its turn with them.
-        inputs: from `processor.prepare`.
+        inputs: from `processor.prepare_inputs`.
         sequence: becomes the prompt and the answer; rows that it has in common with the prompt are not computed again.
         options: how to choose tokens and when to stop.
         watch: checked before each tile, prompt chunk and answer token, and told how far they are.

@@ -44,7 +44,7 @@ from dsvl2_runtime.engine.protocol import (
 )
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.prompt import Message, Part, Picture
+from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
@@ -191,11 +191,11 @@ def model_messages(messages: Sequence[ChatMessage]) -> tuple[list[Message], list
     images: list[ImagePart] = []
     converted = []
     for message in messages:
-        content: list[Part] = []
+        content: list[ContentPart] = []
         for part in message.content:
             if isinstance(part, ImagePart):
                 images.append(part)
-                content += [Picture(), "\n"]
+                content += [ImagePlace(), "\n"]
             else:
                 content.append(part.text)
         converted.append(Message(message.role, content))

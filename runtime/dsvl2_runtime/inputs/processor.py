@@ -69,7 +69,7 @@ class ModelInputs:
         return tuple(image.size for image in self.images)
 
 
-def prepare(
+def prepare_inputs(
     messages: Sequence[Message],
     images: Sequence[ImageSource],
     config: ModelConfig,

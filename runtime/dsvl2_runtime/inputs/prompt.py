@@ -1,7 +1,7 @@
 """Conversations to token ids, byte for byte as the model was trained.
 
 Source: `conversation.py`, format "deepseek", and `DeepseekVLV2Processor.tokenize_with_images` of the reference: text
-pieces are tokenised separately around pictures; there is one space after `<|User|>:` and none after `<|Assistant|>:`.
+pieces are tokenised separately around images; there is one space after `<|User|>:` and none after `<|Assistant|>:`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dsvl2_runtime.inputs.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """The place of the next picture."""
+class ImagePlace:
+    """Where the next image of a prompt belongs; the image itself is given beside the messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class SpecialToken:
     name: str
 
 
-Part = str | Picture | SpecialToken
-Content = str | Sequence[Part]
+ContentPart = str | ImagePlace | SpecialToken
+Content = str | Sequence[ContentPart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +49,26 @@ class Prompt:
     input_ids: NDArray[np.int64]
     """[seq] int64."""
     images_seq_mask: NDArray[np.bool_]
-    """[seq] bool, true where an image token stands."""
+    """[seq] bool, true at every image token."""
 
 
-def question_content(question: Content, num_images: int) -> list[Part]:
-    """A question, typed text or parts such as those of `locate`, behind its pictures, each on a line of its own.
+def question_content(question: Content, num_images: int) -> list[ContentPart]:
+    """A question, typed text or parts such as those of `locate`, after its images, each on a line of its own.
 
     Raises:
-        UsageError: there is neither a question nor a picture.
+        UsageError: there is neither a question nor an image.
     """
     if isinstance(question, str) and not question.strip() and not num_images:
         raise UsageError("the question is empty; ask something or add a picture")
-    parts: list[Part] = []
+    parts: list[ContentPart] = []
     for _ in range(num_images):
-        parts += [Picture(), "\n"]
+        parts += [ImagePlace(), "\n"]
     return [*parts, *_parts(question)]
 
 
-def locate(expression: str) -> list[Part]:
+def locate(expression: str) -> list[ContentPart]:
     """The request for the boxes of what an expression describes."""
     return [SpecialToken(tokens.REF), expression, SpecialToken(tokens.REF_END)]
-
-
-def count_pictures(messages: Sequence[Message]) -> int:
-    """Places of pictures in a conversation."""
-    return sum(isinstance(part, Picture) for message in messages for part in _parts(message.content))
 
 
 def build_prompt(messages: Sequence[Message], tokenizer: Tokenizer, image_token_counts: Sequence[int]) -> Prompt:
@@ -82,27 +77,20 @@ def build_prompt(messages: Sequence[Message], tokenizer: Tokenizer, image_token_
     Args:
         messages: a system message at most at the start, then user and assistant in turn.
         tokenizer: of the model.
-        image_token_counts: image tokens of each picture, in order of appearance.
+        image_token_counts: image tokens of each image, in order of appearance.
 
     Raises:
-        UsageError: the roles are out of order, or the pictures and their places differ in number.
+        UsageError: the roles are out of order, or there are not as many images as places for them.
     """
     _check_roles(messages)
-    places = count_pictures(messages)
+    places = sum(isinstance(part, ImagePlace) for message in messages for part in _parts(message.content))
     if places != len(image_token_counts):
         raise UsageError(f"the messages have places for {places} pictures, but {len(image_token_counts)} were given")
     ids = [tokenizer.bos_id]
     counts = iter(image_token_counts)
     for message in messages:
-        if message.role == "user":
-            parts: list[Part] = [SpecialToken(tokens.USER), ": ", *_stripped(message.content), "\n\n"]
-            parts += [SpecialToken(tokens.ASSISTANT), ":"]
-        elif message.role == "assistant":
-            parts = [*_stripped(message.content), SpecialToken(tokens.EOS)]
-        else:
-            parts = _parts(message.content)
-        for part in _merged(parts):
-            if isinstance(part, Picture):
+        for part in _merged(_turn(message)):
+            if isinstance(part, ImagePlace):
                 ids += [tokenizer.image_id] * next(counts)
             elif isinstance(part, SpecialToken):
                 ids.append(tokenizer.special_id(part.name))
@@ -112,21 +100,32 @@ def build_prompt(messages: Sequence[Message], tokenizer: Tokenizer, image_token_
     return Prompt(input_ids, input_ids == tokenizer.image_id)
 
 
-def _parts(content: Content) -> list[Part]:
+def _turn(message: Message) -> list[ContentPart]:
+    """A message as the model was trained on it; a blank one of a user has neither a space nor an end of lines."""
+    content = _stripped(message.content)
+    if message.role == "assistant":
+        return [*content, SpecialToken(tokens.EOS)]
+    if message.role == "system":
+        return content
+    asked = [": ", *content, "\n\n"] if content else [":"]
+    return [SpecialToken(tokens.USER), *asked, SpecialToken(tokens.ASSISTANT), ":"]
+
+
+def _parts(content: Content) -> list[ContentPart]:
     return [content] if isinstance(content, str) else list(content)
 
 
-def _stripped(content: Content) -> list[Part]:
-    """Parts without white space at the two ends."""
+def _stripped(content: Content) -> list[ContentPart]:
+    """Parts without white space at the two ends; none for blank content."""
     parts = list(_merged(_parts(content)))
     if parts and isinstance(parts[0], str):
         parts[0] = parts[0].lstrip()
     if parts and isinstance(parts[-1], str):
         parts[-1] = parts[-1].rstrip()
-    return parts
+    return list(_merged(parts))
 
 
-def _merged(parts: Sequence[Part]) -> Iterator[Part]:
+def _merged(parts: Sequence[ContentPart]) -> Iterator[ContentPart]:
     """Neighbouring texts joined, since they are tokenised as one; empty ones left out."""
     text = ""
     for part in parts:

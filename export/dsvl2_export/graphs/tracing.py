@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from optimum.exporters.onnx import OnnxConfig, export
 from optimum.utils import NormalizedConfig
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 OPSET = 18
+TRACER_MODULES = r"(torch\.onnx|optimum\.exporters)\b"
+"""Where the tracer's warnings about itself come from, as a regular expression."""
 Axes = Mapping[int, str]
 
 
@@ -57,24 +59,24 @@ class TracedOnnxConfig(OnnxConfig):  # type: ignore[misc]  # optimum ships no ty
         model: nn.Module,  # noqa: ARG002
         model_kwargs: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> contextlib.AbstractContextManager[None]:
-        """Nothing to patch here: `fused_ops` does what there is to do, around the trace."""
+        """Nothing is patched: a module that is traced has the operators of `fused_ops` as its arguments."""
         return contextlib.nullcontext()
 
 
 def trace(path: Path, module: Traced, config: TracedOnnxConfig) -> None:
-    """Write the graph of a module in fp32, without the tracer's warnings about values that are fixed by the sizes."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with quiet():
-            export(module, config, path, opset=OPSET, disable_dynamic_axes_fix=True)
-    finally:
-        logging.disable(previous)
+    """Write the graph of a module in fp32."""
+    with _quiet_tracer():
+        export(module, config, path, opset=OPSET, disable_dynamic_axes_fix=True)
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Every shape but `num_tiles` is fixed, so warnings about Python values in shapes say nothing."""
+def _quiet_tracer() -> Iterator[None]:
+    """Hide the tracer's own warnings, and no others.
+
+    It warns about values that are fixed by the sizes, which is meant here since every axis but `num_tiles` is fixed,
+    and about itself: it is the older one of PyTorch's two.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", module=TRACER_MODULES)
         yield

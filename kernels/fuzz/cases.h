@@ -70,8 +70,42 @@ inline Case experts(Random& random) {
   return c;
 }
 
+inline Case latent_step(Random& random) {
+  const int64_t heads = between(random, 1, 20), nope = between(random, 1, 20), rope = between(random, 1, 10);
+  const int64_t rank = between(random, 1, 70), width = between(random, 1, 40), past = between(random, 0, 150);
+  Case c;
+  c.name = "LatentStep";
+  c.tolerance = 1e-4f;
+  c.inputs.push_back(floats(random, {1, 1, heads * nope}, false));
+  c.inputs.push_back(floats(random, {heads, rope}, false));
+  c.inputs.push_back(floats(random, {past, rank + rope}, false));
+  c.inputs.push_back(floats(random, {1, rank + rope}, false));
+  c.inputs.push_back(bytes(random, {heads, nope, rank}, ort::kInt8));
+  c.inputs.push_back(floats(random, {heads, 1, rank}, true, 0.01f));
+  c.inputs.push_back(bytes(random, {heads, rank, width}, ort::kInt8));
+  c.inputs.push_back(floats(random, {heads, 1, width}, true, 0.01f));
+  return c;
+}
+
+inline Case latent_prompt(Random& random) {
+  const int64_t heads = between(random, 1, 5), nope = between(random, 1, 40), rope = between(random, 1, 10);
+  const int64_t rank = between(random, 1, 20), width = between(random, 1, 80), past = between(random, 0, 80);
+  const int64_t seq = between(random, 0, 90), total = past + seq;
+  Case c;
+  c.name = "LatentPrompt";
+  c.tolerance = 1e-4f;
+  c.attributes = {{"heads", heads}};
+  c.inputs.push_back(floats(random, {1, seq, heads * nope}, false));
+  c.inputs.push_back(floats(random, {seq * heads, rope}, false));
+  c.inputs.push_back(floats(random, {total, heads * (nope + width)}, false));
+  c.inputs.push_back(floats(random, {total, rank + rope}, false));
+  return c;
+}
+
 inline Case draw(Random& random) {
-  Case c = between(random, 0, 1) ? linear(random) : experts(random);
+  using Maker = Case (*)(Random&);
+  const Maker makers[] = {linear, experts, latent_step, latent_prompt};
+  Case c = makers[between(random, 0, 3)](random);
   c.threads = size_t(between(random, 1, 4));
   return c;
 }
@@ -83,6 +117,7 @@ inline void spoil(Case& c, Random& random) {
   const auto any = [&] { return wild[size_t(between(random, 0, 10))]; };
   switch (between(random, 0, 4)) {
     case 0: {  // another attribute
+      if (c.attributes.empty()) return;
       auto at = c.attributes.begin();
       std::advance(at, between(random, 0, int64_t(c.attributes.size()) - 1));
       at->second = any();

@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
+
 namespace dsvl2 {
 
 constexpr size_t kPanel = 32;           // rows of weights that are multiplied at a time
@@ -26,7 +28,7 @@ constexpr size_t kChunkBlocks = kChunkValues / 16;
 constexpr size_t kLargestBlock = 256;
 constexpr size_t kLanes = 16;
 
-inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+DSVL2_INLINE size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 // How one row of activations lies in memory; offsets and sizes in bytes.
 struct Layout {
@@ -55,7 +57,7 @@ struct Weights {
   size_t rows;
   size_t row_bytes;
 
-  const uint8_t* row(size_t n) const { return packed + n * row_bytes; }
+  DSVL2_INLINE const uint8_t* row(size_t n) const { return packed + n * row_bytes; }
 };
 
 // Scratch of one thread: a chunk of a panel as its instruction set likes it.
@@ -68,7 +70,7 @@ struct alignas(64) Panel {
 struct PanelRows {
   size_t first;
   bool pairs;
-  size_t row(size_t i) const { return first + (pairs ? (i < 16 ? 2 * i : 2 * (i - 16) + 1) : i); }
+  DSVL2_INLINE size_t row(size_t i) const { return first + (pairs ? (i < 16 ? 2 * i : 2 * (i - 16) + 1) : i); }
 };
 
 struct BlockKernels {

@@ -64,11 +64,11 @@ struct Processor {
 #endif
 
 std::vector<Level> found_levels() {
-  std::vector<Level> found{{"reference", reference::kBlocks}};
+  std::vector<Level> found{{"reference", reference::kBlocks, reference::kAttention}};
 #if defined(DSVL2_X86)
   const Processor processor;
-  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks});
-  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks});
+  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kAttention});
+  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kAttention});
 #endif
   return found;
 }

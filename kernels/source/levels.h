@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "attention.h"
 #include "blocks.h"
 
 namespace dsvl2 {
@@ -11,6 +12,7 @@ namespace dsvl2 {
 struct Level {
   const char* name;
   const BlockKernels& blocks;
+  const AttentionKernels& attention;
 };
 
 // What can run here, the plain reference first and the fastest last.

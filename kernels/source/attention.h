@@ -1,0 +1,60 @@
+// Attention in fp32: the functions that every instruction set implements.
+//
+// They differ in the order of their sums, so that results agree to 1e-5 of the largest value, not to the bit.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace dsvl2 {
+
+constexpr size_t kHeadLanes = 16;  // heads of a decode step that share each read of a cached row
+
+// Columns of one head inside rows of several; queries and keys come in up to two parts, not rotated and rotated.
+struct Part {
+  const float* at = nullptr;
+  size_t stride = 0;  // from row to row
+  size_t width = 0;
+};
+
+// One head of attention of many queries. Query i sees the keys 0 to past + i, or all without `causal`.
+struct HeadOfPrompt {
+  Part queries[2], keys[2], values;
+  size_t query_count, key_count;
+  bool causal;
+  size_t past;
+  float scale;  // of the scores
+  float* out;
+  size_t out_stride;
+};
+
+// A piece of the cache seen by 16 heads, not yet divided by the sum of weights.
+struct Piece {
+  float top[kHeadLanes], sum[kHeadLanes];  // largest score in powers of two, and the sum of 2^(score - top)
+  float* mixed;                            // [16][mixed_stride], weights times rows
+};
+
+struct AttentionKernels {
+  // Floats of scratch that `attend_prompt` needs.
+  size_t (*prompt_scratch)(const HeadOfPrompt& head);
+  void (*attend_prompt)(const HeadOfPrompt& head, float* scratch);
+
+  // y[n] = scales[n] * sum over k of x[k] * w[k * width + n].
+  void (*int8_columns)(const float* x, size_t depth, const int8_t* w, const float* scales, size_t width, float* y);
+
+  // Scores 16 heads against `count` rows and mixes the first `rank` values of each. queries is [row][16], scaled so that
+  // scores are powers of two.
+  void (*attend_rows)(const float* queries, const float* rows, size_t row, size_t rank, size_t count, size_t mixed_stride,
+                      Piece* out);
+};
+
+namespace reference {
+extern const AttentionKernels kAttention;
+}
+namespace avx2 {
+extern const AttentionKernels kAttention;
+}
+namespace avx512 {
+extern const AttentionKernels kAttention;
+}
+
+}  // namespace dsvl2

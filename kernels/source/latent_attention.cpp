@@ -1,0 +1,133 @@
+#include "latent_attention.h"
+
+#include <cmath>
+
+#include "records.h"
+
+namespace dsvl2 {
+namespace {
+
+constexpr int64_t kMostHeads = 4096;
+constexpr float kLog2e = 1.44269504f;
+
+std::string text(const char* name, const Tensor& a, const Tensor& b) {
+  return std::string(name) + ": sizes do not fit: " + a.shape() + " and " + b.shape();
+}
+
+// Pieces of the cache into the first one, each weighed by how far its largest score lies below the largest of all.
+void join(std::vector<Piece>& pieces, size_t head, size_t rank, size_t mixed_stride, float* out) {
+  float top = pieces[0].top[head];
+  for (const Piece& piece : pieces) top = std::max(top, piece.top[head]);
+  float sum = 0;
+  std::fill(out, out + rank, 0.f);
+  for (const Piece& piece : pieces) {
+    const float weight = std::exp2(piece.top[head] - top);
+    sum += piece.sum[head] * weight;
+    const float* const mixed = piece.mixed + head * mixed_stride;
+    for (size_t d = 0; d < rank; ++d) out[d] += mixed[d] * weight;
+  }
+  for (size_t d = 0; d < rank; ++d) out[d] /= sum;
+}
+
+}  // namespace
+
+LatentStep::LatentStep(const Info& info)
+    : kernels_(chosen_level().attention),
+      up_key_(info.constant(4, ort::kInt8, "up_key")),
+      up_key_scales_(info.constant(5, ort::kFloat, "the scales of up_key")),
+      up_value_(info.constant(6, ort::kInt8, "up_value")),
+      up_value_scales_(info.constant(7, ort::kFloat, "the scales of up_value")) {
+  require(up_key_.rank() == 3 && up_value_.rank() == 3, text(kName, up_key_, up_value_));
+  heads_ = up_key_.dim(0), nope_ = up_key_.dim(1), rank_ = up_key_.dim(2), value_ = up_value_.dim(2);
+  require(up_key_.count() > 0 && up_value_.count() > 0 && up_value_.dim(0) == heads_ && up_value_.dim(1) == rank_,
+          text(kName, up_key_, up_value_));
+  require(up_key_scales_.count() == heads_ * rank_, text(kName, up_key_, up_key_scales_));
+  require(up_value_scales_.count() == heads_ * value_, text(kName, up_value_, up_value_scales_));
+  for (const Tensor* scales : {&up_key_scales_, &up_value_scales_})
+    for (size_t i = 0; i < scales->count(); ++i)
+      require(std::isfinite(scales->as<float>()[i]), std::string(kName) + ": a scale is not finite");
+}
+
+void LatentStep::compute(const Context& context) const {
+  const Tensor q_nope = context.input(0, ort::kFloat, "q_nope"), q_rope = context.input(1, ort::kFloat, "q_rope");
+  const Tensor past = context.input(2, ort::kFloat, "past"), fresh = context.input(3, ort::kFloat, "new");
+  require(q_nope.count() == heads_ * nope_ && q_rope.rank() == 2 && q_rope.dim(0) == heads_, text(kName, q_nope, q_rope));
+  const size_t rope = q_rope.dim(1), row = rank_ + rope;
+  require(past.rank() == 2 && past.dim(1) == row && fresh.count() == row, text(kName, past, fresh));
+  const size_t past_rows = past.dim(0);
+  float* const y = context.output({1, 1, int64_t(heads_ * value_)});
+
+  // Heads in groups that share each read of a row; lanes without a head are zeros.
+  const size_t groups = (heads_ + kHeadLanes - 1) / kHeadLanes;
+  Buffer<float> queries(groups * row * kHeadLanes), heads(heads_ * rank_);
+  const float scale = kLog2e / std::sqrt(float(nope_ + rope));
+  context.parallel(groups * kHeadLanes, [&](size_t h) {
+    float* const q = queries.data() + h / kHeadLanes * row * kHeadLanes + h % kHeadLanes;
+    if (h >= heads_) {
+      for (size_t d = 0; d < row; ++d) q[d * kHeadLanes] = 0;
+      return;
+    }
+    float* const absorbed = heads.data() + h * rank_;
+    kernels_.int8_columns(q_nope.as<float>() + h * nope_, nope_, up_key_.as<int8_t>() + h * nope_ * rank_,
+                          up_key_scales_.as<float>() + h * rank_, rank_, absorbed);
+    for (size_t d = 0; d < rank_; ++d) q[d * kHeadLanes] = absorbed[d] * scale;
+    for (size_t d = 0; d < rope; ++d) q[(rank_ + d) * kHeadLanes] = q_rope.as<float>()[h * rope + d] * scale;
+  });
+
+  const size_t piece_rows = past_rows <= 512 ? 64 : 128;
+  const size_t per_group = (past_rows + piece_rows - 1) / piece_rows + 1;  // and the new row
+  const size_t mixed_stride = round_up(rank_, 16), mixed = kHeadLanes * mixed_stride;
+  Buffer<float> all_mixed(product(kName, {groups, per_group, mixed}));
+  std::vector<std::vector<Piece>> pieces(groups, std::vector<Piece>(per_group));
+  context.parallel(groups * per_group, [&](size_t task) {
+    const size_t group = task / per_group, i = task % per_group, first = i * piece_rows;
+    Piece& piece = pieces[group][i];
+    piece.mixed = all_mixed.data() + task * mixed;
+    const bool last = i + 1 == per_group;
+    const float* const rows = last ? fresh.as<float>() : past.as<float>() + first * row;
+    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, row, rank_, last ? 1 : std::min(piece_rows, past_rows - first),
+                         mixed_stride, &piece);
+  });
+  context.parallel(heads_, [&](size_t h) {
+    float* const latent = heads.data() + h * rank_;
+    join(pieces[h / kHeadLanes], h % kHeadLanes, rank_, mixed_stride, latent);
+    kernels_.int8_columns(latent, rank_, up_value_.as<int8_t>() + h * rank_ * value_, up_value_scales_.as<float>() + h * value_,
+                          value_, y + h * value_);
+  });
+}
+
+LatentPrompt::LatentPrompt(const Info& info)
+    : kernels_(chosen_level().attention), heads_(size_t(info.attribute("heads", 1, kMostHeads))) {}
+
+void LatentPrompt::compute(const Context& context) const {
+  const Tensor q_nope = context.input(0, ort::kFloat, "q_nope"), q_rope = context.input(1, ort::kFloat, "q_rope");
+  const Tensor expanded = context.input(2, ort::kFloat, "expanded"), rows = context.input(3, ort::kFloat, "rows");
+  require(q_nope.rank() == 3 && q_nope.dim(0) == 1 && q_nope.dim(2) % heads_ == 0 && q_rope.rank() == 2 &&
+              q_rope.dim(0) == product(kName, {q_nope.dim(1), heads_}),
+          text(kName, q_nope, q_rope));
+  require(expanded.rank() == 2 && rows.rank() == 2 && expanded.dim(0) == rows.dim(0) && expanded.dim(1) % heads_ == 0,
+          text(kName, expanded, rows));
+  const size_t seq = q_nope.dim(1), nope = q_nope.dim(2) / heads_, rope = q_rope.dim(1);
+  const size_t total = rows.dim(0), row = rows.dim(1), both = expanded.dim(1) / heads_;
+  require(both > nope && row >= rope && nope + rope > 0, text(kName, q_nope, expanded));
+  require(total >= seq, std::string(kName) + ": more positions than rows: " + q_nope.shape() + " and " + rows.shape());
+  const size_t value = both - nope;
+  float* const y = context.output({1, int64_t(seq), int64_t(heads_ * value)});
+  if (seq == 0) return;
+  context.parallel(heads_, [&](size_t h) {
+    const float* const e = expanded.as<float>() + h * both;
+    const HeadOfPrompt head{{{q_nope.as<float>() + h * nope, heads_ * nope, nope}, {q_rope.as<float>() + h * rope, heads_ * rope, rope}},
+                            {{e, heads_ * both, nope}, {rows.as<float>() + row - rope, row, rope}},
+                            {e + nope, heads_ * both, value},
+                            seq,
+                            total,
+                            true,
+                            total - seq,
+                            1.f / std::sqrt(float(nope + rope)),
+                            y + h * value,
+                            heads_ * value};
+    kernels_.attend_prompt(head, float_scratch(kernels_.prompt_scratch(head)));
+  });
+}
+
+}  // namespace dsvl2

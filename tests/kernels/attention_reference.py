@@ -1,0 +1,48 @@
+"""Latent attention in NumPy, in double precision, by its formula."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F = np.float32
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    result: NDArray[np.float64] = weights / weights.sum(-1, keepdims=True)
+    return result
+
+
+def latent_step(
+    q_nope: NDArray[F],
+    q_rope: NDArray[F],
+    rows: NDArray[F],
+    up_key: tuple[NDArray[np.int8], NDArray[F]],
+    up_value: tuple[NDArray[np.int8], NDArray[F]],
+) -> NDArray[np.float64]:
+    """[heads, nope], [heads, rope], [total, rank + rope] -> [heads, value]; matrices as int8 and scales per column."""
+    key, value = (np.float64(matrix) * np.float64(scales) for matrix, scales in (up_key, up_value))
+    nope, rope = q_nope.shape[1], q_rope.shape[1]
+    rank = key.shape[2]
+    latent = np.einsum("hn,hnr->hr", np.float64(q_nope), key)
+    scores = latent @ rows[:, :rank].T + q_rope @ np.float64(rows[:, rank:]).T
+    mixed = softmax(scores / np.sqrt(nope + rope)) @ rows[:, :rank]
+    result: NDArray[np.float64] = np.einsum("hr,hrv->hv", mixed, value)
+    return result
+
+
+def latent_prompt(
+    q_nope: NDArray[F], q_rope: NDArray[F], expanded: NDArray[F], rows: NDArray[F], heads: int
+) -> NDArray[np.float64]:
+    """[seq, heads * nope], [seq * heads, rope], [total, heads * (nope + value)], rows -> [seq, heads * value]."""
+    seq, total = len(q_nope), len(rows)
+    nope, rope = q_nope.shape[1] // heads, q_rope.shape[1]
+    q = np.concatenate([q_nope.reshape(seq, heads, nope), q_rope.reshape(seq, heads, rope)], -1, dtype=np.float64)
+    both = np.float64(expanded.reshape(total, heads, -1))
+    k_rope = np.broadcast_to(rows[:, None, rows.shape[1] - rope :], (total, heads, rope))
+    k = np.concatenate([both[..., :nope], k_rope], -1)
+    scores = np.einsum("shd,thd->hst", q, k) / np.sqrt(nope + rope)
+    hidden = np.arange(total)[None, :] > np.arange(total - seq, total)[:, None]
+    mixed = softmax(np.where(hidden, -np.inf, scores)) @ both[..., nope:].transpose(1, 0, 2)
+    return mixed.transpose(1, 0, 2).reshape(seq, -1)

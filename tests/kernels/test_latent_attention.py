@@ -1,0 +1,198 @@
+"""Latent attention on every level against its formula in double precision."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kernels import attention_reference as reference
+from kernels.graphs import one_node, run
+
+F = np.float32
+RELATIVE = 1e-5
+"""Of the largest value: fp32 sums of up to 4000 products in another order."""
+
+
+def generator(*key: object) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+
+
+def assert_close(found: NDArray[F], expected: NDArray[np.float64]) -> None:
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= RELATIVE * np.abs(expected).max()
+
+
+def step_case(heads: int, nope: int, rope: int, rank: int, value: int, past: int, spread: float = 1) -> dict[str, Any]:
+    rng = generator(heads, nope, rope, rank, value, past)
+    columns = lambda depth, width: (  # noqa: E731
+        rng.integers(-127, 128, (heads, depth, width), np.int8),
+        rng.uniform(0.5, 1.5, (heads, 1, width)).astype(F) / F(74 * np.sqrt(depth)),
+    )
+    up_key, up_value = columns(nope, rank), columns(rank, value)
+    return {
+        "feeds": {
+            "q_nope": rng.standard_normal((1, 1, heads * nope), F) * F(spread),
+            "q_rope": rng.standard_normal((heads, rope), F) * F(spread),
+            "past": rng.standard_normal((past, rank + rope), F),
+            "new": rng.standard_normal((1, rank + rope), F),
+        },
+        "up_key": up_key,
+        "up_value": up_value,
+    }
+
+
+def run_step(case: dict[str, Any], threads: int = 2) -> NDArray[F]:
+    names = ("up_key", "up_value")
+    constants = {n: case[n][0] for n in names} | {f"{n}.scales": case[n][1] for n in names}
+    order = [*case["feeds"], "up_key", "up_key.scales", "up_value", "up_value.scales"]
+    axes = {name: list(array.shape) for name, array in case["feeds"].items()}
+    return run(one_node("LatentStep", axes, constants, order=order), case["feeds"], threads)
+
+
+STEPS = [
+    (16, 128, 64, 512, 128, 0),
+    (16, 128, 64, 512, 128, 1),
+    (16, 128, 64, 512, 128, 700),
+    (16, 128, 64, 512, 128, 1415),
+    (8, 32, 16, 128, 32, 63),
+    (8, 32, 16, 128, 32, 64),
+    (8, 32, 16, 128, 32, 65),
+    (1, 3, 2, 5, 7, 10),
+    (17, 6, 4, 24, 11, 129),
+    (32, 16, 8, 40, 16, 513),
+]
+
+
+@pytest.mark.parametrize("sizes", STEPS)
+def test_a_step(level: str, sizes: tuple[int, int, int, int, int, int]) -> None:
+    case = step_case(*sizes)
+    feeds = case["feeds"]
+    rows = np.concatenate([feeds["past"], feeds["new"]])
+    heads, nope = sizes[:2]
+    q_nope = feeds["q_nope"].reshape(heads, nope)
+    expected = reference.latent_step(q_nope, feeds["q_rope"], rows, case["up_key"], case["up_value"])
+    for threads in (1, 3):
+        assert_close(run_step(case, threads)[0, 0], expected.reshape(-1))
+
+
+def test_scores_far_apart(level: str) -> None:
+    """One row outweighs all others by more than fp32 can hold; the rest weigh nothing, and nothing overflows."""
+    case = step_case(8, 32, 16, 128, 32, 300, spread=300)
+    feeds = case["feeds"]
+    rows = np.concatenate([feeds["past"], feeds["new"]])
+    q_nope = feeds["q_nope"].reshape(8, 32)
+    expected = reference.latent_step(q_nope, feeds["q_rope"], rows, case["up_key"], case["up_value"])
+    found = run_step(case)[0, 0]
+    assert np.isfinite(found).all()
+    # Scores of thousands carry errors of 1e-4 from their own rounding.
+    assert np.abs(found - expected.reshape(-1)).max() <= 1e-2 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", ["q_nope", "q_rope", "past", "new"])
+def test_a_step_keeps_what_is_not_finite(level: str, name: str) -> None:
+    case = step_case(8, 32, 16, 128, 32, 70)
+    array = case["feeds"][name]
+    array[(0,) * array.ndim] = np.nan
+    assert np.isnan(run_step(case)).any()
+
+
+def prompt_feeds(heads: int, nope: int, rope: int, rank: int, value: int, seq: int, past: int) -> dict[str, NDArray[F]]:
+    rng = generator(heads, nope, rope, rank, value, seq, past)
+    total = past + seq
+    return {
+        "q_nope": rng.standard_normal((1, seq, heads * nope), F),
+        "q_rope": rng.standard_normal((seq * heads, rope), F),
+        "expanded": rng.standard_normal((total, heads * (nope + value)), F),
+        "rows": rng.standard_normal((total, rank + rope), F),
+    }
+
+
+def run_prompt(feeds: dict[str, NDArray[F]], heads: int, threads: int = 2) -> NDArray[F]:
+    axes = {name: list(array.shape) for name, array in feeds.items()}
+    return run(one_node("LatentPrompt", axes, {}, heads=heads), feeds, threads)
+
+
+PROMPTS = [
+    (16, 128, 64, 512, 128, 130, 0),
+    (16, 128, 64, 512, 128, 97, 333),
+    (8, 32, 16, 128, 32, 2, 0),
+    (8, 32, 16, 128, 32, 64, 1),
+    (8, 32, 16, 128, 32, 65, 200),
+    (1, 3, 2, 5, 7, 10, 3),
+    (3, 5, 4, 24, 72, 51, 17),
+    (2, 20, 6, 8, 9, 300, 1),
+]
+
+
+@pytest.mark.parametrize("sizes", PROMPTS)
+def test_a_prompt(level: str, sizes: tuple[int, int, int, int, int, int, int]) -> None:
+    feeds, heads = prompt_feeds(*sizes), sizes[0]
+    expected = reference.latent_prompt(feeds["q_nope"][0], feeds["q_rope"], feeds["expanded"], feeds["rows"], heads)
+    for threads in (1, 3):
+        assert_close(run_prompt(feeds, heads, threads)[0], expected)
+
+
+@pytest.mark.parametrize("name", ["q_nope", "q_rope", "expanded", "rows"])
+def test_a_prompt_keeps_what_is_not_finite(level: str, name: str) -> None:
+    feeds = prompt_feeds(8, 32, 16, 128, 32, 70, 10)
+    feeds[name].flat[-1] = np.nan
+    assert np.isnan(run_prompt(feeds, 8)).any()
+
+
+STEP = (4, 6, 4, 24, 11, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("q_nope", np.s_[..., :-1]),
+        ("q_rope", np.s_[:-1]),
+        ("q_rope", np.s_[:, :-1]),
+        ("past", np.s_[:, :-1]),
+        ("new", np.s_[:, :-1]),
+        ("up_key", np.s_[:-1]),
+        ("up_key", np.s_[:, :, :-1]),
+        ("up_value", np.s_[:-1]),
+        ("up_value", np.s_[:, :-1]),
+        ("up_value", np.s_[:, :, :0]),
+    ],
+)
+def test_a_step_refuses_sizes_that_do_not_fit(level: str, name: str, cut: Any) -> None:
+    case = step_case(*STEP)
+    if name in case["feeds"]:
+        case["feeds"][name] = np.ascontiguousarray(case["feeds"][name][cut])
+    else:
+        case[name] = (np.ascontiguousarray(case[name][0][cut]), case[name][1])
+    with pytest.raises(Exception, match="LatentStep: sizes do not fit"):
+        run_step(case)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("q_nope", np.s_[..., :-1]),
+        ("q_nope", np.s_[:, :-1]),
+        ("q_rope", np.s_[:-1]),
+        ("expanded", np.s_[:-1]),
+        ("expanded", np.s_[:, :-1]),
+        ("expanded", np.s_[:, : 4 * 6]),
+        ("rows", np.s_[:-1]),
+        ("rows", np.s_[:, :3]),
+    ],
+)
+def test_a_prompt_refuses_sizes_that_do_not_fit(level: str, name: str, cut: Any) -> None:
+    feeds = prompt_feeds(4, 6, 4, 24, 11, 9, 2)
+    feeds[name] = np.ascontiguousarray(feeds[name][cut])
+    with pytest.raises(Exception, match="LatentPrompt: sizes do not fit"):
+        run_prompt(feeds, 4)
+
+
+def test_more_positions_than_rows_are_refused(level: str) -> None:
+    feeds = prompt_feeds(4, 6, 4, 24, 11, 9, 0)
+    feeds |= {name: feeds[name][:8] for name in ("expanded", "rows")}
+    with pytest.raises(Exception, match="more positions than rows"):
+        run_prompt(feeds, 4)

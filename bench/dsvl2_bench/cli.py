@@ -10,13 +10,12 @@ from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.bundle.releases import Precision, Variant
-from dsvl2_runtime.cli.console import ReportFormat
+from dsvl2_runtime.cli.console import ReportFormat, print_table
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine.machine import describe_machine
 
@@ -62,7 +61,7 @@ def bench(
     if report_format is ReportFormat.JSON:
         print(json.dumps(report))
     else:
-        Console().print(figure_table(folder.name, report))
+        print_table(figure_table(folder.name, report))
 
 
 def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Callable[[], Figures]]:

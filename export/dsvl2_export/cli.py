@@ -9,6 +9,7 @@ import typer
 
 from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.cli.streams import print_message
 
 
 def export(
@@ -34,7 +35,7 @@ def export(
             overwrite=force,
             on_progress=lambda done, total: bars.update("export", done, total),
         )
-    typer.echo(f"wrote {out}", err=True)
+    print_message(f"wrote {out}")
 
 
 def synth(
@@ -58,4 +59,4 @@ def synth(
             seed=seed,
             on_progress=lambda d, t: bars.update("synth", d, t),
         )
-    typer.echo(f"wrote {out} (random weights)", err=True)
+    print_message(f"wrote {out} (random weights)")

@@ -7,10 +7,9 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from dsvl2_runtime.cli.console import ReportFormat, progress_bars
+from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
 
 BAR_WIDTH = 24
 
@@ -55,7 +54,7 @@ def evaluation(
     if report_format is ReportFormat.JSON:
         print(json.dumps({"model": name, "precision": precision, "tasks": tasks}, ensure_ascii=False))
     else:
-        Console().print(score_table(f"{name}, {precision}, seed {seed}", tasks))
+        print_table(score_table(f"{name}, {precision}, seed {seed}", tasks))
 
 
 def score_table(title: str, tasks: dict[Any, dict[str, Any]]) -> Table:

@@ -1,12 +1,13 @@
-"""What the command line shows while it works: progress on standard error, and only on a terminal."""
+"""What the command line draws: progress on standard error, and only on a terminal; tables on standard output."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -19,6 +20,23 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.segment import Segment
+from rich.table import Table
+
+from dsvl2_runtime.cli.streams import shown
+
+
+class _ShownConsole(Console):
+    """Writes text as `streams.shown` gives it; names in a table come from files."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(shown(segment.text, sys.stdout), segment.style)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on standard output; brackets and colons in its texts have no meaning."""
+    _ShownConsole(markup=False, emoji=False).print(table)
 
 
 class ReportFormat(StrEnum):
@@ -29,20 +47,20 @@ class ReportFormat(StrEnum):
 
 
 class ProgressBars:
-    """One bar per phase, made when the phase is first heard of."""
+    """One bar per phase, made with the first report of the phase."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def update(self, phase: str, done: int, total: int | None) -> None:
-        """Move the bar of a phase; without a total it only shows that something goes on."""
+        """Move the bar of a phase; without a total it only shows activity."""
         if phase not in self._tasks:
             self._tasks[phase] = self._bars.add_task(phase, total=total)
         self._bars.update(self._tasks[phase], completed=done, total=total)
 
     def close(self) -> None:
-        """Take the bars away, before text is written where they stand."""
+        """Remove the bars, before text is written in their place."""
         self._bars.stop()
 
 

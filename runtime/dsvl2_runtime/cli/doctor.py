@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.cli.console import print_table
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
 from dsvl2_runtime.graphs.session import chosen_threads
 from dsvl2_runtime.machine.files import bytes_in, cache_folder
@@ -40,8 +40,7 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
             document["fits"] = plan.total <= machine.available_bytes
         print(json.dumps(document))
         return
-    # What a manifest or a machine says may hold brackets.
-    Console(markup=False, emoji=False).print(_table(machine, bundle, plan))
+    print_table(_table(machine, bundle, plan))
 
 
 def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> Table:

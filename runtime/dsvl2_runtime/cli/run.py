@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import psutil
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
+from dsvl2_runtime.cli.streams import print_json, print_message, write_answer
 from dsvl2_runtime.inputs.images import check_image
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.model import VisionLanguageModel, load_model
@@ -27,14 +26,14 @@ SCHEMA = "dsvl2.run/1"
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds of each phase, read off the progress reports."""
+    """Seconds that each phase took, by the progress reports."""
 
     start: float = field(default_factory=time.perf_counter)
     ends: dict[str, float] = field(default_factory=dict)
     first_token: float | None = None
 
     def note(self, progress: Progress) -> None:
-        """Remember when the phase was last heard of, and when the first token came."""
+        """Remember when the phase was last reported, and when the first token came."""
         now = time.perf_counter()
         self.ends[progress.phase] = now
         if progress.phase == "decode" and self.first_token is None:
@@ -53,25 +52,32 @@ class Stopwatch:
         return times
 
 
-def run_question(
-    question: str,
-    image_paths: Sequence[Path],
-    model_name: str,
-    options: GenerationOptions,
-    threads: int | None,
-    as_json: bool,
-    quiet: bool,
-    force: bool = False,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the verb `run` was asked."""
+
+    question: str
+    images: tuple[Path, ...]
+    model: str
+    """A bundle's folder, or the name of a shipped model."""
+    options: GenerationOptions
+    threads: int | None = None
+    as_json: bool = False
+    quiet: bool = False
+    force: bool = False
+    """Load even a model that seems too large for the memory."""
+
+
+def run_question(request: RunRequest) -> None:
     """Load, ask, print.
 
     Raises:
-        Dsvl2Error: whatever is wrong with the model, the pictures or the question.
+        Dsvl2Error: whatever is wrong with the model, the images or the question.
     """
-    for path in image_paths:  # before the model: a bad path should not cost a load
-        check_image(path)
+    for image in request.images:  # before the model: a bad path should not cost a load
+        check_image(image)
     stopwatch = Stopwatch()
-    with progress_bars(show=not quiet, keep=False) as bars:
+    with progress_bars(show=not request.quiet, keep=False) as bars:
 
         def on_progress(progress: Progress) -> None:
             stopwatch.note(progress)
@@ -79,30 +85,39 @@ def run_question(
                 bars.update(progress.phase, progress.done, progress.total)
 
         watch = Watch(on_progress)
-        model = load_model(model_name, threads, watch, force=force)
-        if model.weights_note and not quiet:
-            print(f"note: {model.weights_note}", file=sys.stderr)
-        inputs = model.prepare(question, image_paths)
-        if not quiet:
+        model = load_model(request.model, request.threads, watch, force=request.force)
+        if model.weights_note and not request.quiet:
+            print_message(f"note: {model.weights_note}")
+        inputs = model.prepare(request.question, request.images)
+        if not request.quiet:
             for notice in inputs.notices:
-                print(f"warning: {notice_text(notice)}", file=sys.stderr)
-        chunks = model.answer(inputs, options, watch)
-        if not as_json:
+                print_message(f"warning: {notice_text(notice)}")
+        chunks = model.answer(inputs, request.options, watch)
+        if not request.as_json:
             _stream(chunks, bars)
             return
         collected = list(chunks)
-    print(json.dumps(_report(inputs, model, collected, stopwatch), ensure_ascii=False))
+    print_json(_report(inputs, model, collected, stopwatch))
 
 
-def _stream(chunks: Any, bars: ProgressBars) -> None:
-    first = True
-    for chunk in chunks:
-        if first:
-            bars.close()
-            first = False
-        sys.stdout.write(chunk.text)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+def _stream(chunks: Iterator[TextChunk], bars: ProgressBars) -> None:
+    """Print an answer while it comes; whatever ends it, what has come stays and ends with its line."""
+    first, in_line = True, False
+    try:
+        for chunk in chunks:
+            if first:
+                bars.close()
+                first = False
+            if chunk.text:
+                write_answer(chunk.text)
+                in_line = True
+    except OSError:  # a stream that cannot be written cannot be ended either
+        raise
+    except BaseException:
+        if in_line:
+            write_answer("\n")
+        raise
+    write_answer("\n")
 
 
 def _report(

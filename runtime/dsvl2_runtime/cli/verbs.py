@@ -1,0 +1,143 @@
+"""The verbs of the runtime: what each takes from the command line.
+
+Every verb imports what it needs itself, so that `--help` does not wait for ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsvl2_runtime import __version__
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
+from dsvl2_runtime.cli.console import ReportFormat, progress_bars
+from dsvl2_runtime.cli.streams import print_message
+
+
+class AnswerFormat(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+app = typer.Typer(
+    name="dsvl2-onnx",
+    help="Ask your screen and your documents, offline: DeepSeek-VL2 as quantised ONNX graphs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.command()
+def run(
+    prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", "-i", help="A picture; repeat for more.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    answer_format: Annotated[
+        AnswerFormat, typer.Option("--format", help="json has tokens and timings.")
+    ] = AnswerFormat.TEXT,
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False,
+) -> None:
+    """Answer a question about pictures."""
+    from dsvl2_runtime.answers.sampling import GenerationOptions
+    from dsvl2_runtime.cli.run import RunRequest, run_question
+
+    options = GenerationOptions(
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+    )
+    request = RunRequest(
+        question=prompt,
+        images=tuple(image or ()),
+        model=model,
+        options=options,
+        threads=threads,
+        as_json=answer_format is AnswerFormat.JSON,
+        quiet=quiet,
+        force=force,
+    )
+    run_question(request)
+
+
+@app.command()
+def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)]) -> None:
+    """Check every file of a bundle against the sizes and SHA-256 sums in its manifest, and what `optimize` kept."""
+    from dsvl2_runtime.bundle.bundle import Bundle
+
+    packed = False
+    with progress_bars() as bars:
+        opened = Bundle.open(find_model(bundle))
+        opened.verify(lambda done, total: bars.update("verify", done, total))
+        if find_spec("onnxruntime") is not None:  # without it nothing can have been packed
+            from dsvl2_runtime.graphs.packed_weights import verify_packed
+
+            packed = verify_packed(opened, lambda done, total: bars.update("packed weights", done, total))
+    kept = ", and so are the packed weights" if packed else ""
+    print_message(f"{bundle}: {len(opened.manifest.files)} files are as they were written{kept}")
+
+
+@app.command()
+def optimize(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)],
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
+) -> None:
+    """Keep the weights packed for this processor: less memory, shared by processes, and a shorter start.
+
+    Takes twice the bundle's size on the disk, in the cache folder of this program.
+    """
+    from dsvl2_runtime.bundle.bundle import Bundle
+    from dsvl2_runtime.graphs.packed_weights import delete_packed, pack_weights
+    from dsvl2_runtime.graphs.session import chosen_threads
+    from dsvl2_runtime.machine.machine import GIGABYTE
+
+    opened = Bundle.open(find_model(bundle))
+    if remove:
+        print_message(f"{bundle}: {delete_packed(opened) / GIGABYTE:.2f} GB are free again")
+        return
+    with progress_bars() as bars:
+        bars.update("packing", 0, None)
+        chosen = chosen_threads(threads)
+        folder = pack_weights(opened, chosen, lambda done, total: bars.update("checking", done, total))
+        bars.update("packing", 1, 1)
+    print_message(f"{bundle}: the packed weights are in {folder}")
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Also say what this bundle needs.", show_default=False)
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
+) -> None:
+    """Look at the machine, and whether a model fits."""
+    from dsvl2_runtime.cli.doctor import examine
+
+    examine(model, threads, report_format is ReportFormat.JSON)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

@@ -35,7 +35,7 @@ def main() -> None:
     application.setStyle("Fusion")
     window = MainWindow(Engine(Load(str(find_model(model).absolute()))))
     window.show()
-    window.open_pictures([Path(picture)])
+    window.add_images([Path(picture).absolute()])
     wait(application, window, SETTLING_SECONDS)
     for question in questions:
         window.session.ask(question)

@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
+from dsvl2_app.state.intake import Source
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import UsageError
@@ -20,8 +20,8 @@ from dsvl2_runtime.errors import UsageError
 CLOSING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, a request to end, a terminal that is closed; Windows knows no third one."""
 SIGNAL_MILLISECONDS = 100
-GONE_MILLISECONDS = 2000
-"""For an engine that was killed; the memory of a large model takes a second to be given back."""
+GONE_SECONDS = 2.0
+"""For an engine that was killed, whose memory takes a second to be given back, and for an image that is being read."""
 SIGNAL_EXIT_CODE = 128
 """Plus the number of the signal, as shells count: 130 for Ctrl-C."""
 
@@ -32,7 +32,7 @@ def has_screen() -> bool:
     return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in variables)
 
 
-def run_app(load: Load, pictures: Sequence[Path]) -> int:
+def run_app(load: Load, images: Sequence[Source]) -> int:
     """Show the window until it is closed, by its user or by a signal.
 
     Returns:
@@ -48,7 +48,7 @@ def run_app(load: Load, pictures: Sequence[Path]) -> int:
     application.setApplicationName(texts.APP_NAME)
     engine = Engine(load)
     window = MainWindow(engine)
-    window.open_pictures(pictures)
+    window.add_images(images)
     window.show()
 
     def close_when_caught() -> None:
@@ -61,7 +61,8 @@ def run_app(load: Load, pictures: Sequence[Path]) -> int:
     timer.timeout.connect(close_when_caught)
     timer.start(SIGNAL_MILLISECONDS)
     code = application.exec()
-    engine.wait_until_gone(GONE_MILLISECONDS)
+    engine.wait_until_gone(int(GONE_SECONDS * 1000))
+    window.reader.wait_until_gone(GONE_SECONDS)
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
 
 

@@ -11,7 +11,9 @@ from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
 
 
 def app(
-    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures to open at once.", show_default=False)] = None,
+    pictures: Annotated[
+        list[str] | None, typer.Argument(help="Pictures to open at once; - is standard input.", show_default=False)
+    ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
     ] = DEFAULT_MODEL,
@@ -25,6 +27,9 @@ def app(
     from dsvl2_app.app import run_app
     from dsvl2_runtime.bundle.model_names import find_model
     from dsvl2_runtime.engine.protocol import Load
+    from dsvl2_runtime.inputs.images import ImageBytes, image_source
 
+    named = [image_source(picture) for picture in pictures or []]
+    images = [source if isinstance(source, ImageBytes) else Path(str(source)).absolute() for source in named]
     # A folder is given to the engine as an absolute path: the window's process need not stay in this one.
-    raise typer.Exit(run_app(Load(str(find_model(model).absolute()), threads, force), pictures or []))
+    raise typer.Exit(run_app(Load(str(find_model(model).absolute()), threads, force), images))

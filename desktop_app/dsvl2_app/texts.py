@@ -76,6 +76,16 @@ def file_filter(endings: Sequence[str]) -> str:
     return f"Pictures ({' '.join('*' + ending for ending in endings)});;All files (*)"
 
 
+def pasted_image(number: int) -> str:
+    """What an image without a file is called."""
+    return f"pasted {number}.png"
+
+
+def refused_image(error: WireError) -> str:
+    """An image that cannot be read or kept."""
+    return error.message
+
+
 def still_reading() -> str:
     """A question came before its pictures."""
     return "A picture is still being read. Ask again in a moment."

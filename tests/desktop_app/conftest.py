@@ -46,6 +46,7 @@ def open_window(qtbot: QtBot) -> Iterator[OpenWindow]:
     for window in windows:
         window.close()
         window.engine.wait_until_gone(PATIENCE)
+        window.reader.wait_until_gone(PATIENCE / 1000)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def slow_window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
 
 
 @pytest.fixture
-def picture_file(tmp_path: Path) -> Path:
+def image_file(tmp_path: Path) -> Path:
     path = tmp_path / "bill.png"
     picture(170, 90, 1).save(path)
     return path

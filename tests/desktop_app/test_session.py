@@ -11,6 +11,7 @@ from PIL import Image
 
 from dsvl2_app.state.session import Attachment, Change, ChatSession, QuestionTooLongError
 from dsvl2_runtime.engine.client import EngineEnd
+from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -40,15 +41,22 @@ class Sent(list[Command]):
         self.append(command)
 
 
-IMAGE = Attachment(Path("/bill.png"), (4, 3), Image.new("RGB", (4, 3)))
+SHA256 = "0123456789abcdef" * 4
+
+
+def image(name: str, sha256: str = SHA256) -> Attachment:
+    return Attachment(name, KeptImage(Path("/kept"), sha256), (4, 3), Image.new("RGB", (4, 3)))
+
+
+IMAGE = image("/bill.png")
 
 
 NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"))
 LOADED = Loaded("m", "int4", "")
 
 
-def question(turn: int, text: str, *images: str) -> Ask:
-    return Ask(turn, (user_message(text, [ImagePart(image) for image in images]),))
+def question(turn: int, text: str, *images: ImagePart) -> Ask:
+    return Ask(turn, (user_message(text, images),))
 
 
 @pytest.fixture
@@ -67,9 +75,19 @@ def test_a_question_takes_the_pictures_that_are_there(session: ChatSession, sent
     session.add_image(IMAGE)
     assert session.ask("  What is it? ")
     session.remove_image(0)
-    assert sent == [question(0, "What is it?", "/bill.png")]
+    assert sent == [question(0, "What is it?", ImagePart("/kept", "/bill.png", SHA256))]
     assert session.turns[0].images == (IMAGE,)
     assert session.images == []
+
+
+def test_an_image_is_its_content(session: ChatSession) -> None:
+    """The same file with another content is another image; another file with the same content is not."""
+    for added in (IMAGE, image("/bill.png", SHA256[::-1]), image("/copy of bill.png")):
+        session.add_image(added)
+    assert [(added.name, added.content.sha256) for added in session.images] == [
+        ("/bill.png", SHA256),
+        ("/bill.png", SHA256[::-1]),
+    ]
 
 
 def test_an_answer_grows_and_ends(session: ChatSession, sent: Sent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -15,7 +16,11 @@ import typer
 
 from dsvl2_app import cli
 from dsvl2_app.qt_libraries import DEBIAN_PACKAGES, DEBIAN_X11_PACKAGES, QtLibraryError, require_loadable
+from dsvl2_runtime.engine.image_store import PREFIX
 from dsvl2_runtime.engine.protocol import Load
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.inputs.images import ImageBytes
+from small_models import picture
 
 pytestmark = pytest.mark.gui
 
@@ -58,28 +63,45 @@ def test_the_window_can_be_told_to_load_what_seems_too_large(monkeypatch: pytest
     assert loads[0].force
 
 
+def test_pictures_are_named_as_for_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths, `file:` URIs and standard input; an address is refused before a window opens."""
+    opened: list[object] = []
+    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, images: opened.extend(images))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"content")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(typer.Exit):
+        cli.app(pictures=["bill.png", (tmp_path / "a b.png").as_uri(), "-"], model="demo")
+    assert opened == [tmp_path / "bill.png", tmp_path / "a b.png", ImageBytes("standard input", b"content")]
+    with pytest.raises(ImageError, match="nothing is downloaded"):
+        cli.app(pictures=["https://example.org/bill.png"], model="demo")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals are sent there")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tmp_path: Path) -> None:
-    """The engine ends, what was pasted is removed, and the exit code names the signal: 130 for Ctrl-C."""
+    """The engine ends, what was added is deleted, and the exit code names the signal: 130 for Ctrl-C."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have it ignored
         "from dsvl2_runtime.cli.main import main; main()"
     )
-    window = subprocess.Popen([sys.executable, "-c", code, "app"], env=environment)
+    picture(60, 60, 1).save(tmp_path / "bill.png")
+    window = subprocess.Popen([sys.executable, "-c", code, "app", str(tmp_path / "bill.png")], env=environment)
     try:
         deadline = time.monotonic() + PATIENCE
-        while not (children := psutil.Process(window.pid).children()) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            children = psutil.Process(window.pid).children()
+            if children and list(tmp_path.glob(f"{PREFIX}*/contents/*")):
+                break
             time.sleep(0.05)
         (engine,) = children
-        assert list(tmp_path.glob("dsvl2-pasted-*"))
+        assert len(list(tmp_path.glob(f"{PREFIX}*"))) == 1
         window.send_signal(number)
         assert window.wait(PATIENCE) == 128 + number
         engine.wait(PATIENCE)
     finally:
         window.kill()
-    assert list(tmp_path.glob("dsvl2-pasted-*")) == []
+    assert list(tmp_path.glob(f"{PREFIX}*")) == []
 
 
 def test_a_window_or_server_needs_no_onnx_runtime() -> None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication
 from pytestqt.qtbot import QtBot
 
-from dsvl2_app import texts
-from dsvl2_app.widgets import image_panel
+from decoding_gate import Gate
+from dsvl2_app import mime_images, texts
+from dsvl2_app.state import intake
 from dsvl2_app.widgets.main_window import MainWindow
-from small_models import picture
-from windows import ask, some_image, wait_for
+from event_loop import LONGEST_GAP, Watchdog
+from small_models import FIGURE, picture
+from windows import PATIENCE, ask, some_image, wait_for
 
 pytestmark = pytest.mark.gui
 
 
-def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
-    """Drop, type, Enter: the answer streams into the view, and the figures stand below it."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(picture_file))])
+def drop(window: MainWindow, data: QMimeData) -> None:
     no_keys, no_buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.NoButton
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
+
+
+def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+    """Drop, type, Enter: the answer streams into the view, and the figures stand below it."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(image_file))])
+    drop(window, data)
     wait_for(qtbot, lambda: window.panel.list.count() == 1)
     assert window.panel.list.item(0).text() == texts.image_label("bill.png", (170, 90))
 
@@ -48,7 +56,7 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     """Small print may be lost, and the answer wrong for it."""
     path = tmp_path / "wide.png"
     picture(4000, 400, 1).save(path)
-    window.open_pictures([path])
+    window.add_images([path])
     wait_for(qtbot, lambda: window.panel.list.count() == 1)
     ask(window, qtbot, "What is the total?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
@@ -61,37 +69,66 @@ def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, t
     """The message names the file, and the pictures stay as they were."""
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    window.open_pictures([broken])
+    window.add_images([broken])
     wait_for(qtbot, lambda: "broken.png" in window.statusBar().currentMessage())
     assert window.session.images == []
 
 
 def test_no_error_of_a_picture_holds_up_questions(
-    window: MainWindow, qtbot: QtBot, picture_file: Path, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, qtbot: QtBot, image_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that nobody foresaw is told like the others, and the window goes on."""
 
     def fail(path: Path) -> None:
-        raise MemoryError
+        raise KeyError
 
-    monkeypatch.setattr(image_panel, "read_picture", fail)
-    window.open_pictures([picture_file])
+    monkeypatch.setattr(intake, "decode_image", fail)
+    window.add_images([image_file])
     wait_for(qtbot, lambda: not window.reader.unread)
-    assert "MemoryError" in window.statusBar().currentMessage()
+    assert "KeyError" in window.statusBar().currentMessage()
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[0].state == "done"
 
 
-def test_a_picture_that_vanishes_fails_its_own_question(window: MainWindow, qtbot: QtBot, picture_file: Path) -> None:
-    """The engine says why, stays alive, and the next question works."""
-    window.open_pictures([picture_file])
+@pytest.mark.parametrize("fate", ["deleted", "overwritten"])
+def test_a_question_is_about_what_was_added(window: MainWindow, qtbot: QtBot, image_file: Path, fate: str) -> None:
+    """Whatever becomes of the file: the engine reads the content that the window shows."""
+    window.add_images([image_file])
     wait_for(qtbot, lambda: len(window.session.images) == 1)
-    picture_file.unlink()
+    if fate == "deleted":
+        image_file.unlink()
+    else:
+        image_file.write_bytes(b"no picture any more")
     ask(window, qtbot, "What is it?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
-    assert window.session.turns[0].state == "failed"
-    assert "bill.png" in texts.remark(window.session.turns[0])
+    assert window.session.turns[0].state == "done", window.session.turns[0].end
+
+
+def test_a_file_that_changed_is_another_picture(window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+    """Dropped again it comes in beside the first; dropped without a change it does not."""
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    picture(60, 60, 2).save(image_file)
+    window.add_images([image_file, image_file])
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert [image.size for image in window.session.images] == [(170, 90), (60, 60)]
+    labels = [window.panel.list.item(row).text() for row in range(window.panel.list.count())]
+    assert labels == [texts.image_label("bill.png", (170, 90)), texts.image_label("bill.png", (60, 60))]
+
+
+def test_content_that_was_tampered_with_fails_its_own_question(
+    window: MainWindow, qtbot: QtBot, image_file: Path
+) -> None:
+    """The engine says why, by the name that the user knows, stays alive, and the next question works."""
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    picture(60, 60, 2).save(window.session.images[0].content.path, "PNG")
+    ask(window, qtbot, "What is it?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    turn = window.session.turns[0]
+    assert turn.state == "failed"
+    assert f"picture {image_file}: its content is not what was added" in texts.remark(turn)
     window.session.remove_image(0)
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
@@ -99,15 +136,41 @@ def test_a_picture_that_vanishes_fails_its_own_question(window: MainWindow, qtbo
 
 
 def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot, clipboard: QClipboard) -> None:
-    """A picture without a file is kept until the window is closed, and removed then."""
+    """A picture without a file is kept until the window is closed, and deleted then."""
     clipboard.setImage(some_image())
-    window.paste_picture()
+    window.paste_images()
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     kept = window.session.images[0]
-    assert kept.size == (40, 30)
-    assert kept.path.is_file()
+    assert (kept.name, kept.size) == (texts.pasted_image(1), (40, 30))
+    assert kept.content.path.is_file()
     window.close()
-    assert not kept.path.exists()
+    wait_for(qtbot, lambda: not kept.content.path.parent.parent.exists())
+
+
+def test_a_pasted_picture_is_written_by_another_thread(
+    window: MainWindow, qtbot: QtBot, clipboard: QClipboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making a file of a large photograph takes seconds."""
+    threads: list[threading.Thread] = []
+    write = mime_images._write
+    monkeypatch.setattr(
+        mime_images, "_write", lambda *arguments: (threads.append(threading.current_thread()), write(*arguments))[1]
+    )
+    clipboard.setImage(some_image())
+    window.paste_images()
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+def test_an_address_is_refused_with_the_reason(window: MainWindow, qtbot: QtBot) -> None:
+    """A link of a browser is dropped; nothing is downloaded, and the window says so."""
+    data = QMimeData()
+    data.setUrls([QUrl("https://example.org/bill.png")])
+    drop(window, data)
+    assert "https://example.org/bill.png" in window.statusBar().currentMessage()
+    assert "nothing is downloaded" in window.statusBar().currentMessage()
+    assert window.reader.unread == 0
 
 
 @pytest.mark.parametrize("kind", ["link", "cells", "other files"])
@@ -133,13 +196,13 @@ def test_text_is_pasted_as_text(window: MainWindow, qtbot: QtBot, clipboard: QCl
 
 @pytest.mark.parametrize("kind", ["file", "image"])
 def test_a_picture_is_pasted_where_text_is_typed(
-    window: MainWindow, qtbot: QtBot, clipboard: QClipboard, picture_file: Path, kind: str
+    window: MainWindow, qtbot: QtBot, clipboard: QClipboard, image_file: Path, kind: str
 ) -> None:
     """Files of pictures, which file managers accompany with their paths, and an image alone."""
     data = QMimeData()
     if kind == "file":
-        data.setUrls([QUrl.fromLocalFile(str(picture_file))])
-        data.setText(str(picture_file))
+        data.setUrls([QUrl.fromLocalFile(str(image_file))])
+        data.setText(str(image_file))
     else:
         data.setImageData(some_image())
     clipboard.setMimeData(data)
@@ -156,31 +219,48 @@ def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: 
             return None
 
     monkeypatch.setattr(QGuiApplication, "clipboard", NoClipboard)
-    window.paste_picture()
+    window.paste_images()
     assert window.statusBar().currentMessage() == texts.no_image_to_paste()
 
 
-def test_pictures_keep_their_order(window: MainWindow, qtbot: QtBot, picture_file: Path, tmp_path: Path) -> None:
-    """A large one comes before a small one that follows it; what is asked meanwhile is kept until both are there."""
-    large = tmp_path / "large.png"
-    picture(2400, 2400, 2).save(large)
-    window.open_pictures([large, picture_file])
+def test_pictures_keep_their_order(
+    window: MainWindow, qtbot: QtBot, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow one comes before a quick one that follows it; what is asked meanwhile is kept until both are there."""
+    gate = Gate(monkeypatch)
+    slow = tmp_path / "slow.png"
+    picture(60, 60, 2).save(slow)
+    window.add_images([slow, image_file])
+    assert gate.reached.wait(PATIENCE / 1000)
     ask(window, qtbot, "Which is larger?")
     assert window.session.turns == []
     assert window.statusBar().currentMessage() == texts.still_reading()
+    gate.open()
     wait_for(qtbot, lambda: not window.reader.unread)
-    assert [found.path for found in window.session.images] == [large, picture_file]
+    assert [image.name for image in window.session.images] == [str(slow), str(image_file)]
     assert window.prompt.edit.toPlainText() == "Which is larger?"
     qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
     assert len(window.session.turns[0].images) == 2
 
 
-def test_pictures_that_wait_are_given_up_with_the_window(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    """Closing does not wait for more than the picture that is being read."""
-    large = tmp_path / "large.png"
-    picture(2400, 2400, 2).save(large)
-    window.open_pictures([large] * 50)
+def test_closing_does_not_wait_for_a_picture(
+    window: MainWindow,
+    qtbot: QtBot,
+    image_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """One that is being decoded may take seconds; those that wait are given up."""
+    gate = Gate(monkeypatch)
+    window.add_images([image_file] * 50)
+    assert gate.reached.wait(PATIENCE / 1000)
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    watchdog = Watchdog()
     window.close()
-    QThreadPool.globalInstance().waitForDone()
+    qtbot.wait(50)
+    assert watchdog.longest_gap < LONGEST_GAP
+    record_property(FIGURE, watchdog.figure("a window that loaded a model and reads a picture is closed"))
+    gate.open()
+    window.reader.wait_until_gone(PATIENCE / 1000)
     qtbot.wait(10)  # what was read is told now
-    assert window.reader.unread > 40
+    assert window.reader.unread == 49

@@ -194,7 +194,7 @@ def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel,
     """The answer is the one that the Python API gives to the same messages and options."""
     options = GenerationOptions(max_new_tokens=4, temperature=0.7, seed=11)
     events: list[Event] = []
-    image = ImagePart(str(image_file), sha256(image_file))
+    image = ImagePart(str(image_file), sha256=sha256(image_file))
     answer(model, Question(Ask(5, (user_message("What?", [image]),), options), None), Inbox(), events.append)
     expected = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
     assert "".join(event.text for event in events if isinstance(event, Wrote)) == expected
@@ -206,10 +206,19 @@ def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel,
 
 def test_an_image_with_another_content_than_was_kept_is_refused(model: VisionLanguageModel, image_file: Path) -> None:
     """A question is about what was added, or it fails."""
-    kept = ImagePart(str(image_file), sha256(image_file))
+    kept = ImagePart(str(image_file), sha256=sha256(image_file))
     picture(170, 90, 2).save(image_file)
     with pytest.raises(ImageError, match=r"bill\.png: its content is not what was added"):
         answer(model, Question(Ask(5, (user_message("What?", [kept]),)), None), Inbox(), lambda event: None)
+
+
+def test_an_error_calls_an_image_as_its_user_does(model: VisionLanguageModel, image_file: Path) -> None:
+    """The path of a copy says nothing to anybody."""
+    image_file.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    kept = ImagePart(str(image_file), "holiday.png", sha256(image_file))
+    with pytest.raises(ImageError, match=r"^picture holiday\.png: ") as caught:
+        answer(model, Question(Ask(5, (user_message("What?", [kept]),)), None), Inbox(), lambda event: None)
+    assert caught.value.source == "holiday.png"
 
 
 def test_a_deadline_ends_the_answer(model: VisionLanguageModel) -> None:

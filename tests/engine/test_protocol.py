@@ -41,7 +41,7 @@ from dsvl2_runtime.engine.protocol import (
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
 
-IMAGES = [ImagePart("/a b.png"), ImagePart("/c.png", "0123456789abcdef" * 4)]
+IMAGES = [ImagePart("/a b.png"), ImagePart("/c.png", "c", "0123456789abcdef" * 4)]
 ERROR = WireError("ImageError", "picture /a.png: damaged", 5, 400, {"source": "/a.png", "count": 2, "none": None})
 CONVERSATION = (
     ChatMessage("system", (TextPart("Be brief."),)),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Protocol
 
 from PIL import Image
 
 from dsvl2_runtime.engine.client import EngineEnd, EngineState
+from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -58,10 +58,17 @@ class CommandSink(Protocol):
 class Attachment:
     """An image that was opened once and can be read."""
 
-    path: Path
+    name: str
+    """The path of the file that it came from, or what the program calls it."""
+    content: KeptImage
     size: tuple[int, int]
     """(width, height) in pixels, upright."""
     thumbnail: Image.Image
+
+    @property
+    def part(self) -> ImagePart:
+        """What the engine is told about it."""
+        return ImagePart(str(self.content.path), self.name, self.content.sha256)
 
 
 @dataclass(slots=True)
@@ -104,8 +111,8 @@ class ChatSession:
         return self.turns[-1] if self.turns and self.turns[-1].is_open else None
 
     def add_image(self, image: Attachment) -> None:
-        """Add an image, once."""
-        if all(known.path != image.path for known in self.images):
+        """Add an image; one with the same content as another counts once."""
+        if all(known.content.sha256 != image.content.sha256 for known in self.images):
             self.images.append(image)
             self.on_change("images")
 
@@ -127,7 +134,7 @@ class ChatSession:
         if not self.can_ask(question):
             return False
         turn = Turn(len(self.turns), question.strip(), tuple(self.images))
-        images = [ImagePart(str(image.path)) for image in turn.images]
+        images = [image.part for image in turn.images]
         command = Ask(turn.number, (user_message(turn.question, images),))
         size = len(to_line(command))
         if size > LONGEST_LINE:

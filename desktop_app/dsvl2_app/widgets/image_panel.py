@@ -1,4 +1,4 @@
-"""The pictures beside the conversation: thumbnails, a place to drop more, a button to take one away."""
+"""The images beside the conversation: thumbnails, a place to drop more, a button to take one away."""
 
 from __future__ import annotations
 
@@ -6,91 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
-from PySide6.QtCore import QObject, QRunnable, QSize, Qt, QThreadPool, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
+from dsvl2_app.state.intake import THUMBNAIL
 from dsvl2_app.state.session import Attachment
-from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.images import decode_image
-
-THUMBNAIL = 176
-"""Longest side in pixels."""
-
-
-def read_picture(path: Path) -> Attachment:
-    """Decode a picture and make its thumbnail.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    decoded = decode_image(path)
-    image, size = decoded.image, decoded.size
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    return Attachment(path, size, image)
 
 
 def to_pixmap(image: Image.Image) -> QPixmap:
-    """A Pillow picture in RGB for the screen."""
+    """A Pillow image in RGB for the screen."""
     data = image.tobytes()
     return QPixmap.fromImage(
         QImage(data, image.width, image.height, 3 * image.width, QImage.Format.Format_RGB888).copy()
     )
 
 
-class PictureReader(QObject):
-    """Reads pictures on another thread: decoding a large one takes seconds, which the window must not stand still.
-
-    One after the other, so that they stay in their order and never fill the memory together.
-    """
-
-    was_read = Signal(object)
-    """An `Attachment`."""
-    failed = Signal(str)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.unread = 0
-        """Pictures that have neither been read nor failed yet."""
-        self._pool = QThreadPool.globalInstance()  # lives longer than this, as a picture that is being read may
-        self._pool.setMaxThreadCount(1)
-        self.was_read.connect(self._count_down)
-        self.failed.connect(self._count_down)
-
-    def read(self, path: Path) -> None:
-        """Start reading."""
-        self.unread += 1
-        self._pool.start(_Reading(self, path))
-
-    def close(self, milliseconds: int) -> None:
-        """Give up the pictures that wait, and wait so long for the one that is being read."""
-        self._pool.clear()
-        self._pool.waitForDone(milliseconds)
-
-    def _count_down(self) -> None:
-        self.unread -= 1
-
-
-class _Reading(QRunnable):
-    def __init__(self, reader: PictureReader, path: Path) -> None:
-        super().__init__()
-        self._reader, self._path = reader, path
-
-    def run(self) -> None:
-        try:
-            picture = read_picture(self._path)
-        except ImageError as error:
-            self._reader.failed.emit(str(error))
-        except Exception as error:
-            # The window must hear of it, as of everything in the engine: questions wait for the picture.
-            self._reader.failed.emit(f"picture {self._path}: internal error: {type(error).__name__}: {error}")
-        else:
-            self._reader.was_read.emit(picture)
-
-
 class ImagePanel(QWidget):
-    """Shows pictures; what shall happen to them is said by signals."""
+    """Shows images, and emits signals for open and remove requests."""
 
     open_asked = Signal()
     remove_asked = Signal(int)
@@ -124,17 +58,16 @@ class ImagePanel(QWidget):
         self.setFixedWidth(THUMBNAIL + 48)
         self.show_images([])
 
-    def show_images(self, pictures: Sequence[Attachment]) -> None:
+    def show_images(self, images: Sequence[Attachment]) -> None:
         """Show these and no others."""
         self.list.clear()
-        for picture in pictures:
-            item = QListWidgetItem(
-                QIcon(to_pixmap(picture.thumbnail)), texts.image_label(picture.path.name, picture.size)
-            )
-            item.setToolTip(str(picture.path))
+        for image in images:
+            label = texts.image_label(Path(image.name).name, image.size)
+            item = QListWidgetItem(QIcon(to_pixmap(image.thumbnail)), label)
+            item.setToolTip(image.name)
             self.list.addItem(item)
-        self.list.setVisible(bool(pictures))
-        self.hint.setVisible(not pictures)
+        self.list.setVisible(bool(images))
+        self.hint.setVisible(not images)
         self._update_buttons()
 
     def _update_buttons(self) -> None:

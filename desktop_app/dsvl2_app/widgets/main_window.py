@@ -1,25 +1,28 @@
-"""The window: pictures at the left, the conversation at the right, the question below. Shows a `ChatSession`."""
+"""The window: images at the left, the conversation at the right, the question below. Shows a `ChatSession`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
+from dsvl2_app.image_reader import ImageReader
+from dsvl2_app.mime_images import image_sources
+from dsvl2_app.state.intake import PastedImage, Source
 from dsvl2_app.state.session import Change, ChatSession, QuestionTooLongError
 from dsvl2_app.widgets.chat_view import ChatView
-from dsvl2_app.widgets.image_panel import ImagePanel, PictureReader
+from dsvl2_app.widgets.image_panel import ImagePanel
 from dsvl2_app.widgets.prompt_bar import PromptBar
+from dsvl2_runtime.engine.wire_error import wire_error
+from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
 
 MESSAGE_MILLISECONDS = 10_000
-READING_MILLISECONDS = 2000
 
 
 class MainWindow(QMainWindow):
@@ -32,11 +35,10 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.engine = engine
         self.session = ChatSession(engine, self._show)
-        self._pasted = TemporaryDirectory(prefix="dsvl2-pasted-")
         self._pasted_count = 0
-        self.reader = PictureReader(self)
+        self.reader = ImageReader(self)
         self.reader.was_read.connect(self.session.add_image)
-        self.reader.failed.connect(self._show_message)
+        self.reader.failed.connect(lambda error: self._show_message(texts.refused_image(error)))
         self._build()
         engine.event_came.connect(self.session.take)
         engine.ended.connect(self.session.engine_ended)
@@ -76,8 +78,8 @@ class MainWindow(QMainWindow):
 
         menu = self.menuBar().addMenu(texts.file_menu())
         for text, keys, slot in (
-            (texts.open_image(), QKeySequence.StandardKey.Open, self.choose_pictures),
-            (texts.paste_image(), "Ctrl+Shift+V", self.paste_picture),
+            (texts.open_image(), QKeySequence.StandardKey.Open, self.choose_images),
+            (texts.paste_image(), "Ctrl+Shift+V", self.paste_images),
             (texts.quit_app(), QKeySequence.StandardKey.Quit, self.close),
         ):
             action = QAction(text, self)
@@ -85,64 +87,59 @@ class MainWindow(QMainWindow):
             action.triggered.connect(slot)
             menu.addAction(action)
 
-        self.panel.open_asked.connect(self.choose_pictures)
+        self.panel.open_asked.connect(self.choose_images)
         self.panel.remove_asked.connect(self.session.remove_image)
         self.prompt.asked.connect(self._ask)
         self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
-        self.prompt.picture_pasted.connect(self._paste)
+        self.prompt.image_pasted.connect(self._paste)
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
         self.prompt.edit.setFocus()
 
-    def open_pictures(self, paths: Sequence[Path]) -> None:
-        """Read pictures in the background and add those that can be read."""
-        for path in paths:
-            self.reader.read(path.absolute())
+    def add_images(self, sources: Sequence[Source]) -> None:
+        """Read images in the background and add those that can be read."""
+        for source in sources:
+            self.reader.read(source)
 
-    def choose_pictures(self) -> None:
+    def choose_images(self) -> None:
         """Let the user choose files."""
         names, _ = QFileDialog.getOpenFileNames(self, texts.open_image(), "", texts.file_filter(IMAGE_ENDINGS))
-        self.open_pictures([Path(name) for name in names])
+        self.add_images([Path(name) for name in names])
 
-    def paste_picture(self) -> None:
-        """Take the picture, or the files, that the clipboard holds."""
+    def paste_images(self) -> None:
+        """Take the image, or the files, that the clipboard holds."""
         self._paste(QGuiApplication.clipboard().mimeData())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
-        """Files and pictures may be dropped."""
+        """Files and images may be dropped."""
         if event.mimeData().hasUrls() or event.mimeData().hasImage():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
         """Take what was dropped."""
-        if self._take_pictures(event.mimeData()):
+        if self._take_images(event.mimeData()):
             event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """End the engine and remove what was pasted."""
+        """End the engine and forget the images; nothing here waits."""
         self.engine.close()
-        self.reader.close(READING_MILLISECONDS)
-        self._pasted.cleanup()
+        self.reader.close()
         super().closeEvent(event)
 
     def _paste(self, data: QMimeData | None) -> None:
         # The system may have no clipboard to give.
-        if data is None or not self._take_pictures(data):
+        if data is None or not self._take_images(data):
             self._show_message(texts.no_image_to_paste())
 
-    def _take_pictures(self, data: QMimeData) -> bool:
-        files = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-        if files:
-            self.open_pictures(files)
+    def _take_images(self, data: QMimeData) -> bool:
+        try:
+            sources = image_sources(data, texts.pasted_image(self._pasted_count + 1))
+        except ImageError as error:
+            self._show_message(texts.refused_image(wire_error(error)))
             return True
-        image = data.imageData() if data.hasImage() else None
-        if not isinstance(image, QImage) or image.isNull():
-            return False
-        self._pasted_count += 1
-        path = Path(self._pasted.name) / f"pasted {self._pasted_count}.png"
-        image.save(str(path))
-        self.open_pictures([path])
-        return True
+        self._pasted_count += any(isinstance(source, PastedImage) for source in sources)
+        self.add_images(sources)
+        return bool(sources)
 
     def _ask(self, question: str) -> None:
         if self.reader.unread and self.session.can_ask(question):

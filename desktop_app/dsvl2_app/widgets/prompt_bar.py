@@ -7,26 +7,17 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QWidget
 
 from dsvl2_app import texts
-from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
+from dsvl2_app.mime_images import holds_image
 
 LINES = 3
 
 
-def holds_picture(data: QMimeData) -> bool:
-    """Whether what is pasted is a picture: files of pictures, or an image alone.
-
-    Cells of a spreadsheet come as text and as an image of them; links come as text and as addresses.
-    """
-    files = (url.toLocalFile().lower() for url in data.urls() if url.isLocalFile())
-    return any(file.endswith(IMAGE_ENDINGS) for file in files) or (data.hasImage() and not data.text().strip())
-
-
 class QuestionEdit(QPlainTextEdit):
-    """Plain text in which Enter means asking and a pasted picture goes to the window."""
+    """Plain text in which Enter means asking and a pasted image goes to the window."""
 
     entered = Signal()
     escaped = Signal()
-    picture_pasted = Signal(QMimeData)
+    image_pasted = Signal(QMimeData)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Enter and Escape are ours, everything else is Qt's."""
@@ -39,13 +30,13 @@ class QuestionEdit(QPlainTextEdit):
             super().keyPressEvent(event)
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:  # noqa: N802 - Qt's name
-        """Text as ever, and pictures."""
+        """Text as ever, and images."""
         return source.hasImage() or super().canInsertFromMimeData(source)
 
     def insertFromMimeData(self, source: QMimeData) -> None:  # noqa: N802 - Qt's name
-        """A pasted picture is for the window."""
-        if holds_picture(source):
-            self.picture_pasted.emit(source)
+        """A pasted image is for the window."""
+        if holds_image(source):
+            self.image_pasted.emit(source)
         else:
             super().insertFromMimeData(source)
 
@@ -57,7 +48,7 @@ class PromptBar(QWidget):
     """A question, which may be empty or come while an answer is open; the session decides."""
     edited = Signal()
     stop_asked = Signal()
-    picture_pasted = Signal(QMimeData)
+    image_pasted = Signal(QMimeData)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,7 +69,7 @@ class PromptBar(QWidget):
         self._answering = False
         self.edit.entered.connect(self._ask)
         self.edit.escaped.connect(self.stop_asked)
-        self.edit.picture_pasted.connect(self.picture_pasted)
+        self.edit.image_pasted.connect(self.image_pasted)
         self.edit.textChanged.connect(self.edited)
         self.button.clicked.connect(self._press)
         self.set_answering(False, False)

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -173,9 +174,10 @@ def answer(model: VisionLanguageModel | None, question: Question, inbox: Inbox, 
         raise NoModelError
     ask, start, tokens = question.ask, time.monotonic(), 0
     messages, images = model_messages(ask.messages)
-    for image in images:
-        require_content(image)
-    inputs = model.prepare(messages, [image.path for image in images])
+    with users_names(images):
+        for image in images:
+            require_content(image)
+        inputs = model.prepare(messages, [image.path for image in images])
     send(Prepared(ask.turn, inputs.notices))
     watch = Watch(progress_sender(send, ask.turn), lambda: inbox.is_stopped(ask.turn), question.deadline)
     for chunk in model.answer(inputs, ask.options, watch):
@@ -211,6 +213,18 @@ def require_content(image: ImagePart) -> None:
     path = Path(image.path)
     if image.sha256 is not None and path.is_file() and sha256(path) != image.sha256:
         raise ImageError(image.path, "its content is not what was added", "add it again")
+
+
+@contextmanager
+def users_names(images: Sequence[ImagePart]) -> Iterator[None]:
+    """Call an image in errors as its user calls it, and not by the path of a copy."""
+    names = {image.path: image.name for image in images if image.name is not None}
+    try:
+        yield
+    except ImageError as error:
+        if error.source not in names:
+            raise
+        raise ImageError(names[error.source], error.found, error.advice) from error
 
 
 def progress_sender(send: Send, turn: int | None) -> ProgressCallback:

@@ -93,6 +93,8 @@ class ImagePart:
 
     path: str
     """Absolute."""
+    name: str | None = None
+    """What the user calls it, for messages; without it the path."""
     sha256: Sha256 | None = None
     """Of the file's bytes, from a client that keeps content: a file with other bytes is then refused."""
     kind: Literal["image"] = "image"

@@ -172,7 +172,7 @@ def _opened(source: ImageSource, tile_pixels: int) -> Iterator[tuple[str, Image.
         elif isinstance(source, np.ndarray):
             image = _from_array(source)
         else:
-            name, file = _file_of(source)
+            name, file = image_file(source)
             stack.enter_context(file)
             image = stack.enter_context(_image_in(name, file))
         _require_usable_size(name, image, tile_pixels)
@@ -189,8 +189,12 @@ def _from_array(array: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _file_of(source: str | os.PathLike[str] | bytes | ImageBytes) -> tuple[str, BinaryIO]:
-    """A name for messages, and the file's content, of a bounded size."""
+def image_file(source: str | os.PathLike[str] | bytes | ImageBytes) -> tuple[str, BinaryIO]:
+    """A name for messages, and the file's content, of a bounded size.
+
+    Raises:
+        ImageError: it is missing, not a regular file, too large, or cannot be read.
+    """
     if isinstance(source, bytes):
         source = ImageBytes(IN_MEMORY, source)
     if isinstance(source, ImageBytes):

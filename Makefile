@@ -74,7 +74,7 @@ $(VENV)/export.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/py
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
 	@echo "installing what development needs (about a minute) ..."
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[cpu,dev]'
 	@touch $@ $(VENV)/run.stamp $(VENV)/app.stamp $(VENV)/export.stamp
 
 $(SYNTHETIC)/checkpoint/config.json: | $(VENV)/export.stamp

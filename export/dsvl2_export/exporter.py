@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from onnx import ModelProto
 
 from dsvl2_export.bundle_size import MARGIN_BYTES, expected_bytes
 from dsvl2_export.checkpoint.checkpoint import Checkpoint
@@ -131,7 +132,7 @@ def write_small_parts(
     Flushed before the decoder's first commit: a journal implies that these files are complete.
     """
 
-    def rewrite(model: Any) -> None:
+    def rewrite(model: ModelProto) -> None:
         if isinstance(recipe.vision, ColumnFormat):
             quantize_linears(model, recipe.vision, quantizer)
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from dsvl2_export.graphs.external_data import ExternalData, Placed
 
@@ -33,8 +33,8 @@ class GraphBuilder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.data = ExternalData(path.with_suffix(".data"))
-        self._nodes: list[Any] = []
-        self._initializers: dict[str, Any] = {}
+        self._nodes: list[NodeProto] = []
+        self._initializers: dict[str, TensorProto] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._counts: dict[str, int] = {}
 
@@ -69,22 +69,22 @@ class GraphBuilder:
         return names
 
     @contextmanager
-    def body(self, output: str) -> Iterator[list[Any]]:
+    def body(self, output: str) -> Iterator[list[GraphProto]]:
         """Collect the nodes written inside the `with` as the body of a branch; yields a list that holds its graph.
 
         The body may read every tensor of the surrounding graph. The last node inside
         must be written `into` the name `output`.
         """
         outer, self._nodes = self._nodes, []
-        result: list[Any] = []
+        result: list[GraphProto] = []
         try:
             yield result
-            value = helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
+            value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
             result.append(helper.make_graph(self._nodes, output, [], [value]))
         finally:
             self._nodes = outer
 
-    def branch(self, condition: str, then_body: Any, else_body: Any) -> str:
+    def branch(self, condition: str, then_body: GraphProto, else_body: GraphProto) -> str:
         """`If`: run one of two bodies; returns the name of its output."""
         return self.node("If", [condition], then_branch=then_body, else_branch=else_body)
 
@@ -123,8 +123,8 @@ class GraphBuilder:
         return self._external(self.data.write(name, array))
 
     def _external(self, placed: Placed) -> str:
-        tensor = onnx.TensorProto(
-            name=placed.name, data_type=placed.data_type, dims=placed.dims, data_location=onnx.TensorProto.EXTERNAL
+        tensor = TensorProto(
+            name=placed.name, data_type=placed.data_type, dims=placed.dims, data_location=TensorProto.EXTERNAL
         )
         place = {"location": self.data.path.name, "offset": placed.offset, "length": placed.length}
         for key, value in place.items():
@@ -132,8 +132,8 @@ class GraphBuilder:
         self._initializers[placed.name] = tensor
         return placed.name
 
-    def save(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Write the graph; `inputs` and `outputs` are `ValueInfoProto`s (see `value`)."""
+    def save(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> None:
+        """Write the graph; `value` makes its inputs and outputs."""
         graph = helper.make_graph(
             self._nodes, self.path.stem, list(inputs), list(outputs), list(self._initializers.values())
         )
@@ -142,7 +142,7 @@ class GraphBuilder:
         self.data.finish()
 
 
-def value(name: str, axes: Sequence[int | str], integer: bool = False) -> Any:
+def value(name: str, axes: Sequence[int | str], integer: bool = False) -> ValueInfoProto:
     """A graph input or output: float32, or int64 where `integer`."""
-    kind = onnx.TensorProto.INT64 if integer else onnx.TensorProto.FLOAT
+    kind = TensorProto.INT64 if integer else TensorProto.FLOAT
     return helper.make_tensor_value_info(name, kind, list(axes))

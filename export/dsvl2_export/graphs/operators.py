@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import ModelProto, NodeProto, helper
 
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN, CONTRIB_VERSION, GraphBuilder
 from dsvl2_quant.formats.blocks import BlockFormat
@@ -150,7 +150,7 @@ def interleave_gate_up(gate: NDArray[np.float32], up: NDArray[np.float32]) -> ND
     return np.stack([gate, up], axis=1).reshape(-1, gate.shape[-1])
 
 
-def column_linear_node(name: str, inputs: Sequence[str], output: str) -> Any:
+def column_linear_node(name: str, inputs: Sequence[str], output: str) -> NodeProto:
     """`DynamicQuantizeMatMul` for a graph that was traced.
 
     Args:
@@ -161,7 +161,7 @@ def column_linear_node(name: str, inputs: Sequence[str], output: str) -> Any:
     return helper.make_node("DynamicQuantizeMatMul", inputs, [output], name=name, domain=CONTRIB_DOMAIN)
 
 
-def import_contrib(model: Any) -> None:
+def import_contrib(model: ModelProto) -> None:
     """Declare in a traced model that it uses these operators."""
     if CONTRIB_DOMAIN not in {opset.domain for opset in model.opset_import}:
         model.opset_import.append(helper.make_opsetid(CONTRIB_DOMAIN, CONTRIB_VERSION))

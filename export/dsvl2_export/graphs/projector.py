@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from dsvl2_export.checkpoint.checkpoint import load_projector
@@ -38,7 +38,9 @@ class TracedProjector(Traced):
         return features
 
 
-def write_projector(path: Path, source: WeightSource, rewrite: Callable[[Any], object] = lambda model: None) -> None:
+def write_projector(
+    path: Path, source: WeightSource, rewrite: Callable[[ModelProto], object] = lambda model: None
+) -> None:
     """Write the projector; `rewrite` is called with its model, to quantise it in place."""
     vision = source.config.vision_config
     example = torch.zeros(2, vision.grid**2, vision.width)
@@ -50,5 +52,5 @@ def write_projector(path: Path, source: WeightSource, rewrite: Callable[[Any], o
         vector = source.array(stored)
         tensor = numpy_helper.from_array(vector, name)
         model.graph.node.append(helper.make_node("Constant", [], [name], value=tensor))
-        model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(vector.shape)))
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(vector.shape)))
     onnx.save(model, str(path))

@@ -11,10 +11,11 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import onnx
 import torch
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 from torch import Tensor, nn
 
 from dsvl2_export.graphs.fused_ops import fused_attend, fused_gelu
@@ -70,10 +71,10 @@ class TracedBlock(Traced):
 class GrowingGraph:
     """The graph of the vision tower, put together of pieces that are traced one by one."""
 
-    def __init__(self, folder: Path, rewrite: Callable[[Any], object]) -> None:
+    def __init__(self, folder: Path, rewrite: Callable[[ModelProto], object]) -> None:
         self._folder = folder
         self._rewrite = rewrite
-        self.model: Any = None
+        self.model: ModelProto | None = None
         self._end = ""
 
     def append(self, name: str, module: Traced, config: TracedOnnxConfig) -> None:
@@ -94,15 +95,17 @@ class GrowingGraph:
             self.model.opset_import.extend(opset for opset in piece.opset_import if opset.domain not in known)
         self._end = f"{name}.{last}"
 
-    def finish(self, output: Any) -> Any:
+    def finish(self, output: ValueInfoProto) -> ModelProto:
         """The whole model; its last value gets the name and shape of `output`."""
+        if self.model is None:
+            raise ValueError("no piece was appended")
         rename_all(self.model.graph, lambda old: output.name if old == self._end else old)
         del self.model.graph.output[:]
         self.model.graph.output.append(output)
         return self.model
 
 
-def rename_all(graph: Any, rename: Callable[[str], str]) -> None:
+def rename_all(graph: GraphProto, rename: Callable[[str], str]) -> None:
     """Rename every node and value of a graph, in place; the empty name means that an input is left out, and stays."""
     for node in graph.node:
         node.name = rename(node.name)
@@ -116,7 +119,7 @@ def rename_all(graph: Any, rename: Callable[[str], str]) -> None:
 def write_vision_encoder(
     path: Path,
     source: WeightSource,
-    rewrite: Callable[[Any], object] = lambda model: None,
+    rewrite: Callable[[ModelProto], object] = lambda model: None,
     on_block: Callable[[], None] = lambda: None,
 ) -> None:
     """Write pixel_values [num_tiles, 3, image_size, image_size] -> patch_features [num_tiles, patches, width].
@@ -141,6 +144,6 @@ def write_vision_encoder(
             graph.append(f"blocks.{index}", TracedBlock(block.eval()), BlockTrace(hidden))
             on_block()
         graph.append("norm", TracedBlock(ends.norm), BlockTrace(hidden))
-        axes = ["num_tiles", config.grid**2, config.width]
-        output = onnx.helper.make_tensor_value_info(graph_io.PATCH_FEATURES, onnx.TensorProto.FLOAT, axes)
+        axes: list[str | int] = ["num_tiles", config.grid**2, config.width]
+        output = onnx.helper.make_tensor_value_info(graph_io.PATCH_FEATURES, TensorProto.FLOAT, axes)
         onnx.save(graph.finish(output), str(path))

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from dsvl2_export.graphs.operators import column_linear_node, import_contrib
 from dsvl2_quant.formats.columns import ColumnFormat
 from dsvl2_quant.methods.quantizer import Quantizer
 
 
-def quantize_linears(model: Any, form: ColumnFormat, quantizer: Quantizer) -> int:
+def quantize_linears(model: ModelProto, form: ColumnFormat, quantizer: Quantizer) -> int:
     """Rewrite, in place, every product with a constant matrix.
 
     Args:
-        model: an `onnx.ModelProto` with its weights loaded.
+        model: with its weights loaded.
         form: of the rewritten weights.
         quantizer: quantises them.
 
@@ -31,13 +31,13 @@ def quantize_linears(model: Any, form: ColumnFormat, quantizer: Quantizer) -> in
     graph = model.graph
     constants = {entry.name: entry for entry in graph.initializer}
     producers = {name: node for node in graph.node for name in node.output}
-    consumers: dict[str, list[Any]] = {}
+    consumers: dict[str, list[NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             consumers.setdefault(name, []).append(node)
 
     removed: set[int] = set()
-    replaced: dict[int, Any] = {}
+    replaced: dict[int, NodeProto] = {}
     count = 0
     for node in graph.node:
         weight = _constant_weight(node, constants, producers)
@@ -46,7 +46,7 @@ def quantize_linears(model: Any, form: ColumnFormat, quantizer: Quantizer) -> in
         bias, output, add = _bias_behind(node, constants, consumers)
         prefix = f"{node.name or node.output[0]}.int8"
         columns = quantizer.columns(weight, form, None)  # a traced constant has no name
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             f"{prefix}.weight": columns.values,
             f"{prefix}.scale": columns.scales,
             f"{prefix}.zero_point": np.zeros(len(columns.scales), np.int8),
@@ -70,7 +70,9 @@ def quantize_linears(model: Any, form: ColumnFormat, quantizer: Quantizer) -> in
     return count
 
 
-def _constant_weight(node: Any, constants: dict[str, Any], producers: dict[str, Any]) -> NDArray[np.float32] | None:
+def _constant_weight(
+    node: NodeProto, constants: dict[str, TensorProto], producers: dict[str, NodeProto]
+) -> NDArray[np.float32] | None:
     """The constant matrix [in_features, out_features] that a node multiplies by, or None for any other node."""
     if node.op_type not in ("MatMul", "Gemm"):
         return None
@@ -94,8 +96,8 @@ def _constant_weight(node: Any, constants: dict[str, Any], producers: dict[str, 
 
 
 def _bias_behind(
-    node: Any, constants: dict[str, Any], consumers: dict[str, list[Any]]
-) -> tuple[str | None, str, Any | None]:
+    node: NodeProto, constants: dict[str, TensorProto], consumers: dict[str, list[NodeProto]]
+) -> tuple[str | None, str, NodeProto | None]:
     """(bias, output of the rewritten node, `Add` that it replaces)."""
     if node.op_type == "Gemm":
         return (node.input[2] if len(node.input) > 2 else None), node.output[0], None
@@ -108,7 +110,7 @@ def _bias_behind(
     return None, node.output[0], None
 
 
-def _used(nodes: list[Any], outputs: set[str]) -> list[Any]:
+def _used(nodes: list[NodeProto], outputs: set[str]) -> list[NodeProto]:
     """The nodes that something depends on, in their order."""
     needed = set(outputs)
     kept = []

@@ -105,11 +105,12 @@ class ContextOverflowError(Dsvl2Error, ValueError):
 
     def __init__(self, prompt_tokens: int, image_tokens: int, context_tokens: int) -> None:
         super().__init__(
-            f"the prompt needs {prompt_tokens} tokens ({image_tokens} of them for pictures) and at least one "
-            f"for the answer; this model takes {context_tokens}; use fewer or smaller pictures or a shorter text"
+            f"the prompt needs at least {prompt_tokens} tokens ({image_tokens} of them for pictures), and the answer "
+            f"one more; this model takes {context_tokens}; use fewer or smaller pictures or a shorter text"
         )
         self.prompt_tokens = prompt_tokens
         self.image_tokens = image_tokens
+        """Of one tile for each image, where it was too long before any image was opened."""
         self.context_tokens = context_tokens
 
 

@@ -17,6 +17,7 @@ from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.answers.generate import StopText, TextChunk
 from dsvl2_runtime.errors import ContextOverflowError, ImageError, UsageError
 from dsvl2_runtime.inputs.prompt import locate
+from dsvl2_runtime.inputs.tiling import Tiling
 from dsvl2_runtime.progress import Progress, Watch
 from small_models import MakeBundle, edit_manifest, pictures
 
@@ -137,7 +138,11 @@ def test_too_long_a_prompt_is_an_error_with_its_numbers(model: VisionLanguageMod
     assert caught.value.context_tokens == context
     assert caught.value.prompt_tokens > context
     assert str(context) in str(caught.value)
-    assert caught.value.image_tokens == model.prepare(QUESTION, pictures(1)).num_image_tokens
+    assert caught.value.image_tokens == Tiling(1, 1).token_count(model.config.cells)
+    with pytest.raises(ContextOverflowError) as caught:  # by the tiles of its images alone
+        words = (context - 100) // len(model.components.tokenizer.encode("word "))
+        model.next_token_logits("word " * words, pictures(2))
+    assert caught.value.image_tokens == model.prepare(QUESTION, pictures(2)).num_image_tokens
 
 
 def test_an_answer_stops_at_the_end_of_the_context(folder: Path) -> None:
@@ -190,3 +195,12 @@ def test_options_are_values(model: VisionLanguageModel) -> None:
     """They cannot change under a running answer."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         GenerationOptions().seed = 3  # type: ignore[misc]
+
+
+def test_one_stop_text_ends_an_answer_as_a_whole(model: VisionLanguageModel) -> None:
+    """Not at its first letter."""
+    whole = "".join(chunk.text for chunk in answer(model))
+    start = next(at for at in range(1, len(whole) - 2) if whole.find(whole[at : at + 3]) == at > whole.find(whole[at]))
+    chunks = answer(model, stop=whole[start : start + 3])
+    assert "".join(chunk.text for chunk in chunks) == whole[:start]
+    assert chunks[-1].finish_reason == "stop"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -98,11 +99,44 @@ def test_repetition_penalty_works_on_prompt_and_answer() -> None:
         {"repetition_penalty": float("nan")},
         {"seed": -1},
         {"stop": ("",)},
+        {"stop": ""},
+        {"stop": None},
+        {"stop": 5},
+        {"stop": b"abc"},
+        {"stop": ("a", 5)},
+        {"stop": [None]},
+        {"max_new_tokens": 2.5},
+        {"max_new_tokens": "5"},
+        {"max_new_tokens": None},
+        {"temperature": "warm"},
+        {"temperature": None},
+        {"top_p": None},
+        {"top_p": "1"},
+        {"top_k": 0.5},
+        {"repetition_penalty": None},
+        {"seed": 1.5},
+        {"seed": None},
     ],
     ids=str,
 )
 def test_options_out_of_range_are_named(options: dict[str, Any]) -> None:
     """With the value that was given."""
-    (name,) = options
-    with pytest.raises(UsageError, match=name):
+    ((name, value),) = options.items()
+    with pytest.raises(UsageError, match=re.escape(f"{name} is {value!r}; it must be ")):
         GenerationOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("stop", "texts"),
+    [("abc", ("abc",)), (["a", "bc"], ("a", "bc")), (("a",), ("a",)), ({"a"}, ("a",)), ([], ()), ((), ())],
+    ids=str,
+)
+def test_stop_is_one_text_or_several(stop: Any, texts: tuple[str, ...]) -> None:
+    """A single text is not taken letter by letter, and a list cannot be changed afterwards."""
+    assert GenerationOptions(stop=stop).stop == texts
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """They come out of other people's programs."""
+    options = GenerationOptions(max_new_tokens=np.int64(3), temperature=np.float32(0.5), seed=np.uint8(1))  # type: ignore[arg-type]
+    assert options.max_new_tokens == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,14 +145,14 @@ def generate(
 
 
 class StopText:
-    """Ends a stream of text at the first of some strings, holding back what might become one."""
+    """Ends a stream of text at the first stop text, and holds back what may become one."""
 
-    def __init__(self, stop: tuple[str, ...]) -> None:
-        self._stop = stop
+    def __init__(self, stop: Items[str]) -> None:
+        self._stop = tuple(stop)
         self._held = ""
 
     def push(self, text: str) -> tuple[str, bool]:
-        """Text that is safe to show, and whether a stop string was met."""
+        """The text that can be shown by now, and whether a stop text was met."""
         if not self._stop:
             return text, False
         self._held += text
@@ -167,6 +168,6 @@ class StopText:
         return shown, False
 
     def flush(self) -> str:
-        """What was held back."""
+        """The text that was held back and is no stop text."""
         held, self._held = self._held, ""
         return held

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from dsvl2_runtime.errors import UsageError
 
 LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
-"""Far beyond what helps, and far from where float32 overflows."""
+"""Bounds far outside the useful range, within which float32 logits cannot overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class GenerationOptions:
 
     max_new_tokens: int = 512
     temperature: float = 0.0
-    """0 takes the likeliest token; the model card advises at most 0.7."""
+    """0 takes the likeliest token; the model card recommends at most 0.7."""
     top_p: float = 1.0
     """Sample among the likeliest tokens that together reach this probability (arXiv 1904.09751)."""
     top_k: int = 0
@@ -27,25 +29,40 @@ class GenerationOptions:
     repetition_penalty: float = 1.0
     """Divides positive and multiplies negative logits of tokens seen before, in prompt or answer (arXiv 1909.05858)."""
     seed: int = 0
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer; they are not part of it."""
+    stop: str | Sequence[str] = ()
+    """Texts that end the answer and are not part of it; one, or several, which become a tuple."""
 
     def __post_init__(self) -> None:
+        one = isinstance(self.stop, str)
+        several = isinstance(self.stop, (Sequence, Set)) and not isinstance(self.stop, (bytes, bytearray))
+        stop = (self.stop,) if one else tuple(self.stop) if several else None
+        penalties = f"a number from {LEAST_PENALTY} to {MOST_PENALTY}"
         checks = {
-            "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
-            "temperature": (np.isfinite(self.temperature) and self.temperature >= 0, "0 or more"),
-            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
-            "top_k": (self.top_k >= 0, "0 or more"),
-            "repetition_penalty": (
-                LEAST_PENALTY <= self.repetition_penalty <= MOST_PENALTY,
-                f"from {LEAST_PENALTY} to {MOST_PENALTY}",
+            "max_new_tokens": (_whole(self.max_new_tokens, 1), "a whole number, at least 1"),
+            "temperature": (_number(self.temperature, 0), "a number, 0 or more"),
+            "top_p": (_number(self.top_p, 0, 1) and self.top_p > 0, "a number above 0 and at most 1"),
+            "top_k": (_whole(self.top_k, 0), "a whole number, 0 or more"),
+            "repetition_penalty": (_number(self.repetition_penalty, LEAST_PENALTY, MOST_PENALTY), penalties),
+            "seed": (_whole(self.seed, 0), "a whole number, 0 or more"),
+            "stop": (
+                stop is not None and all(isinstance(text, str) and text for text in stop),
+                "a text or several texts, none of them empty",
             ),
-            "seed": (self.seed >= 0, "0 or more"),
-            "stop": (all(self.stop), "texts that are not empty"),
         }
         for name, (valid, wanted) in checks.items():
             if not valid:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; it must be {wanted}")
+        object.__setattr__(self, "stop", stop)  # a list could be changed under a running answer
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value >= least)
+
+
+def _number(value: object, least: float, most: float = math.inf) -> bool:
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    return math.isfinite(value) and bool(least <= value <= most)
 
 
 class Sampler:

@@ -83,6 +83,34 @@ def test_a_killed_engine_is_replaced(slow_window: MainWindow, qtbot: QtBot) -> N
     assert window.engine.process_id not in (None, first)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mapped files behave differently elsewhere")
+def test_a_model_that_is_cut_while_it_is_used_ends_no_window(
+    open_window: OpenWindow, qtbot: QtBot, folder: Path
+) -> None:
+    """A copy is made over a file of the bundle: the window says what happened, and goes on when the file is back."""
+    window = open_window(folder)
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    weights = folder / "decoder.data"
+    content = weights.read_bytes()
+    os.truncate(weights, 0)
+    ask(window, qtbot, "First")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    end = window.session.turns[0].end
+    assert isinstance(end, EngineEnd)
+    assert (end.reason, end.code) == ("signal", signal.SIGBUS)
+    assert "a file of the model was cut short" in window.note.text()
+    ask(window, qtbot, "Second")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    error = window.session.turns[1].end
+    assert isinstance(error, WireError)
+    assert error.name == "ModelCorruptError"
+    assert "decoder.data" in window.note.text()
+    weights.write_bytes(content)
+    ask(window, qtbot, "Third")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    assert window.session.turns[2].state == "done", window.session.turns[2].end
+
+
 def test_a_model_that_cannot_be_loaded_is_explained_and_tried_again(
     open_window: OpenWindow, qtbot: QtBot, tmp_path: Path, bundle: MakeBundle
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -15,9 +16,12 @@ from small_models import MakeBundle, picture
 CODE = "from dsvl2_runtime.cli.main import main; main()"
 
 
-def call(*arguments: str | Path, prelude: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def call(
+    *arguments: str | Path, prelude: str = "", stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", prelude + CODE, *map(str, arguments)],
+        stdin=stdin,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -76,6 +80,12 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         ("run", "x", "-m", corrupt): (4, "manifest.json"),
         ("run", "x", "-m", model, "-i", tmp_path / "lost.png"): (5, "lost.png"),
         ("run", "x", "-m", model, "-i", broken): (5, "broken.png"),
+        ("run", "x", "-m", model, "-i", ""): (5, "picture"),
+        ("run", "x", "-m", model, "-i", "https://example.org/bill.png"): (5, "nothing is downloaded"),
+        ("run", "x", "-m", model, "-i", "data:image/png;base64,AAAA"): (5, "nothing is downloaded"),
+        ("run", "x", "-m", model, "-i", "file://elsewhere/bill.png"): (5, "another machine"),
+        ("run", "x", "-m", model, "-i", (tmp_path / "lost.png").as_uri()): (5, "lost.png"),
+        ("run", "x", "-m", model, "-i", "-"): (5, "standard input"),  # which is empty
         ("run", "x", "-m", tmp_path / "none", "-i", broken): (5, "broken.png"),  # no load for it
         ("run", "x " * 2000, "-m", model): (6, "512"),
         ("run", "  ", "-m", model): (2, "empty"),
@@ -99,6 +109,22 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         assert "Traceback" not in found.stderr
         assert found.stdout == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_comes_as_a_path_an_address_or_through_a_pipe(model: Path, tmp_path: Path) -> None:
+    """The same picture, so the same answer; the name in the address is escaped as addresses are."""
+    bill = tmp_path / "a bill ü.png"
+    picture(170, 90, 1).save(bill)
+    asked = ("run", "What is it?", "-m", model, "-n", "6", "--threads", "1", "--format", "json")
+    by_path = json.loads(call(*asked, "-i", bill).stdout)
+    by_address = call(*asked, "-i", bill.as_uri())
+    with bill.open("rb") as piped:
+        by_pipe = call(*asked, "-i", "-", stdin=piped)
+    for found in (by_address, by_pipe):
+        assert found.returncode == 0, found.stderr
+        report = json.loads(found.stdout)
+        assert (report["answer"], report["images"]) == (by_path["answer"], by_path["images"])
+    assert by_path["images"][0]["width"] == 170
 
 
 def test_a_picture_that_is_scaled_down_is_said(model: Path, bill: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,7 +13,7 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.streams import print_json, print_message, write_answer
-from dsvl2_runtime.inputs.images import check_image
+from dsvl2_runtime.inputs.images import check_image, image_source
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.notices import Notice
@@ -57,7 +56,8 @@ class RunRequest:
     """What the verb `run` was asked."""
 
     question: str
-    images: tuple[Path, ...]
+    images: tuple[str, ...]
+    """Paths, `file:` addresses, or `-` for standard input."""
     model: str
     """A bundle's folder, or the name of a shipped model."""
     options: GenerationOptions
@@ -74,7 +74,8 @@ def run_question(request: RunRequest) -> None:
     Raises:
         Dsvl2Error: whatever is wrong with the model, the images or the question.
     """
-    for image in request.images:  # before the model: a bad path should not cost a load
+    images = [image_source(argument) for argument in request.images]
+    for image in images:  # before the model: a bad path should not cost a load
         check_image(image)
     stopwatch = Stopwatch()
     with progress_bars(show=not request.quiet, keep=False) as bars:
@@ -88,7 +89,7 @@ def run_question(request: RunRequest) -> None:
         model = load_model(request.model, request.threads, watch, force=request.force)
         if model.weights_note and not request.quiet:
             print_message(f"note: {model.weights_note}")
-        inputs = model.prepare(request.question, request.images)
+        inputs = model.prepare(request.question, images)
         if not request.quiet:
             for notice in inputs.notices:
                 print_message(f"warning: {notice_text(notice)}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +37,8 @@ app = typer.Typer(
 def run(
     prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)],
     image: Annotated[
-        list[Path] | None, typer.Option("--image", "-i", help="A picture; repeat for more.", show_default=False)
+        list[str] | None,
+        typer.Option("--image", "-i", help="A picture, or - for standard input; repeat for more.", show_default=False),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")

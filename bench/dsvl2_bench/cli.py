@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -16,6 +14,7 @@ from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import ReportFormat, print_table
+from dsvl2_runtime.cli.streams import print_json, print_message
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine.machine import describe_machine
 
@@ -28,10 +27,10 @@ def bench(
     synthetic: Annotated[
         Variant | None, typer.Option(help="Measure a release with random weights instead.", show_default=False)
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Of the synthetic bundle.")] = Precision.INT4,
+    precision: Annotated[Precision, typer.Option(help="Precision of the synthetic bundle.")] = Precision.INT4,
     layers: Annotated[int | None, typer.Option(help="Fewer layers, for a quick look.", min=2)] = None,
     threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
-    repeats: Annotated[int, typer.Option(help="Of every figure; the median counts.", min=1)] = 3,
+    repeats: Annotated[int, typer.Option(help="Runs of every figure; the median counts.", min=1)] = 3,
     peers: Annotated[
         str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch,openvino.", show_default=False)
     ] = None,
@@ -49,23 +48,23 @@ def bench(
     threads = threads or default_threads()
     others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads)
     folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
-    Bundle.open(folder)  # what is wrong with it is said here, not by the process that measures
+    Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures
     # Alone, one process repeats its figures; with others, whole processes take turns.
     within, rounds = (1, repeats) if others else (repeats, 1)
     ours = ("dsvl2_bench.phases", str(folder), "--threads", str(threads), "--repeats", str(within))
     programs: dict[str, Callable[[], Figures]] = {"ours": lambda: figures_of(*ours), **others}
-    found = in_turns(programs, rounds, lambda name: print(f"measuring {name} ...", file=sys.stderr))
+    found = in_turns(programs, rounds, lambda name: print_message(f"measuring {name} ..."))
     report = found.pop("ours") | {"machine": {**asdict(describe_machine()), "threads": threads}}
     if found:
         report["peers"] = found
     if report_format is ReportFormat.JSON:
-        print(json.dumps(report))
+        print_json(report)
     else:
         print_table(figure_table(folder.name, report))
 
 
 def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Callable[[], Figures]]:
-    """What measures each peer on a release's sizes.
+    """The programs that measure each peer on a release's sizes.
 
     Raises:
         UsageError: a name is not one of them, or the peer cannot run this release.
@@ -105,7 +104,7 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
     for tokens, rate in report["prefill_tok_s"].items():
         table.add_row(f"prefill of {tokens} tokens", f"{rate:.1f} tokens/s")
     for rows, rate in report["decode_tok_s"].items():
-        table.add_row(f"decode behind {rows} tokens", f"{rate:.1f} tokens/s")
+        table.add_row(f"decode after {rows} tokens", f"{rate:.1f} tokens/s")
     table.add_row("memory, copied", f"{report['copy_gb_s']:.1f} GB/s")
     table.add_row("memory, read", f"{report['read_gb_s']:.1f} GB/s")
     for key, label in (("peak_rss_gb", "memory, peak"), ("anon_rss_gb", "memory, not of files")):
@@ -119,11 +118,11 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
 
 
 def ratios(ours: Figures, theirs: Figures) -> dict[str, float]:
-    """How many times as fast ours is, for every speed that both have."""
+    """How many times as fast as theirs ours is, for every speed that both have."""
     found = {}
     if "vision_s_per_tile" in theirs:
         found["vision"] = theirs["vision_s_per_tile"] / ours["vision_s_per_tile"]
-    for group, label in (("prefill_tok_s", "prefill of {} tokens"), ("decode_tok_s", "decode behind {} tokens")):
+    for group, label in (("prefill_tok_s", "prefill of {} tokens"), ("decode_tok_s", "decode after {} tokens")):
         for key, rate in theirs.get(group, {}).items():
             if key in ours[group]:
                 found[label.format(key)] = ours[group][key] / rate

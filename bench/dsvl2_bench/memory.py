@@ -1,4 +1,4 @@
-"""What the memory does: how fast it can be read, and how much of it this process takes."""
+"""Measures memory: how fast it can be read, and how much of it this process uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 from dsvl2_runtime.machine.machine import GIGABYTE
 
 ALL_BYTES, FEWEST_BYTES = 1 << 29, 1 << 26
-"""Of the arrays of all threads together, far larger than most caches, and of one of them at least."""
+"""Size of the arrays of all threads together, far larger than most caches, and the least size of one array."""
 REPEATS = 7
 SMAPS = Path("/proc/self/smaps_rollup")
 
@@ -54,12 +54,12 @@ def copy_gb_s(threads: int) -> float:
 
 
 def _array_bytes(threads: int) -> int:
-    """Of each thread's array; a machine of many cores must not be filled."""
+    """Size of each thread's array; on a machine with many cores the arrays must not fill the memory."""
     return max(FEWEST_BYTES, ALL_BYTES // threads)
 
 
 def peak_rss_gb() -> float | None:
-    """The most memory this process has ever had in use; None where the system does not keep it."""
+    """The most memory this process has ever had in use; None where the system does not record it."""
     if sys.platform == "win32":
         peak: int = psutil.Process().memory_info().peak_wset
         return peak / GIGABYTE
@@ -70,7 +70,7 @@ def peak_rss_gb() -> float | None:
 
 
 def anonymous_rss_gb() -> float | None:
-    """Memory in use that is not the image of a file; None where it cannot be told."""
+    """Memory in use that is not mapped from a file; None where the system does not say."""
     try:
         lines = SMAPS.read_text("ascii").splitlines()
     except OSError:

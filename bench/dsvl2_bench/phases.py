@@ -1,6 +1,6 @@
 """Times the phases of an answer one by one, in this process: run it in a fresh one (`python -m dsvl2_bench.phases`).
 
-Prompts of different lengths take turns, so that a slow moment of the machine falls on all of them alike.
+Prompts of different lengths take turns, so that a slow moment of the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dsvl2_runtime.inputs.tiling import Tiling
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 
 PREFILL_TOKENS = (421, 1415, 2017)
-"""A picture of one tile, of 3×2 tiles, of 3×3 tiles."""
+"""Prompt lengths with an image of one tile, of 3×2 tiles, of 3×3 tiles."""
 CONTEXTS = (0, 1415, 3500)
-"""Cached rows in front of the decode steps."""
+"""Cached rows before the decode steps."""
 DECODE_STEPS = 16
 TILES = 3
 

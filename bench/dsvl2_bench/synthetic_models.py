@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.machine.files import cache_folder
 
 GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
@@ -33,7 +33,7 @@ def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
     from dsvl2_export.synth.config import synthetic_config
     from dsvl2_export.synth.weights import RandomWeights
 
-    print(f"making {folder}{' again' if made else ''} for this and later measurements", file=sys.stderr)
+    print_message(f"making {folder}{' again' if made else ''} for this and later measurements")
     with progress_bars(of_bytes=True) as bars:
         export_weights(
             RandomWeights(synthetic_config(variant, layers=layers)),
@@ -63,7 +63,7 @@ def synthetic_gguf(kind: str) -> Path:
 
     path = models_folder() / f"small-{kind}.gguf"
     if not path.is_file():
-        print(f"making {path} for this and later measurements", file=sys.stderr)
+        print_message(f"making {path} for this and later measurements")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_gguf(path, official_config("small").language_config, kind)
     return path

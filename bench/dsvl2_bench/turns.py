@@ -50,7 +50,7 @@ def in_turns(
     Args:
         programs: by their names, in the order of their turns.
         rounds: how often.
-        on_run: told whose turn it is.
+        on_run: called with the name of the next program.
     """
     found: dict[str, list[Figures]] = {name: [] for name in programs}
     for _ in range(rounds):

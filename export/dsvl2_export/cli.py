@@ -1,4 +1,4 @@
-"""The verbs `export` and `synth` of `dsvl2-onnx`; heavy imports stand inside them so that `--help` stays fast."""
+"""The verbs `export` and `synth` of `dsvl2-onnx`; heavy imports are inside them so that `--help` stays fast."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def export(
     precision: Annotated[
         Precision, typer.Option(help="int4 and int8 to use, int4-128 for speed, fp32 to compare.")
     ] = Precision.INT4,
-    name: Annotated[
-        str | None, typer.Option(help="What the bundle calls itself; by default its folder's name.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; by default its folder's name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is already there.")] = False,
 ) -> None:
     """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
@@ -57,6 +55,6 @@ def synth(
             scale=scale,
             layers=layers,
             seed=seed,
-            on_progress=lambda d, t: bars.update("synth", d, t),
+            on_progress=lambda done, total: bars.update("synth", done, total),
         )
     print_message(f"wrote {out} (random weights)")

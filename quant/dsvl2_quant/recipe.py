@@ -1,4 +1,4 @@
-"""Which format each tensor of a model is stored in; the presets behind `--precision`."""
+"""The format in which each tensor of a model is stored; the presets of `--precision`."""
 
 from __future__ import annotations
 

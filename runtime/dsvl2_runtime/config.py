@@ -23,13 +23,13 @@ Width = Annotated[int, Field(gt=0, le=1 << 18)]
 HeadWidth = Annotated[int, Field(ge=0, le=1 << 12)]
 """Zero in plain attention, which takes it from hidden_size."""
 Count = Annotated[int, Field(gt=0, le=512)]
-"""Of layers, heads or experts; the largest of a release is 72."""
+"""Number of layers, heads or experts; the largest of a release is 72."""
 CountOrZero = Annotated[int, Field(ge=0, le=512)]
 Side = Annotated[int, Field(gt=0, le=1024)]
 """Pixels."""
 TokenId = Annotated[int, Field(ge=0, lt=1 << 20)]
 MOST_TILES = 64
-"""Of one picture; nine in the releases."""
+"""Tiles of one image at most; the releases have up to nine."""
 KV_A_NORM_EPS = 1e-6
 """`kv_a_layernorm` takes the class default of the reference, not `rms_norm_eps`."""
 
@@ -78,7 +78,7 @@ class VisionConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ProjectorConfig:
-    """Two-layer projector behind the 2×2 merging of patches."""
+    """Two-layer projector after the 2×2 merging of patches."""
 
     model_type: Literal["mlp_projector"] = "mlp_projector"
     projector_type: Literal["downsample_mlp_gelu"] = "downsample_mlp_gelu"
@@ -251,7 +251,7 @@ class ModelConfig:
 
 
 def describe(error: ValidationError) -> str:
-    """One line per fault: where it is and what is wrong, and what was found where that is a number."""
+    """One clause per fault: its place, what is wrong, and the value found where that is a number."""
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}"
         + (f", not {fault['input']}" if isinstance(fault["input"], int | float) else "")

@@ -44,7 +44,7 @@ def test_ratios_say_how_much_faster_ours_is() -> None:
     """Seconds and rates the right way round; what only one of them has is left out."""
     ours = {"vision_s_per_tile": 0.5, "prefill_tok_s": {"421": 100.0, "1415": 90.0}, "decode_tok_s": {"0": 10.0}}
     theirs = {"vision_s_per_tile": 1.0, "prefill_tok_s": {"421": 50.0, "7": 1.0}, "decode_tok_s": {"0": 20.0}}
-    assert ratios(ours, theirs) == {"vision": 2.0, "prefill of 421 tokens": 2.0, "decode behind 0 tokens": 0.5}
+    assert ratios(ours, theirs) == {"vision": 2.0, "prefill of 421 tokens": 2.0, "decode after 0 tokens": 0.5}
 
 
 def gguf_config() -> LanguageConfig:

@@ -62,7 +62,7 @@ def test_shards_hold_the_same_tensors_as_one_file(tmp_path: Path, checkpoint: Ma
     write_synthetic_checkpoint(tmp_path / "cut", "small", config=small_config("small"), seed=5, shard_bytes=100_000)
     assert len(list((tmp_path / "cut").glob("*.safetensors"))) > 3
     whole, cut = Checkpoint.open(checkpoint("small")), Checkpoint.open(tmp_path / "cut")
-    for name in whole.names:
+    for name in expected_tensors(whole.config):
         assert torch.equal(whole.tensor(name), cut.tensor(name)), name
 
 
@@ -71,7 +71,7 @@ def test_network_holds_exactly_the_stored_values(checkpoint: MakeCheckpoint) -> 
     opened = Checkpoint.open(checkpoint("base"))
     network = load_network(opened)
     state = network.state_dict()
-    assert set(state) == set(opened.names)
+    assert set(state) == set(expected_tensors(opened.config))
     for name, value in state.items():
         assert torch.equal(value, opened.tensor(name).float()), name
 
@@ -172,7 +172,7 @@ def test_config_that_is_no_json_object(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", [NORM, "language.model.embed_tokens.weight", "vision.blocks.0.mlp.fc1.weight"])
 def test_a_value_that_is_not_finite_is_named(folder: Path, name: str, value: float) -> None:
-    """Exported, it would answer with rubbish; one in a hundred thousand is found, in whatever part."""
+    """A model with such a value answers nonsense; a single one is found, in whatever part it is."""
     rewrite(folder, lambda tensors: tensors[name].view(-1)[-7:-6].fill_(value))
     opened = Checkpoint.open(folder)
     for read in (opened.tensor, opened.array):
@@ -199,7 +199,7 @@ def added_tokens(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_added_tokens_of_either_file_are_known(folder: Path, tmp_path: Path) -> None:
-    """What only tokenizer_config.json names has its id there; what both name stands once."""
+    """A token that only tokenizer_config.json names has its id there; one that both name is there once."""
     tokens = added_tokens(folder)
     kept = [token for token in tokens if token["content"] not in ("<image>", "<|User|>")]
     edit(folder / "tokenizer.json", added_tokens=kept)

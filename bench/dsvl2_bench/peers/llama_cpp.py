@@ -1,6 +1,6 @@
 """llama.cpp on the language model: `python -m dsvl2_bench.peers.llama_cpp FILE.gguf --threads 2`.
 
-Prompts of the same lengths as ours in batches of 512; decode steps behind as many tokens as the prompt before had.
+Prompts of the same lengths as ours in batches of 512; decode steps after as many tokens as the prompt had.
 """
 
 from __future__ import annotations

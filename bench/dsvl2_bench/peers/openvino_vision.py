@@ -28,8 +28,8 @@ from dsvl2_runtime.bundle.releases import Variant, official_config
 from dsvl2_runtime.config import ModelConfig
 
 
-def quantised_vision(config: ModelConfig) -> openvino.Model:
-    """The reference network's eyes with random weights, in int8."""
+def quantized_vision(config: ModelConfig) -> openvino.Model:
+    """Vision tower and projector of the reference network with random weights, in int8."""
     side = config.vision_config.image_size
     tile = torch.rand(1, 3, side, side) * 2 - 1
     network = nn.Sequential(VisionTower(config.vision_config), Projector(config)).eval()
@@ -44,7 +44,7 @@ def quantised_vision(config: ModelConfig) -> openvino.Model:
 def measure(config: ModelConfig, threads: int) -> dict[str, Any]:
     """Seconds per tile, one tile at a time as ours; the median of some tiles."""
     options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(quantised_vision(config), "CPU", options)
+    compiled = openvino.Core().compile_model(quantized_vision(config), "CPU", options)
     side = config.vision_config.image_size
     tile = np.random.default_rng(0).uniform(-1, 1, (1, 3, side, side)).astype(np.float32)
     times = []

@@ -21,7 +21,7 @@ REPEATS = 3
 
 @torch.inference_mode()
 def seconds_per_tile(config: ModelConfig, threads: int) -> float:
-    """Of the reference network with random weights, one tile at a time as ours; the median of some tiles."""
+    """Median time of the reference network with random weights, one tile at a time as ours."""
     torch.set_num_threads(threads)
     vision = config.vision_config
     tower, projector = VisionTower(vision).eval().bfloat16(), Projector(config).eval().bfloat16()

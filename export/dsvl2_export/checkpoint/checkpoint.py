@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -50,7 +49,7 @@ class Checkpoint:
     folder: Path
     config: ModelConfig
     note: str
-    """What `config.json` says about its weights under our own key `dsvl2_note`, or nothing."""
+    """Value of our own key `dsvl2_note` in `config.json`, a sentence about the weights; or empty."""
     _tokenizer: bytes = field(repr=False)
     _shards: Mapping[str, Path] = field(repr=False)
     """Tensor name to file."""
@@ -86,7 +85,7 @@ class Checkpoint:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer's file; what a bundle needs may be more (`write_tokenizer`)."""
+        """The checkpoint's `tokenizer.json`; a bundle may need more tokens (`write_tokenizer`)."""
         return self.folder / TOKENIZER
 
     @property
@@ -99,11 +98,6 @@ class Checkpoint:
         with read_errors(self.folder / CONFIG):
             config = (self.folder / CONFIG).read_bytes()
         return f"checkpoint {fingerprint(set(self._shards.values()), [config, self._tokenizer])}"
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """All tensors that the model uses."""
-        return frozenset(expected_tensors(self.config))
 
     def tensor(self, name: str) -> Tensor:
         """One tensor as stored, read from its shard now.
@@ -147,7 +141,7 @@ def load_projector(source: WeightSource) -> Projector:
 
 
 def _check_processor(path: Path, config: ModelConfig) -> None:
-    """The processor's file must describe the preprocessing that the runtime does."""
+    """Refuse a processor that prepares images in another way than the runtime does."""
     found = read_json(path)
     expected = {
         "patch_size": config.vision_config.patch_size,
@@ -163,7 +157,7 @@ def _check_processor(path: Path, config: ModelConfig) -> None:
 
 
 def _shards(folder: Path) -> dict[str, Path]:
-    """Tensor name to file, from the index or from the one file there is."""
+    """Tensor name to file, from the index or, without one, from the single file."""
     if not (folder / INDEX).is_file():
         single = folder / SINGLE_FILE
         if not single.is_file():
@@ -226,7 +220,7 @@ def _check_tensors(folder: Path, shards: Mapping[str, Path], expected: Mapping[s
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first few, and how many more."""
+    """The first few names, and the number of the others."""
     names = list(names)
     more = len(names) - NAMES_IN_MESSAGE
     return ", ".join(names[:NAMES_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""JSON files of a checkpoint: read with suspicion, written like the official ones."""
+"""JSON files of a checkpoint: read with limits on size and form, written like the official ones."""
 
 from __future__ import annotations
 

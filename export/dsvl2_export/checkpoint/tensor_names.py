@@ -9,7 +9,7 @@ from dsvl2_runtime.config import LanguageConfig, ModelConfig, VisionConfig
 Shape = tuple[int, ...]
 
 UNUSED_PREFIX = "vision.attn_pool."
-"""The official files hold an attention pool that the model never uses; it may be there or not."""
+"""The official files hold an attention pool that the model never uses; a checkpoint may leave it out."""
 
 
 def expected_tensors(config: ModelConfig) -> dict[str, Shape]:

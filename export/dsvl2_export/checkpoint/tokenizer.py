@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint: put together from its two files, and known to suit the model before anything else.
+"""The tokenizer of a checkpoint: put together from its two files, and checked against the model before anything else.
 
 `tokenizer.json` is what the runtime reads. Added tokens that only `tokenizer_config.json` names are put into it;
 nothing else of that file is used.
@@ -38,7 +38,7 @@ def added_token(name: str, token_id: int) -> dict[str, Any]:
 
 
 def read_tokenizer(folder: Path, config: LanguageConfig) -> bytes:
-    """What a bundle's `tokenizer.json` must hold: the checkpoint's, byte for byte where nothing is to be added.
+    """Content of a bundle's `tokenizer.json`: that of the checkpoint, byte for byte unless tokens are missing in it.
 
     Raises:
         ModelNotFoundError: there is no `tokenizer.json`.
@@ -75,7 +75,7 @@ def read_tokenizer(folder: Path, config: LanguageConfig) -> bytes:
 
 
 def _named_tokens(path: Path) -> dict[str, dict[str, Any]]:
-    """Name to entry of `added_tokens`, from the other file, where there is one."""
+    """Name to entry of `added_tokens` from `tokenizer_config.json`; empty without that file."""
     if not path.is_file():
         return {}
     try:
@@ -89,7 +89,7 @@ def _named_tokens(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _opened(path: Path, content: bytes) -> Tokenizer:
-    """The content as the runtime will read it."""
+    """The tokenizer as the runtime will open it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / TOKENIZER
         copy.write_bytes(content)

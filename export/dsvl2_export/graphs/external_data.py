@@ -1,7 +1,7 @@
-"""The file beside a graph that holds its weights, written in order, and its journal: what a broken-off export has done.
+"""The file beside a graph that holds its weights, written in order, and its journal: what an interrupted export wrote.
 
-`commit` puts everything written so far on the disk and then says so in the journal. A later attempt asks for the same
-weights in the same order; those the journal knows are neither computed nor written again.
+`commit` flushes everything written so far and then records it in the journal. A later attempt asks for the same weights
+in the same order; those in the journal are neither computed nor written again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ALIGNMENT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where one weight lies in the file."""
+    """The place of one weight in the file."""
 
     name: str
     data_type: int
@@ -43,7 +43,7 @@ def journal_of(data: Path) -> Path:
 
 
 class ExternalData:
-    """One data file, from its beginning or from where an earlier attempt was broken off."""
+    """One data file, written from its beginning or from where an earlier attempt was interrupted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,11 +53,11 @@ class ExternalData:
         self._file: BinaryIO | None = None
 
     def holds(self, names: Sequence[str]) -> bool:
-        """Whether the next weights are these, from an earlier attempt."""
+        """Whether an earlier attempt wrote these weights next."""
         return [placed.name for placed in list(self._kept)[: len(names)]] == list(names)
 
     def keep(self) -> Placed:
-        """The next weight of an earlier attempt, as it is."""
+        """Take over the next weight of an earlier attempt."""
         return self._append(self._kept.popleft())
 
     def write(self, name: str, array: NDArray[Any]) -> Placed:
@@ -82,7 +82,7 @@ class ExternalData:
         return placed
 
     def commit(self) -> None:
-        """Promise that what was written so far will be found by a later attempt, even after a power cut."""
+        """Flush what was written so far, so that a later attempt finds it even after a power cut."""
         if self._file is None:
             return
         self._file.flush()

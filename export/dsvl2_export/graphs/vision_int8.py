@@ -1,7 +1,7 @@
 """Rewrites the linear layers of a traced fp32 graph to int8 with activations quantised at run time.
 
 `DynamicQuantizeMatMul` with signed per-column weights ran three times as fast as fp32 on a CPU with VNNI
-(docs/performance.md). Its bias is an input, so the `Add` behind a product goes away.
+(docs/performance.md). Its bias is an input, so the `Add` after a product goes away.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def quantize_linears(model: ModelProto, form: ColumnFormat, quantizer: Quantizer
         weight = _constant_weight(node, constants, producers)
         if weight is None:
             continue
-        bias, output, add = _bias_behind(node, constants, consumers)
+        bias, output, add = _bias_after(node, constants, consumers)
         prefix = f"{node.name or node.output[0]}.int8"
         columns = quantizer.columns(weight, form, None)  # a traced constant has no name
         arrays: dict[str, NDArray[Any]] = {
@@ -95,7 +95,7 @@ def _constant_weight(
     return matrix.T if transposed else matrix
 
 
-def _bias_behind(
+def _bias_after(
     node: NodeProto, constants: dict[str, TensorProto], consumers: dict[str, list[NodeProto]]
 ) -> tuple[str | None, str, NodeProto | None]:
     """(bias, output of the rewritten node, `Add` that it replaces)."""

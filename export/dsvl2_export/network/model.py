@@ -60,7 +60,7 @@ class DeepseekVL2(nn.Module):
         images_seq_mask: Tensor | None = None,
         tilings: Tilings = (),
     ) -> Tensor:
-        """[batch, seq] int64 and pictures -> logits [batch, seq, vocab] float32; padding may stand on the right."""
+        """[batch, seq] int64 and pictures -> logits [batch, seq, vocab] float32; padding, if any, is on the right."""
         features = None if pixel_values is None else self.image_features(pixel_values, tilings)
         logits: Tensor = self.language(self.embed(input_ids, images_seq_mask, features))[0]
         return logits

@@ -36,7 +36,7 @@ def tanh_gelu(x: Tensor) -> Tensor:
 
 
 class PatchEmbed(nn.Module):
-    """Convolution without padding: pixels behind the last whole patch are never seen."""
+    """Convolution without padding: pixels beyond the last whole patch are never seen."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()

@@ -31,14 +31,14 @@ LINES = (
 def write_tokenizer(folder: Path, config: LanguageConfig) -> None:
     """Write `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`.
 
-    The beginning and end tokens get the ids that the configuration names; the other nine follow behind the larger of
-    the vocabulary and those two.
+    The beginning and end tokens get the ids that the configuration names; the other nine follow the larger of the
+    vocabulary and those two.
 
     Raises:
         UsageError: the embedding table has too few rows for bytes and added tokens.
     """
     leading = {BOS: config.bos_token_id, EOS: config.eos_token_id}
-    at_front = max(leading.values()) < len(leading)  # Tiny and Base put them at 0 and 1, Small behind the vocabulary
+    at_front = max(leading.values()) < len(leading)  # Tiny and Base put them at 0 and 1, Small after the vocabulary
     room = config.vocab_size - len(SPECIAL_TOKENS) if at_front else min(leading.values())
     size = min(LARGEST_VOCABULARY, room)
     bpe = Tokenizer(models.BPE())
@@ -58,7 +58,7 @@ def write_tokenizer(folder: Path, config: LanguageConfig) -> None:
     bpe.train_from_iterator(LINES, trainer)
     document = json.loads(bpe.to_str())
     vocabulary: dict[str, int] = document["model"]["vocab"]
-    # Ids must have no gaps: the library numbers added tokens on behind the vocabulary, whatever the file says.
+    # Ids must have no gaps: the library numbers added tokens on from the vocabulary, whatever the file says.
     if at_front:
         vocabulary = leading | {piece: index + len(leading) for piece, index in vocabulary.items()}
     else:

@@ -25,7 +25,7 @@ PIECE_VALUES = 1 << 22
 def random_tensor(name: str, shape: Shape, seed: int) -> Iterator[NDArray[np.float32]]:
     """Rows of a tensor in float32, in pieces, of a scale that keeps activations and logits near one.
 
-    Norm weights lie around 1 and biases around 0. Routers are sharper than that, so that experts differ in weight.
+    Norm weights are around 1 and biases around 0. Routers are sharper than that, so that experts differ in weight.
     """
     generator = np.random.default_rng([seed, *name.encode()])
     rows = shape[0]

@@ -1,6 +1,6 @@
 """Writes checkpoints with random weights in the official names, layout and types, of any release and size.
 
-They stand in for the official files, which are up to 55 GB, wherever a test or a trial needs a checkpoint.
+They replace the official files, which have up to 55 GB, wherever a test or a trial needs a checkpoint.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def write_synthetic_checkpoint(
     Args:
         out: the new folder.
         variant: which release to imitate.
-        scale: of every width.
-        layers: of the decoder; by default the release's, scaled.
-        seed: of the weights; each tensor depends on the seed and its own name alone.
+        scale: factor on every width.
+        layers: number of decoder layers; by default the release's, scaled.
+        seed: seed of the weights; each tensor depends on the seed and its own name alone.
         config: sizes to use instead of `variant`, `scale` and `layers`.
         shard_bytes: the largest shard.
         on_progress: told (bytes written, bytes in all).

@@ -1,1 +1,1 @@
-"""How weights lie in a bundle: one format a file, with its sizes, there and back."""
+"""How weights are stored in a bundle: one format a file, with its sizes and its way back to float32."""

@@ -1,4 +1,4 @@
-"""The integers that weights are stored as: the one table of their ranges and of how they lie in bytes."""
+"""The integers that weights are stored as: the one table of their ranges and of their layout in bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unpack_int4(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """Unsigned integers that stand for signed ones: value = integer - zero_point."""
+    """Unsigned integers that encode signed ones: value = integer - zero_point."""
 
     bits: int
     pack: Packing
@@ -36,7 +36,7 @@ class Integers:
 
     @property
     def zero_point(self) -> int:
-        """The integer that stands for 0."""
+        """The integer that encodes 0."""
         return 1 << (self.bits - 1)
 
     @property

@@ -1,1 +1,1 @@
-"""How the integers and scales of a weight are chosen: one method a file, behind `Quantizer`."""
+"""Methods that choose the integers and scales of a weight, one a file; each is a `Quantizer`."""

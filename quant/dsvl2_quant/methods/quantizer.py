@@ -1,4 +1,4 @@
-"""What a graph writer asks for a quantised weight, whatever the method behind it."""
+"""The protocol by which graph writers ask for quantised weights, whatever the method."""
 
 from __future__ import annotations
 

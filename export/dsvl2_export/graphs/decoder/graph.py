@@ -30,7 +30,7 @@ def write_decoder(
     """Write `path` and its external data, one layer's weights in memory at a time.
 
     Args:
-        path: the `.onnx` file; beside it the journal of its data stays, for what is still to be done to the bundle.
+        path: the `.onnx` file; the journal of its data stays beside it until the bundle is complete.
         weights: tensors by their checkpoint names (`language.model.…`), and their sizes.
         recipe: formats of the parts.
         quantizer: quantises those that are not fp32.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.releases import RELEASES, Variant
 from dsvl2_runtime.config import ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
@@ -72,3 +73,22 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> N
     document = json.loads(path.read_text("utf-8"))
     change(document)
     path.write_text(json.dumps(document), "utf-8")
+
+
+def list_again(folder: Path) -> None:
+    """Let a bundle's manifest list its files as they are now, so that only what is wrong inside them is found."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["files"] = [
+            FileEntry.of(folder / entry["path"], folder).model_dump(mode="json") for entry in document["files"]
+        ]
+
+    edit_manifest(folder, change)
+
+
+def as_schema_1(document: dict[str, Any]) -> None:
+    """Make a manifest what releases before the second schema wrote."""
+    del document["graphs"]
+    document["schema_version"] = 1
+    for entry in document["files"]:
+        del entry["samples_sha256"]

@@ -22,8 +22,11 @@ from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.methods.quantizer import Quantizer
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_runtime import __version__
+from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, CacheFormat, GraphEntry
+from dsvl2_runtime.bundle.graph_file import ENDING, read_graph_file
 from dsvl2_runtime.bundle.releases import variant_of
 from dsvl2_runtime.bundle.writer import BundleWriter
+from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.machine.disk_space import require_disk
@@ -112,6 +115,7 @@ def export_weights(
                 precision=precision,
                 parts=recipe.parts(),
                 config=config,
+                graphs=[graph_entry(writer.folder, name, config.language_config) for name in graph_io.GRAPHS],
                 minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
                 note=source.note,
                 created_with=f"dsvl2-onnx {__version__}",
@@ -122,6 +126,13 @@ def export_weights(
         if journal.exists():
             log.warning("the finished layers are in %s; the same export resumes there", journal.parent)
         raise
+
+
+def graph_entry(folder: Path, name: str, config: LanguageConfig) -> GraphEntry:
+    """What the manifest says about a graph that has been written."""
+    path = folder / f"{name}{ENDING}"
+    cache = CacheFormat.of(config) if name == graph_io.DECODER else None
+    return GraphEntry(name=name, file=path.name, target=CPU_TARGET, opsets=read_graph_file(path).opsets, cache=cache)
 
 
 def write_small_parts(

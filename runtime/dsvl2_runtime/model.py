@@ -35,6 +35,7 @@ from dsvl2_runtime.graphs.packed_weights import packed_decoder
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
+from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.inputs.images import ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
@@ -58,9 +59,9 @@ class VisionLanguageModel:
         require_onnxruntime(bundle)
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
         _require_same_ids(bundle, tokenizer)
-        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS), config.language_config, watch)
+        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, CPU.name), config.language_config, watch)
         watch.report("load", 1, total)
-        graphs = bundle.graph(graph_io.VISION_ENCODER), bundle.graph(graph_io.PROJECTOR)
+        graphs = bundle.graph(graph_io.VISION_ENCODER, CPU.name), bundle.graph(graph_io.PROJECTOR, CPU.name)
         vision = ImageEncoder(*graphs, config, threads, watch)
         watch.report("load", 3, total)
         decoder = _open_decoder(bundle, threads, watch)
@@ -225,17 +226,18 @@ def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
 def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> Decoder:
     """From the packed weights, or from the bundle where there are none that can be loaded."""
     config = bundle.manifest.config.language_config
+    cache = bundle.graph_entry(graph_io.DECODER, CPU.name).cache
     packed = packed_decoder(bundle)
     if packed is not None:
         try:
-            return Decoder(packed, config, threads, watch, packed=True)
+            return Decoder(packed, config, threads, watch, cache=cache, packed=True)
         except ModelCorruptError:
             log.warning(
                 "the packed weights in %s cannot be loaded and are not used; delete them with `dsvl2-onnx optimize "
                 "--remove`, or run it again",
                 packed.parent,
             )
-    return Decoder(bundle.graph(graph_io.DECODER), config, threads, watch)
+    return Decoder(bundle.graph(graph_io.DECODER, CPU.name), config, threads, watch, cache=cache)
 
 
 def load_model(

@@ -20,7 +20,7 @@ from dsvl2_quant.formats.blocks import BlockFormat, BlockWeight
 from dsvl2_quant.formats.columns import ColumnFormat, ColumnWeight
 from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.methods.quantizer import LinearInput
-from dsvl2_runtime.bundle import manifest as manifests
+from dsvl2_runtime.bundle import file_entry
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.errors import BusyError, ResourceError
 from dsvl2_runtime.machine import files
@@ -175,7 +175,7 @@ def test_an_export_stopped_at_its_end_goes_on(
 
     with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, ResourceError)):
         if where == "summing up":
-            patch.setattr(manifests, "sha256", stop)
+            patch.setattr(file_entry, "sha256", stop)
         elif where == "manifest":
             patch.setattr(files, "flush", full)
         else:

@@ -1,45 +1,35 @@
-"""What a bundle says about itself, and the files that it lists."""
+"""What a bundle says about itself: the form of `manifest.json`, in this and in older versions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dsvl2_runtime.bundle.file_entry import FileEntry
+from dsvl2_runtime.bundle.graph_entry import BUILT_IN_DOMAINS, CPU_TARGET, CacheFormat, GraphEntry
+from dsvl2_runtime.bundle.graph_file import ENDING
 from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.config import ModelConfig, describe
 from dsvl2_runtime.errors import ModelCorruptError
-from dsvl2_runtime.machine.files import read_errors, sha256
+from dsvl2_runtime.machine.files import read_errors
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_LIMIT_BYTES = 4_000_000
-
-VerifyProgress = Callable[[int, int], None]
-"""Told (bytes checked, bytes in all)."""
-
-
-class FileEntry(BaseModel):
-    """One file of a bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    path: str
-    """Relative to the bundle, with forward slashes."""
-    size: int = Field(ge=0)
-    """Bytes."""
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+OPSET_OF_SCHEMA_1 = 21
+"""The highest that its exporters wrote."""
 
 
-class Manifest(BaseModel):
-    """What a bundle says about itself; unknown keys are errors."""
+class _AnyManifest(BaseModel):
+    """What all versions have in common; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: int
     name: str
     variant: Variant
     precision: Precision
@@ -47,14 +37,51 @@ class Manifest(BaseModel):
     """Format of each part."""
     config: ModelConfig
     files: tuple[FileEntry, ...]
-    minimum_onnxruntime: str = Field(pattern=r"^\d+(\.\d+)*$")
+    minimum_onnxruntime: str = Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}$")
     note: str = ""
     """A sentence to show beside answers."""
     created_with: str = ""
 
 
+class Manifest(_AnyManifest):
+    """What a bundle says about itself."""
+
+    schema_version: Literal[2] = 2
+    graphs: tuple[GraphEntry, ...]
+
+    @model_validator(mode="after")
+    def _lists_its_graphs(self) -> Self:
+        listed = {entry.path for entry in self.files}
+        for graph in self.graphs:
+            if graph.file not in listed:
+                raise ValueError(f"the graph {graph.name} is in {graph.file}, which is not among the files")
+        return self
+
+
+class _ManifestOfSchema1(_AnyManifest):
+    """Its graphs are the files `NAME.onnx`, all for the CPU."""
+
+    schema_version: Literal[1] = 1
+
+    def upgraded(self) -> Manifest:
+        """The same in the present version."""
+        graphs = [
+            GraphEntry(
+                name=PurePosixPath(entry.path).stem,
+                file=entry.path,
+                target=CPU_TARGET,
+                opsets=dict.fromkeys(BUILT_IN_DOMAINS, 1) | {"": OPSET_OF_SCHEMA_1},
+                cache=CacheFormat.of(self.config.language_config) if entry.path == f"decoder{ENDING}" else None,
+            )
+            for entry in self.files
+            if entry.path.endswith(ENDING)
+        ]
+        common = {name: getattr(self, name) for name in _AnyManifest.model_fields if name != "schema_version"}
+        return Manifest(graphs=tuple(graphs), **common)
+
+
 def read_manifest(path: Path) -> Manifest:
-    """Parse a manifest.
+    """Parse a manifest of this or an older version.
 
     Raises:
         ModelCorruptError: it is too large, not JSON, has a key twice or an unknown one, or a value of the wrong type.
@@ -69,11 +96,14 @@ def read_manifest(path: Path) -> Manifest:
         document = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise ModelCorruptError(path, f"not a manifest ({error})", advice) from error
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    version = document.get("schema_version", 1) if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        newer = f"schema version {version}, newer than {SCHEMA_VERSION}"
+        shown = version if version < 1000 else "over 1000"
+        newer = f"schema version {shown}, newer than {SCHEMA_VERSION}"
         raise ModelCorruptError(path, newer, "update this program: pip install -U dsvl2-onnx")
     try:
+        if version == 1:
+            return _ManifestOfSchema1.model_validate(document).upgraded()
         return Manifest.model_validate(document)
     except ValidationError as error:
         raise ModelCorruptError(path, describe(error), advice) from error
@@ -85,45 +115,3 @@ def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
     return document
-
-
-def contained(folder: Path, relative: str) -> Path:
-    """A file inside a folder.
-
-    Raises:
-        ModelCorruptError: the path is absolute, climbs out, is a link or leads through one, or no file can have it.
-    """
-    parts = PurePosixPath(relative).parts
-    plain = parts and not relative.startswith("/") and all(part not in ("..", ".") for part in parts)
-    path = folder.joinpath(*parts)
-    try:
-        direct = path.resolve() == folder.resolve().joinpath(*parts)
-    except ValueError:  # a zero byte, half a character
-        direct = False
-    if not plain or "\\" in relative or ":" in relative or not direct:
-        raise ModelCorruptError(folder / MANIFEST, f"it lists {relative!r}, outside the bundle", "do not trust it")
-    return path
-
-
-def check_sums(folder: Path, files: Sequence[FileEntry], advice: str, on_progress: VerifyProgress) -> None:
-    """Compare every listed file's SHA-256 with the list.
-
-    Raises:
-        ModelCorruptError: a file is missing or differs.
-        ResourceError: a file cannot be read.
-    """
-    total = sum(entry.size for entry in files)
-    before = 0
-    for entry in files:
-        path = contained(folder, entry.path)
-        if not path.is_file():
-            raise ModelCorruptError(path, "missing", advice)
-        found = sha256(path, lambda done, start=before: on_progress(start + done, total))  # type: ignore[misc]
-        if found != entry.sha256:
-            raise ModelCorruptError(path, f"its SHA-256 is {found}, but it was written with {entry.sha256}", advice)
-        before += entry.size
-
-
-def file_entry(path: Path, folder: Path) -> FileEntry:
-    """How a file is listed that lies in `folder`; reads all of it."""
-    return FileEntry(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=sha256(path))

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest, file_entry
+from dsvl2_runtime.bundle.file_entry import FileEntry
+from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.machine.files import PURPOSE, disk_errors, new_folder
 
@@ -70,7 +71,7 @@ class BundleWriter(AbstractContextManager["BundleWriter"]):
         """
         found = (path for path in self.folder.rglob("*") if path.is_file())
         paths = sorted(path for path in found if path.relative_to(self.folder).as_posix() not in self._unlisted)
-        manifest = Manifest(files=tuple(file_entry(path, self.folder) for path in paths), **fields)
+        manifest = Manifest(files=tuple(FileEntry.of(path, self.folder) for path in paths), **fields)
         document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
         with disk_errors(self.out):
             (self.folder / MANIFEST).write_text(document + "\n", "utf-8")

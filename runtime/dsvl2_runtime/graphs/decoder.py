@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import GenerationError, OutOfMemoryError
 from dsvl2_runtime.graphs import graph_io
@@ -24,9 +25,16 @@ class Decoder:
     """Owns the decoder session; the state of a sequence is the caller's."""
 
     def __init__(
-        self, path: Path, config: LanguageConfig, threads: int, watch: Watch = UNWATCHED, *, packed: bool = False
+        self,
+        path: Path,
+        config: LanguageConfig,
+        threads: int,
+        watch: Watch = UNWATCHED,
+        *,
+        cache: CacheFormat | None = None,
+        packed: bool = False,
     ) -> None:
-        self._tensors = graph_io.cache_tensors(config)
+        self._tensors = graph_io.cache_tensors(config, cache)
         inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in self._tensors}
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
         outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in self._tensors}

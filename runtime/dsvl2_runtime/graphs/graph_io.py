@@ -19,16 +19,17 @@ Everything else is float32. Where the reference has another word: `view_seperato
 its projector output before the two-dimensional layout is our `tile_features`, after it `image_features`
 ([num_image_tokens, hidden]).
 
-The cache is rows: latent attention keeps one row of `kv_lora_rank + qk_rope_head_dim` values per token and layer
-(`latent`: the normalised latent, then the rotated key that all heads share; DeepSeek-V2 paper section 2.1.3),
-plain attention keeps two rows of `num_heads * head_dim` (`key`, rotated, and `value`). Rows of one buffer are
-contiguous, so the past is bound as a view of the first rows and the new rows are written right behind them.
+The cache is rows, whose names, types and widths a manifest says (`graph_entry.CacheFormat`). Latent attention keeps
+one row per token and layer (`latent`: the normalised latent, then the rotated key that all heads share), plain
+attention two (`key`, rotated, and `value`). Rows of one buffer are contiguous, so the past is bound as a view of the
+first rows and the new rows are written right after them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.config import LanguageConfig
 
 VISION_ENCODER = "vision_encoder"
@@ -50,7 +51,7 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, slots=True)
 class CacheTensor:
-    """One cache buffer of one layer, [context, row] float32."""
+    """One cache buffer of one layer, [context, row]."""
 
     past: str
     """Graph input: the rows that are already there, [past, row]."""
@@ -58,16 +59,20 @@ class CacheTensor:
     """Graph output: the rows of this call, [seq, row]."""
     row: int
     """Values per token."""
+    dtype: str = "float32"
+    """NumPy's name of their type."""
 
 
-def cache_tensors(config: LanguageConfig) -> tuple[CacheTensor, ...]:
-    """All cache buffers, layer by layer, in the order in which the decoder graph declares them."""
-    if config.use_mla:
-        kinds = {"latent": config.latent_rank + config.qk_rope_head_dim}
-    else:
-        kinds = dict.fromkeys(("key", "value"), config.num_attention_heads * config.head_dim)
+def cache_tensors(config: LanguageConfig, cache: CacheFormat | None = None) -> tuple[CacheTensor, ...]:
+    """All cache buffers, layer by layer, in the order in which the decoder graph declares them.
+
+    Args:
+        config: of the language model.
+        cache: how a decoder keeps its cache; by default as the exporter writes it for the CPU.
+    """
+    cache = cache or CacheFormat.of(config)
     return tuple(
-        CacheTensor(f"past_{kind}.{layer}", f"new_{kind}.{layer}", row)
+        CacheTensor(f"past_{row.name}.{layer}", f"new_{row.name}.{layer}", row.width, row.dtype)
         for layer in range(config.num_hidden_layers)
-        for kind, row in kinds.items()
+        for row in cache.rows
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,7 +19,8 @@ from dsvl2_runtime.errors import SequenceFullError, UsageError
 from dsvl2_runtime.graphs.graph_io import CacheTensor
 from dsvl2_runtime.graphs.target import CPU
 
-FLOAT_BYTES = 4
+ALIGNMENT = 64
+"""Bytes; where a buffer starts, so that no type is read across its own size."""
 
 
 class KVCache:
@@ -27,14 +29,14 @@ class KVCache:
     def __init__(self, tensors: Sequence[CacheTensor], context_tokens: int) -> None:
         self.context_tokens = context_tokens
         self.length = 0
-        sizes = [context_tokens * tensor.row for tensor in tensors]
+        sizes = [context_tokens * tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors]
+        starts = [0, *np.cumsum([size + -size % ALIGNMENT for size in sizes]).tolist()]
         # Mapped, not allocated: the system commits a page when its first row is written, and takes all pages back with
         # the cache. An allocator that hands out used memory again would have to write zeros into every page.
-        memory = _mapped(sum(sizes) * FLOAT_BYTES)
-        pieces = np.split(np.frombuffer(memory, np.float32), np.cumsum(sizes)[:-1])
-        self._buffers = [
-            (tensor, piece.reshape(context_tokens, tensor.row))  # [context, row]
-            for tensor, piece in zip(tensors, pieces, strict=True)
+        memory = _mapped(starts[-1])
+        self._buffers: list[tuple[CacheTensor, NDArray[Any]]] = [
+            (tensor, np.ndarray((context_tokens, tensor.row), tensor.dtype, memory, start))  # [context, row]
+            for tensor, start in zip(tensors, starts[:-1], strict=True)
         ]
 
     @property
@@ -47,8 +49,8 @@ class KVCache:
         """What is cached, in the order of the buffers."""
         return tuple(tensor for tensor, _ in self._buffers)
 
-    def rows(self, length: int) -> Iterator[NDArray[np.float32]]:
-        """The first rows of each buffer: views [length, row] float32, in the order of `tensors`."""
+    def rows(self, length: int) -> Iterator[NDArray[Any]]:
+        """The first rows of each buffer: views [length, row], in the order and of the types of `tensors`."""
         for _, buffer in self._buffers:
             yield buffer[:length]
 

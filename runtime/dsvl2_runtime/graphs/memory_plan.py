@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
+from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
 
 PACKED_GROWTH = 1.12
@@ -41,8 +44,9 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
     """What a bundle will need; files are mapped, but their packed copies are not."""
     config = bundle.manifest.config
     stored = sum(entry.size for entry in bundle.manifest.files)
-    rows = sum(tensor.row for tensor in graph_io.cache_tensors(config.language_config))
-    cache = rows * FLOAT_BYTES * config.language_config.max_position_embeddings
+    tensors = graph_io.cache_tensors(config.language_config, bundle.graph_entry(graph_io.DECODER, CPU.name).cache)
+    row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
+    cache = row_bytes * config.language_config.max_position_embeddings
     return MemoryPlan(math.ceil(stored * PACKED_GROWTH), cache, max(_prefill(config, threads), _vision(config)))
 
 

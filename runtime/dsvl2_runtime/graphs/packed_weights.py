@@ -1,4 +1,4 @@
-"""Packed weights kept on this machine: the decoder's graph as ONNX Runtime has prepared it, weights in kernel order.
+"""Packed weights kept on this machine: the decoder's graph as ONNX Runtime has optimised it, weights in kernel order.
 
 Without it every start packs the weights into memory of the process, about a tenth more than the bundle's size. With it
 they are mapped from a file: two processes share them, and the system may drop them and read them again instead of
@@ -6,8 +6,8 @@ swapping. The order depends on the processor and on the release of ONNX Runtime,
 bundle's manifest too. ONNX Runtime still packs each weight once at load, to compare it with what the file holds
 (`docs/performance.md`, "Starting"): starting gets shorter, not short.
 
-A start compares sizes alone, because reading the whole file would cost what mapping it saves. `verify`, and `optimize`
-where there is a copy already, compare its sums.
+A start compares sizes and samples, because reading the whole file would cost what mapping it saves. `verify`, and
+`optimize` where there is a copy already, compare its sums.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.bundle.manifest import MANIFEST, FileEntry, VerifyProgress, check_sums, file_entry
-from dsvl2_runtime.errors import ModelCorruptError
+from dsvl2_runtime.bundle.file_entry import FileEntry, VerifyProgress, check_file, check_sums
+from dsvl2_runtime.bundle.manifest import MANIFEST
+from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import pack_graph
+from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import cache_folder, new_folder, only_writer
 from dsvl2_runtime.machine.machine import describe_machine
@@ -33,6 +35,8 @@ SOURCE = "source.json"
 """In each folder: what it was made from, and its files with sizes and sums."""
 GROWTH = 2.2
 """Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
+
+AGAIN = "run `dsvl2-onnx optimize` again, which replaces them"
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +60,11 @@ def packed_decoder(bundle: Bundle) -> Path | None:
     files = _files(folder)
     if not files:
         return None
-    paths = [(folder / entry.path, entry.size) for entry in files]
-    if any(not path.is_file() or path.stat().st_size != size for path, size in paths):
-        log.warning("the packed weights in %s are damaged and not used; run `dsvl2-onnx optimize` again", folder)
+    try:
+        for entry in files:
+            check_file(folder, entry, folder / SOURCE, AGAIN)
+    except Dsvl2Error as error:
+        log.warning("the packed weights are not used: %s", error)
         return None
     return folder / f"{graph_io.DECODER}.onnx"
 
@@ -71,7 +77,7 @@ def verify_packed(bundle: Bundle, on_progress: VerifyProgress = lambda done, tot
     """
     folder = packed_folder(bundle)
     files = _files(folder)
-    check_sums(folder, files, "run `dsvl2-onnx optimize` again, which makes the packed weights anew", on_progress)
+    check_sums(folder, files, folder / SOURCE, AGAIN, on_progress)
     return bool(files)
 
 
@@ -92,21 +98,19 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
     """
     with only_writer(packed_root()):  # a second writer would sweep away what the first one is writing
         folder = packed_folder(bundle)
-        if packed_decoder(bundle) is not None:
-            try:
-                verify_packed(bundle, on_progress)
-            except ModelCorruptError:
-                log.warning("the packed weights in %s were damaged and are made anew", folder)
-            else:
+        try:
+            if verify_packed(bundle, on_progress):
                 return folder
+        except ModelCorruptError:
+            log.warning("the packed weights in %s were damaged and are made again", folder)
         _sweep(bundle)
-        decoder = bundle.graph(graph_io.DECODER)
+        decoder = bundle.graph(graph_io.DECODER, CPU.name)
         require_disk(folder, GROWTH * decoder.with_suffix(".data").stat().st_size)
         with new_folder(folder, overwrite=True) as unfinished:  # what is there is damaged, or it would be used
             _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
             pack_graph(decoder, unfinished / decoder.name, threads)
             paths = sorted(path for path in unfinished.iterdir() if path.name != SOURCE)
-            _write_source(unfinished, bundle, tuple(file_entry(path, unfinished) for path in paths))
+            _write_source(unfinished, bundle, tuple(FileEntry.of(path, unfinished) for path in paths))
     return folder
 
 

@@ -20,7 +20,6 @@ import hashlib
 import os
 import stat
 import struct
-import tempfile
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 
 from dsvl2_runtime.errors import SequenceFileError, UsageError
 from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
-from dsvl2_runtime.machine.files import disk_errors, read_errors
+from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, read_errors
 
 RowType = Literal["float32", "float16"]
 
@@ -52,6 +51,7 @@ def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_ty
 
     Raises:
         UsageError: a cached value is too large for float16.
+        BusyError: another process writes the file.
         ResourceError: the file cannot be written.
     """
     cache = sequence.cache
@@ -59,30 +59,26 @@ def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_ty
     sizes = (len(sequence.token_ids), cache.length, len(sequence.images), len(cache.tensors))
     head = SIZES.pack(MAGIC, VERSION, value_bytes, *sizes, manifest_sha256)
     digest = hashlib.sha256(head)
-    with disk_errors(path):
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(head + bytes(DIGEST_BYTES))
+    with (
+        only_writer(path),
+        disk_errors(path),
+        new_file(path, private=True) as unfinished,
+        unfinished.open("wb") as file,
+    ):
+        file.write(head + bytes(DIGEST_BYTES))
 
-                def write(content: bytes) -> None:
-                    digest.update(content)
-                    file.write(content)
+        def write(content: bytes) -> None:
+            digest.update(content)
+            file.write(content)
 
-                write(np.array([tensor.row for tensor in cache.tensors], "<u4").tobytes())
-                write(np.array(sequence.token_ids, "<u4").tobytes())
-                for image in sequence.images:
-                    write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
-                for rows in cache.rows(cache.length):  # [rows, row]
-                    write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
-                file.seek(len(head))
-                file.write(digest.digest())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write(np.array([tensor.row for tensor in cache.tensors], "<u4").tobytes())
+        write(np.array(sequence.token_ids, "<u4").tobytes())
+        for image in sequence.images:
+            write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
+        for rows in cache.rows(cache.length):  # [rows, row]
+            write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
+        file.seek(len(head))
+        file.write(digest.digest())
 
 
 def _as_stored(rows: NDArray[np.float32], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:

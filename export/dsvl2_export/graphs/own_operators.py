@@ -1,0 +1,172 @@
+"""Writes a decoder graph once more with the operators of `kernels/`, over the same weights.
+
+The weights stay as `MatMulNBits` and `QMoE` read them, so both graphs share one file of weights, and a bundle serves
+machines with and without the library. What has no operator of ours stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import helper
+
+from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
+from dsvl2_kernels.library import DOMAIN, VERSION
+
+BITS = (4, 8)
+LARGEST_BLOCK = 256
+"""Values; `kernels/source/blocks.h`."""
+LEAST_REPLACED = 1
+"""Nodes that make a second graph worth writing."""
+
+Rewrite = Callable[[Any, dict[str, Any]], Any]
+"""(node, its attributes) -> the node that replaces it, or None."""
+
+
+def write_with_own_operators(graph: Path, out: Path) -> int:
+    """Rewrite a decoder; its external data is neither read nor written.
+
+    Args:
+        graph: the `.onnx` file.
+        out: the new one, in the same folder; not written where nothing can be replaced.
+
+    Returns:
+        How many nodes were replaced.
+    """
+    model = onnx.load(str(graph), load_external_data=False)
+    count = replace_operators(model)
+    if count >= LEAST_REPLACED:
+        onnx.save(model, str(out))
+    return count
+
+
+def replace_operators(model: Any) -> int:
+    """Replace, in place, every node that there is an operator of ours for; returns how many."""
+    shapes = {entry.name: tuple(entry.dims) for entry in model.graph.initializer}
+    count = _replace_in(model.graph, shapes)
+    if count:
+        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+        _drop_unused(model.graph)
+    return count
+
+
+def _replace_in(graph: Any, shapes: dict[str, tuple[int, ...]]) -> int:
+    count = 0
+    for index, node in enumerate(graph.node):
+        attributes = _attributes(node)
+        made: Any = None
+        if node.op_type == "If":
+            step, prompt = attributes["then_branch"], attributes["else_branch"]
+            count += _replace_in(step, shapes) + _replace_in(prompt, shapes) + _latent_attention(step, prompt, shapes)
+            made = helper.make_node("If", list(node.input), list(node.output), then_branch=step, else_branch=prompt)
+        else:
+            rewrite: Rewrite = REWRITES.get((node.domain, node.op_type), _nothing)
+            made = rewrite(node, attributes)
+            count += made is not None
+        if made is not None:
+            graph.node[index].CopyFrom(made)
+    return count
+
+
+def _block_linear(node: Any, attributes: dict[str, Any]) -> Any:
+    """`BlockLinear` for a symmetric `MatMulNBits`."""
+    if len(node.input) != 3 or attributes["bits"] not in BITS or attributes["block_size"] > LARGEST_BLOCK:
+        return None
+    sizes = {name: attributes[name] for name in ("K", "N", "bits", "block_size")}
+    return helper.make_node("BlockLinear", list(node.input), list(node.output), domain=DOMAIN, **sizes)
+
+
+def _experts(node: Any, attributes: dict[str, Any]) -> Any:
+    """`Experts` for a symmetric `QMoE` with interleaved SwiGLU and the router's own weights."""
+    x, choice, gate_up, gate_up_scales, _, down, down_scales, *rest, weights = node.input
+    plain = attributes["activation_type"] == b"swiglu" and attributes["swiglu_fusion"] == 1
+    if any(rest) or not weights or not plain or attributes["block_size"] > LARGEST_BLOCK:
+        return None
+    return helper.make_node(
+        "Experts",
+        [x, choice, weights, gate_up, gate_up_scales, down, down_scales],
+        list(node.output),
+        domain=DOMAIN,
+        k=attributes["k"],
+        bits=attributes["expert_weight_bits"],
+        block_size=attributes["block_size"],
+    )
+
+
+def _nothing(_node: Any, _attributes: dict[str, Any]) -> None:
+    """For a node that stays what it is."""
+
+
+REWRITES: dict[tuple[str, str], Rewrite] = {
+    (CONTRIB_DOMAIN, "MatMulNBits"): _block_linear,
+    (CONTRIB_DOMAIN, "QMoE"): _experts,
+}
+
+
+def _latent_attention(step: Any, prompt: Any, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Replace both branches of `latent_attention`, in place, where its matrices are int8 columns; returns how many."""
+    columns = [node for node in step.node if node.op_type == "DynamicQuantizeMatMul"]
+    scores = [node for node in step.node if node.op_type == "FusedMatMul"]
+    expanding = [node for node in prompt.node if node.op_type == "BlockLinear"]
+    joining = [node for node in prompt.node if node.op_type == "Concat"]
+    if [len(nodes) for nodes in (columns, scores, expanding, joining)] != [2, 2, 1, 1]:
+        return 0
+    made = {name: node for node in step.node for name in node.output}
+    q_nope = made[columns[0].input[0]].input[0]  # in front of the Reshape to heads
+    q_rope = made[scores[0].input[0]].input[1]  # the second part of what is multiplied with rows
+    past, new = (node.input[1] for node in scores)
+    up_key, up_value = (list(node.input[1:3]) for node in columns)
+    whole = helper.make_node(
+        "LatentStep", [q_nope, q_rope, past, new, *up_key, *up_value], [step.output[0].name], domain=DOMAIN
+    )
+    del step.node[:]
+    step.node.append(whole)
+
+    expanded, rows = expanding[0].output[0], joining[0].output[0]
+    heads = shapes[up_key[0]][0]
+    whole = helper.make_node(
+        "LatentPrompt", [q_nope, q_rope, expanded, rows], [prompt.output[0].name], domain=DOMAIN, heads=heads
+    )
+    before = [node for node in prompt.node if prompt.output[0].name not in node.output]
+    kept = _needed([*before, whole], {prompt.output[0].name})
+    del prompt.node[:]
+    prompt.node.extend(kept)
+    return 2
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+
+
+def _drop_unused(graph: Any) -> None:
+    """Drop nodes and initializers that nothing reads any more."""
+    kept = _needed(graph.node, {entry.name for entry in graph.output})
+    del graph.node[:]
+    graph.node.extend(kept)
+    read = {name for node in kept for name in _reads(node)}
+    initializers = [entry for entry in graph.initializer if entry.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+
+
+def _needed(nodes: Iterable[Any], outputs: set[str]) -> list[Any]:
+    """Copies of the nodes that the outputs depend on, in their order."""
+    needed = set(outputs)
+    kept = []
+    for node in reversed(list(nodes)):
+        if needed.intersection(node.output):
+            kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
+            needed.update(_reads(node))
+    return kept[::-1]
+
+
+def _reads(node: Any) -> Iterator[str]:
+    """Tensors that a node or its branches read."""
+    yield from node.input
+    for value in _attributes(node).values():
+        if isinstance(value, onnx.GraphProto):
+            for inner in value.node:
+                yield from _reads(inner)

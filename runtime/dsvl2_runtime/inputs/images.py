@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import sys
-import threading
 import urllib.request
 import warnings
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from dsvl2_runtime.inputs.formats import (
 )
 from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS, has_too_many_scans
 from dsvl2_runtime.inputs.rgb import LARGE_PIXELS, bands, to_rgb
+from dsvl2_runtime.machine.stderr import silent_stderr
 from dsvl2_runtime.notices import Notice
 
 
@@ -67,11 +67,9 @@ LONGEST_NAME = 200
 """Characters of an address in a message."""
 IN_MEMORY = "in memory"
 STANDARD_INPUT = "standard input"
-STDERR = 2
 
 # Pillow logs some damage as errors, which Python prints where nobody has set logging up.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-_stderr_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +278,8 @@ def _decoded(image: Image.Image, file: BinaryIO | None) -> DecodedImage:
     if form in ("JPEG", "MPO") and size[0] * size[1] > LARGE_PIXELS:
         image.draft(None, (size[0] // 2, size[1] // 2))  # the decoder itself halves, and never holds all the pixels
     low_tiles = None if file is None else low_byte_tiles(image)
-    with _silent_libtiff() if form == "TIFF" else nullcontext():
+    # libtiff writes about damage by itself, past every setting of Pillow.
+    with silent_stderr() if form == "TIFF" else nullcontext():
         image.load()
         notices = _frame_notices(image, file)
         if file is not None and low_tiles is not None:
@@ -319,25 +318,3 @@ def _turn(image: Image.Image) -> tuple[Image.Transpose | None, tuple[Notice, ...
         return UPRIGHT.get(image.getexif().get(ORIENTATION, 1)), ()
     except Exception:  # the pixels are whole, and only what is said about them is not
         return None, (Notice("image.exif_damaged"),)
-
-
-@contextmanager
-def _silent_libtiff() -> Iterator[None]:
-    """No output on file descriptor 2, where libtiff writes about damage, past every setting of Pillow.
-
-    The descriptor belongs to the whole process: what another thread writes there in these milliseconds is lost. The
-    lock keeps two threads from taking each other's silence for the descriptor to return to.
-    """
-    with _stderr_lock:
-        try:
-            kept = os.dup(STDERR)
-        except OSError:  # it is closed, so that nothing can be written
-            yield
-            return
-        try:
-            with Path(os.devnull).open("wb") as nothing:
-                os.dup2(nothing.fileno(), STDERR)
-            yield
-        finally:
-            os.dup2(kept, STDERR)
-            os.close(kept)

@@ -8,16 +8,17 @@ when it is whole.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from tokenizers import Tokenizer as Encoder
 
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError
+from dsvl2_runtime.inputs.tokenizer_file import UnusableTokenizerError, parse_tokenizer
 from dsvl2_runtime.machine.files import read_errors
+from dsvl2_runtime.machine.stderr import silent_stderr
 
 BOS = "<｜begin▁of▁sentence｜>"
 EOS = "<｜end▁of▁sentence｜>"
@@ -31,6 +32,14 @@ SPECIAL_TOKENS = (BOS, EOS, PAD, IMAGE, REF, REF_END, DET, DET_END, GROUNDING, U
 """The eleven added tokens; their ids differ between the releases, so they are found by name."""
 
 FILE_LIMIT_BYTES = 64_000_000
+NOT_OF_THE_LIBRARY = (KeyboardInterrupt, SystemExit, MemoryError)
+"""Exceptions that say nothing about a tokenizer; its library raises bare `Exception`, and panics that are none."""
+PROBES = (
+    "Total: 1234.50 EUR, 12%  (paid)\r\n\t What's THIS? I'll see.  ",
+    "  cafe\u0301 caf\u00e9 \ufb01 \u2460 \u00a0\u3000 图片里写的是什么? 合計 \uac00 ﷺ 🙂\u200d\n\n",
+    "\x00\x1f\ufeff\ufffd <image",
+)
+"""Texts in which anything that changes a text, such as a Unicode normal form, would show."""
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -47,6 +56,8 @@ BYTE_OF = byte_alphabet()
 class Tokenizer:
     """A byte-level BPE with special tokens beside it."""
 
+    _path: Path
+    """Of its file, for messages."""
     _encoder: Encoder
     _special_ids: Mapping[str, int]
     _pieces: Mapping[int, bytes]
@@ -59,7 +70,8 @@ class Tokenizer:
         Raises:
             ModelNotFoundError: there is no such file.
             ResourceError: it cannot be read.
-            ModelCorruptError: it is no tokenizer, or one of the eleven special tokens is missing.
+            ModelCorruptError: it is no tokenizer, one of the eleven special tokens is missing, or a part of it would
+                change ids; `tokenizer_file.py` lists these parts.
         """
         if not path.is_file():
             raise ModelNotFoundError(path, "missing", "copy or export the bundle again")
@@ -68,26 +80,38 @@ class Tokenizer:
         with read_errors(path):
             content = path.read_bytes()
         try:
-            document = json.loads(content.decode("utf-8"))
-            added: list[dict[str, Any]] = document.pop("added_tokens", [])
-            specials = {str(token["content"]): int(token["id"]) for token in added}
-            vocabulary: dict[str, int] = document["model"]["vocab"]
-            # A post-processor would put tokens around text on its own; prompts are built piece by piece.
-            encoder = Encoder.from_str(json.dumps({**document, "added_tokens": [], "post_processor": None}))
-            pieces = {token_id: _bytes_of(piece) for piece, token_id in vocabulary.items()}
-        except Exception as error:  # `tokenizers` raises bare Exception for whatever it does not like
-            raise ModelCorruptError(path, f"not a tokenizer ({error})", "copy or export the bundle again") from error
-        missing = [name for name in SPECIAL_TOKENS if name not in specials]
-        if missing:
+            file = parse_tokenizer(content, SPECIAL_TOKENS, BYTE_OF)
+            with silent_stderr():
+                encoder = Encoder.from_str(file.encoder)
+                pieces = {token_id: _bytes_of(piece) for piece, token_id in file.vocabulary.items()}
+                pieces |= {token_id: name.encode() for name, token_id in file.added_ids.items()}
+                tokenizer = cls(path, encoder, file.added_ids, pieces)
+                tokenizer._require_plain_text()
+        except BaseException as error:
+            if isinstance(error, (*NOT_OF_THE_LIBRARY, ModelCorruptError)):
+                raise
             raise ModelCorruptError(
-                path, f"special tokens missing: {', '.join(missing)}", "use the checkpoint's own file"
-            )
-        pieces |= {token_id: name.encode() for name, token_id in specials.items()}
-        return cls(encoder, specials, pieces)
+                path, f"not a usable tokenizer: {error}", "use the checkpoint's own file"
+            ) from error
+        return tokenizer
+
+    def _require_plain_text(self) -> None:
+        """Refuse cuts and merges that lose something of a text, or with which a typed name becomes a special token.
+
+        Raises:
+            UnusableTokenizerError: they do.
+        """
+        for text in PROBES:
+            if self.decode(self.encode(text)) != text:
+                raise UnusableTokenizerError(f"the text {text!r} does not come back from its tokens")
+        special_ids = {self._special_ids[name] for name in SPECIAL_TOKENS}
+        for name in SPECIAL_TOKENS:
+            if special_ids & set(self.encode(name)):
+                raise UnusableTokenizerError(f"whoever types {name} would get a special token")
 
     @property
     def largest_id(self) -> int:
-        """Of all tokens."""
+        """The largest id of any token."""
         return max(self._pieces)
 
     def special_id(self, name: str) -> int:
@@ -110,9 +134,20 @@ class Tokenizer:
         return self._special_ids[IMAGE]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of text in which nothing is special; lone surrogates become U+FFFD."""
+        """Token ids of text in which nothing is special; lone surrogates become U+FFFD.
+
+        Raises:
+            ModelCorruptError: a pattern of the tokenizer gives up on this text.
+        """
         clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        ids: list[int] = self._encoder.encode(clean, add_special_tokens=False).ids
+        try:
+            ids: list[int] = self._encoder.encode(clean, add_special_tokens=False).ids
+        except BaseException as error:
+            if isinstance(error, NOT_OF_THE_LIBRARY):
+                raise
+            raise ModelCorruptError(
+                self._path, f"it fails on a text ({error})", "use the checkpoint's own file"
+            ) from error
         return ids
 
     def piece(self, token_id: int) -> bytes:

@@ -26,7 +26,7 @@ FIGURES = {
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     code = "from dsvl2_runtime.cli.main import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, "bench", *arguments], check=False, capture_output=True, text=True
+        [sys.executable, "-c", code, "bench", *arguments], check=False, capture_output=True, encoding="utf-8"
     )
 
 
@@ -39,7 +39,9 @@ def test_the_report_has_every_promised_figure(bundle: MakeBundle) -> None:
     assert set(report["prefill_tok_s"]) == {"421"}
     assert set(report["decode_tok_s"]) == {"0"}
     assert report["prefill_tok_s"]["421"] > 0
-    assert report["peak_rss_gb"] >= report["anon_rss_gb"] > 0
+    assert report["peak_rss_gb"] > 0
+    if sys.platform == "linux":  # other systems do not say what of it is no file
+        assert report["peak_rss_gb"] >= report["anon_rss_gb"] > 0
     assert report["machine"]["threads"] == 1
     table = call("--model", str(bundle("small", "int4")), "--threads", "1", "--repeats", "1")
     assert "prefill of 421 tokens" in table.stdout

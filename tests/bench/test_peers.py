@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gguf import GGUFReader
 
 from dsvl2_bench import cli
 from dsvl2_bench.cli import peer_programs, ratios
+from dsvl2_bench.peers import torch_vision
 from dsvl2_bench.peers.gguf_model import BLOCKS, Kind, tensor_plans, write_gguf
-from dsvl2_bench.peers.torch_vision import seconds_per_tile
+from dsvl2_bench.peers.torch_vision import REPEATS, seconds_per_tile
+from dsvl2_bench.phases import TILES
 from dsvl2_bench.turns import figures_of, in_turns
 from dsvl2_export.checkpoint.tensor_names import expected_tensors
 from dsvl2_runtime.bundle.releases import official_config
@@ -88,9 +91,17 @@ def test_it_has_as_many_numbers_as_the_language_model() -> None:
     assert theirs == ours
 
 
-def test_the_torch_tower_is_measured() -> None:
-    """A time above nothing; how long is the machine's business."""
-    assert seconds_per_tile(small_config("small"), 1) > 0
+def test_the_torch_tower_is_measured_tile_by_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of single tiles, the first one left out; here a clock says how long each takes."""
+    seconds = iter([100.0, *range(1, REPEATS * TILES + 1)])
+    ticks = (tick for taken in seconds for tick in (0.0, float(taken)))
+    monkeypatch.setattr(torch_vision.time, "perf_counter", lambda: next(ticks))
+    threads = torch.get_num_threads()
+    try:
+        assert seconds_per_tile(small_config("small"), 1) == (REPEATS * TILES + 1) / 2
+    finally:
+        torch.set_num_threads(threads)
+    assert next(ticks, None) is None
 
 
 def test_a_peer_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,10 +256,15 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path, key: str) -> None
         Checkpoint.open(folder)
 
 
-def test_other_preprocessing_is_refused(folder: Path) -> None:
-    """Pictures prepared otherwise would give wrong answers without any error."""
-    edit(folder / "processor_config.json", image_mean=[0.48, 0.46, 0.41])
-    with pytest.raises(ModelCorruptError, match="image_mean"):
+@pytest.mark.parametrize(
+    "change",
+    [{"image_mean": [0.48, 0.46, 0.41]}, {"normalize": False}, {"sft_format": "plain"}, {"image_token": "<img>"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_preprocessing_is_refused(folder: Path, change: dict[str, object]) -> None:
+    """Images or prompts prepared in another way would give wrong answers without any error."""
+    edit(folder / "processor_config.json", **change)
+    with pytest.raises(ModelCorruptError, match=next(iter(change))):
         Checkpoint.open(folder)
 
 

@@ -30,6 +30,7 @@ from dsvl2_export.network import DeepseekVL2, Projector
 from dsvl2_export.weight_source import WeightSource, load_into
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from dsvl2_runtime.inputs.tokenizer import IMAGE
 from dsvl2_runtime.machine.files import read_errors
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def load_projector(source: WeightSource) -> Projector:
 
 
 def _check_processor(path: Path, config: ModelConfig) -> None:
-    """Refuse a processor that prepares images in another way than the runtime does."""
+    """Refuse a processor that prepares images or prompts in another way than the runtime does."""
     found = read_json(path)
     expected = {
         "patch_size": config.vision_config.patch_size,
@@ -150,6 +151,8 @@ def _check_processor(path: Path, config: ModelConfig) -> None:
         "image_std": [0.5, 0.5, 0.5],
         "normalize": True,
         "candidate_resolutions": [list(pair) for pair in config.candidate_resolutions],
+        "image_token": IMAGE,
+        "sft_format": "deepseek",
     }
     for key, value in expected.items():
         if found.get(key, value) != value:

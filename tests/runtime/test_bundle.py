@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import without_root
 from dsvl2_export.exporter import export_bundle
 from dsvl2_export.synth.writer import write_synthetic_checkpoint
 from dsvl2_runtime import load_model
@@ -288,13 +289,47 @@ def test_a_link_is_not_written_through(tmp_path: Path, folder: Path) -> None:
         BundleWriter(tmp_path / "link", overwrite=True)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+needs_permissions = pytest.mark.skipif(not without_root.SUPPORTED, reason="permissions do not count here")
+
+
+def call_without_root(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python code for which permissions count."""
+    wrapper = [sys.executable, without_root.__file__, sys.executable, "-c", code]
+    return subprocess.run([*wrapper, *map(str, arguments)], capture_output=True, encoding="utf-8", check=False)
+
+
+@needs_permissions
 def test_a_read_only_place_is_named(tmp_path: Path) -> None:
     """With the advice to choose another one."""
     place = tmp_path / "locked"
     place.mkdir(mode=0o500)
-    with pytest.raises(ResourceError, match="locked"), BundleWriter(place / "out"):
-        pass
+    code = (
+        "import sys; from pathlib import Path; from dsvl2_runtime.bundle.writer import BundleWriter\n"
+        "BundleWriter(Path(sys.argv[1])).__enter__()"
+    )
+    found = call_without_root(code, place / "out")
+    assert "ResourceError: cannot write" in found.stderr
+    assert "locked" in found.stderr
+    assert list(place.iterdir()) == []
+
+
+@needs_permissions
+@pytest.mark.parametrize("name", [MANIFEST, "decoder.data", "decoder.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("owner", ["mine", "another's"])
+def test_a_file_that_may_not_be_read_is_named(folder: Path, name: str, owner: str) -> None:
+    """In one line, with the exit code of a resource; nothing is called damaged or missing."""
+    if owner == "mine":
+        (folder / name).chmod(0o000)
+    elif os.geteuid() == 0:
+        (folder / name).chmod(0o600)
+        os.chown(folder / name, 12345, 12345)
+    else:
+        pytest.skip("only root can give a file away")
+    found = call_without_root("from dsvl2_runtime.cli.main import main; main()", "run", "?", "--model", folder)
+    assert found.returncode == 7
+    assert found.stdout == ""
+    (line,) = found.stderr.splitlines()
+    assert f"cannot read {folder / name}: Permission denied" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

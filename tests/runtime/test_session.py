@@ -8,8 +8,11 @@ from typing import Any, NoReturn
 
 import onnxruntime
 import pytest
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from dsvl2_runtime.errors import GenerationError, ModelCorruptError
 from dsvl2_runtime.graphs import session
+from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.progress import Stopped, Watch
 from small_models import MakeBundle
 
@@ -51,3 +54,31 @@ def test_onnxruntime_gives_up_a_load_when_it_is_told(bundle: MakeBundle) -> None
     options.set_load_cancellation_flag(True)
     with pytest.raises(Exception, match="MODEL_LOAD_CANCELED"):
         onnxruntime.InferenceSession(str(bundle("small", "int4") / "decoder.onnx"), options)
+
+
+FAMILY = sorted(
+    (error for error in vars(states).values() if isinstance(error, type) and issubclass(error, Exception)),
+    key=lambda error: error.__name__,
+)
+
+
+@pytest.mark.parametrize("error", [*FAMILY, RuntimeError, ValueError], ids=lambda error: error.__name__)
+def test_whatever_onnxruntime_raises_is_an_error_of_ours(
+    bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """While a graph is loaded, and while it runs; its own words are in the message."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error("its own words")
+
+    path = bundle("small", "int4") / "embed_tokens.onnx"
+    ready = CPU.new_session(path, CPU.session_options(1))
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
+    with pytest.raises(GenerationError, match="its own words"):
+        session.run_graph(ready, [], {})
+    with pytest.raises(GenerationError, match="its own words"):
+        session.run_bound(ready, ready.io_binding())
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    with pytest.raises(ModelCorruptError, match=r"embed_tokens\.onnx: .*its own words"):
+        session.open_session(path, {}, {}, 1)

@@ -27,16 +27,12 @@ from dsvl2_runtime.progress import UNWATCHED, Watch
 Shape = tuple[int | None, ...]
 """Of a graph's input or output; None for an axis of any length."""
 
-GRAPH_ERRORS = (
-    states.Fail,
-    states.InvalidArgument,
-    states.InvalidGraph,
-    states.InvalidProtobuf,
-    states.NoSuchFile,
-    states.NotImplemented,
-    states.RuntimeException,
+GRAPH_ERRORS: tuple[type[Exception], ...] = (
+    # All that its C++ code raises: they have no base in common, and a release may add one.
+    *(error for error in vars(states).values() if isinstance(error, type) and issubclass(error, Exception)),
     MemoryError,
     RuntimeError,  # what a bound run raises
+    ValueError,  # what its Python code raises
 )
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""

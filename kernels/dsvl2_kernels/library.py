@@ -17,14 +17,20 @@ VERSION = 1
 DOMAIN = "dsvl2"
 """Of the operators in a graph."""
 SETTING = "DSVL2_KERNELS"
-"""Environment variable: the level to use instead of the fastest one."""
+"""Environment variable: the level to use instead of the fastest one, or `off`."""
+OFF = "off"
+"""ONNX Runtime's own operators are used."""
 FOLDER = Path(__file__).parent
 DESCRIPTION = "library.json"
 """Beside the library: what `build_library` says about it."""
 
 
 class KernelsError(Exception):
-    """Why there are no operators of our own; the text is a sentence for a user."""
+    """Why there are no operators of our own; the text goes on after "because" or a colon."""
+
+
+class KernelsAbsentError(KernelsError):
+    """There are none, and nothing is wrong: they were not built, or are not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,24 @@ def describe(path: Path) -> dict[str, object]:
     return {"version": VERSION, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def open_kernels(folder: Path = FOLDER) -> Kernels:
+def open_kernels(folder: Path | None = None) -> Kernels:
     """Find the library, check it and ask it what it can do.
 
     Args:
-        folder: where it lies.
+        folder: where it lies; by default beside this file.
 
     Raises:
-        KernelsError: there is none, it is damaged, of another version or another platform, or has not the level that
-            the environment asks for.
+        KernelsAbsentError: there is none, or the environment says that it shall not be used.
+        KernelsError: it is damaged, of another version or another platform, or has not the level that the environment
+            asks for.
     """
+    wanted = os.environ.get(SETTING)
+    if wanted == OFF:
+        raise KernelsAbsentError(f"{SETTING} is {OFF}")
+    folder = folder or FOLDER
     description = folder / DESCRIPTION
     if not description.is_file():
-        raise KernelsError("they were not built: install a C++ compiler and install dsvl2-onnx again")
+        raise KernelsAbsentError("they were not built: install a C++ compiler and install dsvl2-onnx again")
     again = "install dsvl2-onnx again"
     try:
         document = json.loads(description.read_text("utf-8"))
@@ -69,9 +80,9 @@ def open_kernels(folder: Path = FOLDER) -> Kernels:
     if found != sha256:
         raise KernelsError(f"{path.name} is damaged; {again}")
     levels = _levels(path)
-    level = os.environ.get(SETTING) or levels[-1]
+    level = wanted or levels[-1]
     if level not in levels:
-        raise KernelsError(f"{SETTING} is {level!r}; this processor and this build have {', '.join(levels)}")
+        raise KernelsError(f"{SETTING} is {level!r}; this processor and this build have {', '.join(levels)}, or {OFF}")
     return Kernels(path, level, levels)
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
-from dsvl2_kernels.library import DESCRIPTION, FOLDER, SETTING, VERSION, KernelsError, describe, open_kernels
+from dsvl2_kernels import library as library_module
+from dsvl2_kernels.library import (
+    DESCRIPTION,
+    FOLDER,
+    OFF,
+    SETTING,
+    VERSION,
+    KernelsAbsentError,
+    KernelsError,
+    describe,
+    open_kernels,
+)
+from dsvl2_runtime.machine.kernels import usable_kernels
+from dsvl2_runtime.machine.machine import describe_machine
 
 
 @pytest.fixture
@@ -29,7 +43,7 @@ def test_what_can_run_here(copied: Path) -> None:
 
 @pytest.mark.without_library
 def test_absent(tmp_path: Path) -> None:
-    with pytest.raises(KernelsError, match="not built: install a C\\+\\+ compiler"):
+    with pytest.raises(KernelsAbsentError, match="not built: install a C\\+\\+ compiler"):
         open_kernels(tmp_path)
 
 
@@ -77,3 +91,51 @@ def test_a_level_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_level_can_be_forced(level: str) -> None:
     assert open_kernels().level == level
+
+
+@pytest.mark.without_library
+def test_nothing_is_said_where_nothing_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has no compiler is told by `doctor`, not by every answer."""
+    monkeypatch.setattr(library_module, "FOLDER", tmp_path)
+    assert usable_kernels() is None
+    assert caplog.records == []
+    found = describe_machine()
+    assert found.kernels is None
+    assert "install a C++ compiler" in found.kernels_note
+
+
+def test_switched_off(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv(SETTING, OFF)
+    assert usable_kernels() is None
+    assert caplog.records == []
+    assert describe_machine().kernels_note == "DSVL2_KERNELS is off"
+
+
+@pytest.mark.parametrize("damage", ["cut", "another level", "no operators"])
+def test_one_line_where_a_library_cannot_be_used(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    path = copied / open_kernels().path.name
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "another level":
+        monkeypatch.setenv(SETTING, "sse9")
+    else:  # it says the right things and ONNX Runtime finds no entry
+        data = path.read_bytes()
+        assert b"RegisterCustomOps" in data
+        path.write_bytes(data.replace(b"RegisterCustomOps", b"RegisterCustomOpz"))
+        (copied / DESCRIPTION).write_text(json.dumps(describe(path)))
+    monkeypatch.setattr(library_module, "FOLDER", copied)
+    with caplog.at_level(logging.WARNING):
+        assert usable_kernels() is None
+    (record,) = caplog.records
+    assert "ONNX Runtime's own operators are used" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_the_machine_names_the_level(level: str) -> None:
+    found = describe_machine()
+    assert found.kernels == level
+    assert "reference" in found.kernels_note

@@ -49,6 +49,7 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     table.add_row("processor", machine.processor)
     table.add_row("cores", f"{machine.physical_cores} physical, {machine.logical_cores} logical")
     table.add_row("8-bit products", _speed(machine))
+    table.add_row("own kernels", _kernels(machine))
     table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")
     table.add_row("disk", f"{_gb(machine.free_disk_bytes)} free")
     table.add_row("ONNX Runtime", f"{machine.onnxruntime}: {', '.join(machine.providers)}")
@@ -65,6 +66,12 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     verdict = ("it fits", "green") if fits else ("it does not fit", "red")
     table.add_row("in all", Text.assemble(f"{_gb(plan.total)}: ", verdict))
     return table
+
+
+def _kernels(machine: Machine) -> str:
+    if machine.kernels is None:
+        return f"none, prompts take two to three times as long: {machine.kernels_note}"
+    return f"{machine.kernels} ({machine.kernels_note})"
 
 
 def _speed(machine: Machine) -> str:

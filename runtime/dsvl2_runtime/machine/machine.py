@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from dsvl2_kernels.library import KernelsError
+from dsvl2_runtime.machine.kernels import find_kernels
+
 RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
 """Instruction sets that decide which kernels ONNX Runtime takes."""
 
@@ -38,6 +41,10 @@ class Machine:
     free_disk_bytes: int
     onnxruntime: str
     providers: tuple[str, ...]
+    kernels: str | None
+    """The level of our own operators; None where ONNX Runtime's are used."""
+    kernels_note: str
+    """The levels that there are, or why there is none."""
 
 
 def describe_machine(disk: Path | None = None) -> Machine:
@@ -50,6 +57,7 @@ def describe_machine(disk: Path | None = None) -> Machine:
 
     memory = psutil.virtual_memory()
     fields = _cpu_fields()
+    kernels, kernels_note = _kernels()
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         processor=fields.get("model name") or platform.processor() or platform.machine(),
@@ -61,7 +69,17 @@ def describe_machine(disk: Path | None = None) -> Machine:
         free_disk_bytes=shutil.disk_usage(disk or Path()).free,
         onnxruntime=onnxruntime.__version__,
         providers=tuple(onnxruntime.get_available_providers()),
+        kernels=kernels,
+        kernels_note=kernels_note,
     )
+
+
+def _kernels() -> tuple[str | None, str]:
+    try:
+        found = find_kernels()
+    except KernelsError as error:
+        return None, str(error)
+    return found.level, f"of {', '.join(found.levels)}"
 
 
 def bytes_saturate() -> bool:

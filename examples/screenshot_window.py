@@ -43,6 +43,7 @@ def main() -> None:
     wait(application, window, SETTLING_SECONDS)
     window.grab().save(out)
     window.close()
+    window.wait_until_gone(PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
@@ -13,8 +15,11 @@ from dsvl2_app.widgets.main_window import MainWindow
 PATIENCE = 60_000
 """Milliseconds: nothing here takes more than a few seconds on an idle machine."""
 
-OpenWindow = Callable[..., MainWindow]
-"""(model, arguments of the engine's process) -> its window."""
+
+class OpenWindow(Protocol):
+    """Opens a window for a model, with the arguments of its engine's process."""
+
+    def __call__(self, model: Path, arguments: Sequence[str] = ...) -> MainWindow: ...
 
 
 def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:

@@ -46,8 +46,7 @@ def run_app(load: Load, images: Sequence[Source]) -> int:
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.APP_NAME)
-    engine = Engine(load)
-    window = MainWindow(engine)
+    window = MainWindow(Engine(load))
     window.add_images(images)
     window.show()
 
@@ -61,8 +60,7 @@ def run_app(load: Load, images: Sequence[Source]) -> int:
     timer.timeout.connect(close_when_caught)
     timer.start(SIGNAL_MILLISECONDS)
     code = application.exec()
-    engine.wait_until_gone(int(GONE_SECONDS * 1000))
-    window.reader.wait_until_gone(GONE_SECONDS)
+    window.wait_until_gone(GONE_SECONDS)
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from dsvl2_app.state.session import QuestionTooLongError, Turn
+from dsvl2_app.state.session import Turn
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import Finished, Loaded
+from dsvl2_runtime.engine.protocol import Finished, Loaded, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.progress import Phase
 from dsvl2_runtime.texts import notice_text
@@ -188,7 +188,7 @@ def remark(turn: Turn) -> str:
     return "\n".join([*map(notice_text, turn.notices), last])
 
 
-def question_too_long(error: QuestionTooLongError) -> str:
+def question_too_long(error: MessageTooLongError) -> str:
     """A question that cannot be sent."""
     return f"The question was not sent: it has {error.size} bytes, and at most {error.limit} are read. Make it shorter."
 

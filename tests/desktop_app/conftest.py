@@ -45,8 +45,7 @@ def open_window(qtbot: QtBot) -> Iterator[OpenWindow]:
     yield make
     for window in windows:
         window.close()
-        window.engine.wait_until_gone(PATIENCE)
-        window.reader.wait_until_gone(PATIENCE / 1000)
+        window.wait_until_gone(PATIENCE / 1000)
 
 
 @pytest.fixture

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from dsvl2_app import texts
-from dsvl2_app.state.session import QuestionTooLongError, Turn
+from dsvl2_app.state.session import Turn
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import Finished, Hello, Loaded, ProtocolError, ProtocolVersionError
+from dsvl2_runtime.engine.protocol import (
+    Finished,
+    Hello,
+    Loaded,
+    MessageTooLongError,
+    ProtocolError,
+    ProtocolVersionError,
+)
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ModelNotFoundError
 from dsvl2_runtime.notices import Notice
@@ -74,8 +81,8 @@ def test_a_signal_is_told_by_what_it_means() -> None:
 
 
 def test_a_question_that_is_too_long_says_by_how_much() -> None:
-    assert texts.question_too_long(QuestionTooLongError(12, 10)) == (
-        "The question was not sent: it has 12 bytes, and at most 10 are read. Make it shorter."
+    assert texts.question_too_long(MessageTooLongError(1_000_012)) == (
+        "The question was not sent: it has 1000012 bytes, and at most 1000000 are read. Make it shorter."
     )
 
 

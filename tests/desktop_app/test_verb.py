@@ -76,32 +76,66 @@ def test_pictures_are_named_as_for_run(tmp_path: Path, monkeypatch: pytest.Monke
         cli.app(pictures=["https://example.org/bill.png"], model="demo")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no signals are sent there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tmp_path: Path) -> None:
-    """The engine ends, what was added is deleted, and the exit code names the signal: 130 for Ctrl-C."""
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+def started(window: subprocess.Popen[bytes], temporary: Path) -> psutil.Process:
+    """The engine of a window that has kept its picture."""
+    deadline = time.monotonic() + PATIENCE
+    children: list[psutil.Process] = []
+    while time.monotonic() < deadline:
+        children = psutil.Process(window.pid).children()
+        if children and list(temporary.glob(f"{PREFIX}*/contents/*")):
+            break
+        time.sleep(0.05)
+    (engine,) = children
+    assert len(list(temporary.glob(f"{PREFIX}*"))) == 1
+    return engine
+
+
+def open_app(temporary: Path) -> subprocess.Popen[bytes]:
+    """A window with a picture, in a process of its own."""
+    environment = os.environ | {"TMPDIR": str(temporary)}
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have it ignored
         "from dsvl2_runtime.cli.main import main; main()"
     )
-    picture(60, 60, 1).save(tmp_path / "bill.png")
-    window = subprocess.Popen([sys.executable, "-c", code, "app", str(tmp_path / "bill.png")], env=environment)
+    picture(60, 60, 1).save(temporary / "bill.png")
+    return subprocess.Popen([sys.executable, "-c", code, "app", str(temporary / "bill.png")], env=environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals are sent there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window_in_the_normal_way(number: signal.Signals, tmp_path: Path) -> None:
+    """The engine ends, what was added is deleted, and the exit code names the signal: 130 for Ctrl-C."""
+    window = open_app(tmp_path)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            children = psutil.Process(window.pid).children()
-            if children and list(tmp_path.glob(f"{PREFIX}*/contents/*")):
-                break
-            time.sleep(0.05)
-        (engine,) = children
-        assert len(list(tmp_path.glob(f"{PREFIX}*"))) == 1
+        engine = started(window, tmp_path)
         window.send_signal(number)
         assert window.wait(PATIENCE) == 128 + number
         engine.wait(PATIENCE)
     finally:
         window.kill()
     assert list(tmp_path.glob(f"{PREFIX}*")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals are sent there")
+def test_a_killed_window_leaves_no_process_and_its_pictures_only_until_the_next(tmp_path: Path) -> None:
+    """Nothing of the window can run any more; the engine sees its input close."""
+    window = open_app(tmp_path)
+    try:
+        engine = started(window, tmp_path)
+        (abandoned,) = tmp_path.glob(f"{PREFIX}*")
+    finally:
+        window.kill()
+        window.wait(PATIENCE)
+    engine.wait(PATIENCE)
+    following = open_app(tmp_path)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while abandoned.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not abandoned.exists()
+    finally:
+        following.terminate()
+        following.wait(PATIENCE)
 
 
 def test_a_window_or_server_needs_no_onnx_runtime() -> None:

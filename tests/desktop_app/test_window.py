@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
+from dsvl2_app.state.session import Change
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import LONGEST_LINE, Finished
@@ -47,13 +48,14 @@ def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: M
     wait_for(qtbot, lambda: window.session.engine_state == "ready")
     window.session.ask("First")
 
-    def ask_at_once(part: str) -> None:
-        if part == "answer" and window.session.open_turn is None and len(window.session.turns) == 1:
+    def show_and_ask(change: Change) -> None:
+        show(change)
+        if change == "answer" and window.session.open_turn is None and len(window.session.turns) == 1:
             window.session.on_change = show
             window.session.ask("Second")
 
     show = window.session.on_change
-    window.session.on_change = lambda part: (show(part), ask_at_once(part))[0]
+    window.session.on_change = show_and_ask
     wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
     answer = window.session.turns[0].answer.replace("\r", "\n").replace("\xa0", " ")  # as Qt shows them
     assert window.chat.turn_views[0].answer.text() == answer

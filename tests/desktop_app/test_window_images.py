@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication
+from PySide6.QtCore import QMimeData, QPointF, Qt, QThread, QThreadPool, QUrl
+from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 
 from decoding_gate import Gate
@@ -153,9 +153,12 @@ def test_a_pasted_picture_is_written_by_another_thread(
     """Making a file of a large photograph takes seconds."""
     threads: list[threading.Thread] = []
     write = mime_images._write
-    monkeypatch.setattr(
-        mime_images, "_write", lambda *arguments: (threads.append(threading.current_thread()), write(*arguments))[1]
-    )
+
+    def told(image: QImage, name: str, path: Path) -> None:
+        threads.append(threading.current_thread())
+        write(image, name, path)
+
+    monkeypatch.setattr(mime_images, "_write", told)
     clipboard.setImage(some_image())
     window.paste_images()
     wait_for(qtbot, lambda: len(window.session.images) == 1)
@@ -264,3 +267,8 @@ def test_closing_does_not_wait_for_a_picture(
     window.reader.wait_until_gone(PATIENCE / 1000)
     qtbot.wait(10)  # what was read is told now
     assert window.reader.unread == 49
+
+
+def test_the_threads_of_the_application_are_left_alone(window: MainWindow) -> None:
+    """The pool is Qt's and everybody's; a widget must not make it a single thread."""
+    assert QThreadPool.globalInstance().maxThreadCount() == QThread.idealThreadCount()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    MessageTooLongError,
     ProtocolError,
     ProtocolVersionError,
     Stop,
@@ -72,21 +74,31 @@ def test_events_before_a_bad_line_are_not_lost() -> None:
     assert found == [Wrote(1, "half")]
 
 
+def test_a_command_that_is_too_long_leaves_no_open_turn() -> None:
+    """The engine will say nothing about it, so nobody may wait."""
+    connection = Connection()
+    with pytest.raises(MessageTooLongError):
+        connection.send(Ask(1, (user_message("x" * LONGEST_LINE),)))
+    assert connection.open_turns == set()
+    assert connection.send(Stop(1)) == to_line(Hello()) + to_line(Stop(1))
+
+
 def test_the_state_follows_what_is_said() -> None:
     """Loading, ready, failed; a turn is open until its last event, also if that is the refusal of its line."""
     connection = Connection()
     connection.send(Load("m"))
     for turn in (1, 2, 3):
         connection.send(question(turn))
-    assert connection.state == "loading"
+    states = [connection.state]
     received(connection, to_line(Hello()) + to_line(LOADED))
-    assert connection.state == "ready"
+    states.append(connection.state)
     received(connection, to_line(Failed(1, ERROR)) + to_line(Finished(2, "stop", 1, 0.1)))
     assert connection.open_turns == {3}
     received(connection, to_line(BadMessage(ERROR, 3)))
-    assert (connection.open_turns, connection.state) == (set(), "ready")
+    assert connection.open_turns == set()
+    states.append(connection.state)
     received(connection, to_line(LoadFailed(ERROR)))
-    assert connection.state == "failed"
+    assert [*states, connection.state] == ["loading", "ready", "ready", "failed"]
 
 
 def test_an_engine_of_another_version_is_its_own_error() -> None:
@@ -137,6 +149,21 @@ def test_a_question_is_answered_by_a_real_engine(bundle: MakeBundle) -> None:
     finally:
         client.close()
     assert client.next_event(PATIENCE) == EngineEnd("closed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+def test_ctrl_c_is_left_to_the_client(bundle: MakeBundle) -> None:
+    """A terminal sends it to all processes of a window or server; the engine goes on until it is told to end."""
+    client = EngineClient(Load(str(bundle("small", "int4")), 1))
+    try:
+        while not isinstance(event := client.next_event(PATIENCE), Loaded):
+            assert not isinstance(event, LoadFailed | EngineEnd), event
+        os.kill(client.process_id, signal.SIGINT)
+        client.send(question(4))
+        while not isinstance(event := client.next_event(PATIENCE), Finished):
+            assert not isinstance(event, Failed | EngineEnd), event
+    finally:
+        client.close()
 
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"

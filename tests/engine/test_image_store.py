@@ -18,6 +18,7 @@ from dsvl2_runtime.engine import image_store
 from dsvl2_runtime.engine.image_store import PREFIX, ImageStore, delete_abandoned, open_store
 from dsvl2_runtime.errors import ImageError, ResourceError
 from dsvl2_runtime.inputs.images import ImageBytes
+from dsvl2_runtime.machine.files import only_writer
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links differ there")
 
@@ -58,12 +59,16 @@ def test_content_is_kept_as_it_was_added(store: ImageStore, tmp_path: Path) -> N
 
 def test_the_same_content_is_kept_once(store: ImageStore, tmp_path: Path) -> None:
     """From another file, from bytes, or written by the program."""
+
+    def write(path: Path) -> None:
+        path.write_bytes(b"same")
+
     file = tmp_path / "bill.png"
     file.write_bytes(b"same")
     kept = [
         store.keep(file),
         store.keep(ImageBytes("standard input", b"same")),
-        store.keep_written(lambda path: path.write_bytes(b"same") and None),
+        store.keep_written(write),
     ]
     assert kept[0] == kept[1] == kept[2]
     assert names_in(kept[0].path.parent) == [kept[0].sha256]
@@ -191,7 +196,7 @@ def test_a_new_session_is_not_taken_for_an_abandoned_one(
 
     def hold_first() -> None:
         first_made.wait()
-        with image_store.only_writer(Path(made[0]) / image_store.CONTENTS):
+        with only_writer(Path(made[0]) / image_store.CONTENTS):
             looked_at.set()
             done.wait()
 

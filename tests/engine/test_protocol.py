@@ -24,6 +24,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    MessageTooLongError,
     Prepared,
     Progressed,
     ProtocolError,
@@ -96,6 +97,15 @@ def test_any_text_survives(text: str) -> None:
     assert read_event(line) == Wrote(1, text)
 
 
+def test_a_line_is_never_longer_than_the_other_side_reads() -> None:
+    """The longest one goes; one byte more is an error with both numbers."""
+    room = LONGEST_LINE - len(to_line(Wrote(1, "")))
+    assert read_event(to_line(Wrote(1, "a" * room))) == Wrote(1, "a" * room)
+    with pytest.raises(MessageTooLongError) as caught:
+        to_line(Wrote(1, "a" * (room + 1)))
+    assert (caught.value.size, caught.value.limit) == (LONGEST_LINE + 1, LONGEST_LINE)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -140,6 +150,7 @@ def test_other_lines_are_refused(line: bytes) -> None:
         ("seconds", 0),
         ("seconds", -1),
         ("seconds", 1e300),
+        ("messages", []),
         ("messages", [{"role": "robot", "content": []}]),
         ("messages", [{"role": "user", "content": [{"kind": "video", "path": "/a"}]}]),
         ("messages", [{"role": "user", "content": [{"kind": "image", "path": "/a", "sha256": "../../etc"}]}]),

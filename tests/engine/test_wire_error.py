@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dsvl2_runtime.engine.protocol import LONGEST_LINE, BadMessage, to_line
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
-from dsvl2_runtime.errors import ContextOverflowError, ImageError, ModelNotFoundError, OutOfMemoryError
+from dsvl2_runtime.errors import ContextOverflowError, ImageError, ModelNotFoundError, OutOfMemoryError, UsageError
 
 
 def test_an_error_keeps_what_another_text_can_be_made_from() -> None:
@@ -32,3 +33,11 @@ def test_memory_that_ran_out_is_named() -> None:
     """Python's own error has no words."""
     assert wire_error(MemoryError()) == wire_error(OutOfMemoryError())
     assert wire_error(MemoryError()).exit_code == 7
+
+
+def test_an_error_fits_into_a_line_whatever_it_quotes() -> None:
+    """Every character may become six bytes; the beginning is kept."""
+    for error in (UsageError("é" * 500_000), KeyError("é" * 500_000), ImageError("é" * 500_000, "found", "advice")):
+        line = to_line(BadMessage(wire_error(error)))
+        assert len(line) < LONGEST_LINE
+        assert "é" * 100 in wire_error(error).message

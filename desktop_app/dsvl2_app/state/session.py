@@ -11,7 +11,6 @@ from PIL import Image
 from dsvl2_runtime.engine.client import EngineEnd, EngineState
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import (
-    LONGEST_LINE,
     Ask,
     BadMessage,
     Command,
@@ -30,21 +29,11 @@ from dsvl2_runtime.engine.protocol import (
     user_message,
 )
 from dsvl2_runtime.engine.wire_error import WireError
-from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.notices import Notice
 
 TurnState = Literal["waiting", "streaming", "done", "stopped", "failed"]
 Change = Literal["images", "turns", "answer", "status"]
 """What changed: the images, the list of turns, the last turn's answer or state, or the engine's state."""
-
-
-class QuestionTooLongError(UsageError):
-    """A question whose line the engine would not read."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"the question has {size} bytes; at most {limit} are read; make it shorter")
-        self.size = size
-        self.limit = limit
 
 
 class CommandSink(Protocol):
@@ -129,16 +118,14 @@ class ChatSession:
         """Ask about the present images; False if it cannot be asked now.
 
         Raises:
-            QuestionTooLongError: the engine would not read it.
+            MessageTooLongError: the engine would not read it.
         """
         if not self.can_ask(question):
             return False
         turn = Turn(len(self.turns), question.strip(), tuple(self.images))
         images = [image.part for image in turn.images]
         command = Ask(turn.number, (user_message(turn.question, images),))
-        size = len(to_line(command))
-        if size > LONGEST_LINE:
-            raise QuestionTooLongError(size, LONGEST_LINE)
+        to_line(command)  # raises before anything has changed
         self.turns.append(turn)
         self.on_change("turns")
         if self.engine_state == "failed":

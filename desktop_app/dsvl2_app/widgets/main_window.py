@@ -14,10 +14,11 @@ from dsvl2_app.engine_client import Engine
 from dsvl2_app.image_reader import ImageReader
 from dsvl2_app.mime_images import image_sources
 from dsvl2_app.state.intake import PastedImage, Source
-from dsvl2_app.state.session import Change, ChatSession, QuestionTooLongError
+from dsvl2_app.state.session import Change, ChatSession
 from dsvl2_app.widgets.chat_view import ChatView
 from dsvl2_app.widgets.image_panel import ImagePanel
 from dsvl2_app.widgets.prompt_bar import PromptBar
+from dsvl2_runtime.engine.protocol import MessageTooLongError
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
@@ -126,6 +127,11 @@ class MainWindow(QMainWindow):
         self.reader.close()
         super().closeEvent(event)
 
+    def wait_until_gone(self, seconds: float) -> None:
+        """Wait for what `close` has ended. It blocks, so it is for the end of a program that shows nothing more."""
+        self.engine.wait_until_gone(int(seconds * 1000))
+        self.reader.wait_until_gone(seconds)
+
     def _paste(self, data: QMimeData | None) -> None:
         # The system may have no clipboard to give.
         if data is None or not self._take_images(data):
@@ -147,7 +153,7 @@ class MainWindow(QMainWindow):
             return
         try:
             asked = self.session.ask(question)
-        except QuestionTooLongError as error:
+        except MessageTooLongError as error:
             self._show_message(texts.question_too_long(error))
             return
         if asked:

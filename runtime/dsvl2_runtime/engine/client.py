@@ -72,14 +72,19 @@ class Connection:
         self._sent_hello = self._met = False
 
     def send(self, command: Command) -> bytes:
-        """The bytes to write for a command."""
+        """The bytes to write for a command.
+
+        Raises:
+            MessageTooLongError: the engine would not read it; nothing has changed.
+        """
+        line = to_line(command)
         hello = b"" if self._sent_hello else to_line(Hello())
         self._sent_hello = True
         if isinstance(command, Load):
             self.state = "loading"
         elif isinstance(command, Ask):
             self.open_turns.add(command.turn)
-        return hello + to_line(command)
+        return hello + line
 
     def receive(self, data: bytes) -> None:
         """Take in bytes of standard output; `events` gives what is complete with them."""
@@ -163,7 +168,11 @@ class EngineClient:
             return self._connection.state
 
     def send(self, command: Command) -> None:
-        """Send a command; to a process that is gone it is lost, and `EngineEnd` says so."""
+        """Send a command; to a process that is gone it is lost, and `EngineEnd` says so.
+
+        Raises:
+            MessageTooLongError: the engine would not read it.
+        """
         with self._writing:
             with self._lock:
                 line = self._connection.send(command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -245,6 +246,8 @@ def progress_sender(send: Send, turn: int | None) -> ProgressCallback:
 
 def main() -> None:
     """Serve standard input and output."""
+    # Ctrl-C in a terminal reaches the client's children too; how they end is the client's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lock = threading.Lock()

@@ -17,7 +17,7 @@ from dsvl2_runtime import __version__
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import STRICT, describe
 from dsvl2_runtime.engine.wire_error import WireError
-from dsvl2_runtime.errors import Dsvl2Error
+from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
@@ -45,6 +45,15 @@ class ProtocolVersionError(ProtocolError):
         )
         self.our_version, self.our_program = ours.version, ours.program
         self.their_version, self.their_program = theirs.version, theirs.program
+
+
+class MessageTooLongError(UsageError):
+    """A message whose line the other side would not read."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the message has {size} bytes; at most {LONGEST_LINE} are read; make the text shorter")
+        self.size = size
+        self.limit = LONGEST_LINE
 
 
 class NoModelError(Dsvl2Error, RuntimeError):
@@ -117,7 +126,7 @@ class Ask:
 
     turn: int
     """Chosen by the client; the events of this answer carry it."""
-    messages: tuple[ChatMessage, ...]
+    messages: Annotated[tuple[ChatMessage, ...], Field(min_length=1)]
     options: GenerationOptions = GenerationOptions()
     seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] | None = None
     """Until the answer ends as "timeout", counted from when the engine reads this line."""
@@ -224,9 +233,16 @@ def user_message(question: str, images: Sequence[ImagePart] = ()) -> ChatMessage
 
 
 def to_line(message: Command | Event) -> bytes:
-    """One line of ASCII JSON with its line end; lone surrogates survive as escapes."""
+    """One line of ASCII JSON with its line end; lone surrogates survive as escapes.
+
+    Raises:
+        MessageTooLongError: it has more than `LONGEST_LINE` bytes.
+    """
     text: str = json.dumps(TypeAdapter(type(message)).dump_python(message), ensure_ascii=True)
-    return text.encode("ascii") + b"\n"
+    line = text.encode("ascii") + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise MessageTooLongError(len(line))
+    return line
 
 
 def read_command(line: bytes) -> Command:

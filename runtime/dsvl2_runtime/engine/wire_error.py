@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -10,6 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.config import STRICT
 from dsvl2_runtime.errors import Dsvl2Error, OutOfMemoryError
+
+LONGEST_TEXT = 10_000
+"""Characters of a message or value; the error must fit into one line, whatever it quotes."""
 
 Value = str | int | float | bool | None
 
@@ -34,13 +36,17 @@ def wire_error(error: Exception) -> WireError:
         error = OutOfMemoryError()
     if not isinstance(error, Dsvl2Error):
         name = type(error).__name__
-        return WireError(name, f"internal error: {name}: {error}", Dsvl2Error.exit_code, Dsvl2Error.http_status)
+        return WireError(name, _cut(f"internal error: {name}: {error}"), Dsvl2Error.exit_code, Dsvl2Error.http_status)
     values = {name: _value(value) for name, value in vars(error).items()}
-    return WireError(type(error).__name__, str(error), error.exit_code, error.http_status, values)
+    return WireError(type(error).__name__, _cut(str(error)), error.exit_code, error.http_status, values)
 
 
 def _value(value: object) -> Value:
     """What JSON can carry; a path becomes its text."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, int | float | bool):
         return value
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"

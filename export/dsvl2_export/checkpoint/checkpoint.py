@@ -76,7 +76,7 @@ class Checkpoint:
         config = read.config
         if read.unknown or read.without_effect:
             counted = f"{len(read.without_effect)} keys that do not change the model are ignored"
-            named = f"; not understood: {_some(read.unknown)}" if read.unknown else ""
+            named = f"; not understood: {_name_first(read.unknown)}" if read.unknown else ""
             log.warning("%s: %s%s", folder / CONFIG, counted, named)
         _check_processor(folder / PROCESSOR_CONFIG, config)
         tokenizer = read_tokenizer(folder, config.language_config)
@@ -180,7 +180,9 @@ def _shards(folder: Path) -> dict[str, Path]:
         shards.update({name: folder / file for name in held if weight_map.get(name, file) == file})
         wrong = [name for name, where in weight_map.items() if where == file and name not in held]
         if wrong:
-            raise ModelCorruptError(folder / file, f"it lacks {_some(wrong)} that the index names", "download it again")
+            raise ModelCorruptError(
+                folder / file, f"it lacks {_name_first(wrong)} that the index names", "download it again"
+            )
     return shards
 
 
@@ -217,12 +219,12 @@ def _check_tensors(folder: Path, shards: Mapping[str, Path], expected: Mapping[s
         ("not BF16, F16 or F32", not_float),
     ):
         if names:
-            faults.append(f"{len(names)} tensors {what}: {_some(names)}")
+            faults.append(f"{len(names)} tensors {what}: {_name_first(names)}")
     if faults:
         raise ModelCorruptError(folder, "; ".join(faults), "is config.json the one of these weights?")
 
 
-def _some(names: Iterable[str]) -> str:
+def _name_first(names: Iterable[str]) -> str:
     """The first few names, and the number of the others."""
     names = list(names)
     more = len(names) - NAMES_IN_MESSAGE

@@ -56,7 +56,7 @@ def refuse_quantized_config(path: Path, document: Mapping[str, Any]) -> None:
         if isinstance(found, Mapping):
             for key in CONFIG_KEYS:
                 if found.get(key):
-                    raise _quantized(path, _program(found[key]))
+                    raise _quantized_error(path, _program(found[key]))
             waiting.extend(found.values())
         elif isinstance(found, list):
             waiting.extend(found)
@@ -76,10 +76,10 @@ def refuse_quantized_tensors(folder: Path, dtypes: Mapping[str, str], expected: 
     own = frozenset(expected)
     for program, ends in TENSOR_MARKS.items():
         if any(name.endswith(ends) and name not in own for name in dtypes):
-            raise _quantized(folder, program)
+            raise _quantized_error(folder, program)
     for name in own & dtypes.keys():
         if name.endswith("_proj.weight") and dtypes[name] in INTEGER_DTYPES:
-            raise _quantized(folder, f"to {dtypes[name]}")
+            raise _quantized_error(folder, f"to {dtypes[name]}")
 
 
 def _program(section: Any) -> str:
@@ -94,6 +94,6 @@ def _program(section: Any) -> str:
     return "an unnamed program"
 
 
-def _quantized(path: Path, program: str) -> ModelCorruptError:
+def _quantized_error(path: Path, program: str) -> ModelCorruptError:
     by = program if program.startswith("to ") else f"by {program}"
     return ModelCorruptError(path, f"these weights are quantised already ({by})", "take the original checkpoint")

@@ -66,7 +66,7 @@ def read_tokenizer(folder: Path, config: LanguageConfig) -> bytes:
         log.warning("%s: %d added tokens taken from %s", path, len(missing), TOKENIZER_CONFIG)
         tokens = [*document.get("added_tokens", []), *missing]
         content = json.dumps({**document, "added_tokens": sorted(tokens, key=lambda token: token["id"])}).encode()
-    tokenizer = _opened(path, content)
+    tokenizer = _open_tokenizer(path, content)
     for key, name, token_id in (("bos_token_id", BOS, tokenizer.bos_id), ("eos_token_id", EOS, tokenizer.eos_id)):
         if token_id != getattr(config, key):
             found = f"{name} has the id {token_id}, but {key} is {getattr(config, key)}"
@@ -88,7 +88,7 @@ def _named_tokens(path: Path) -> dict[str, dict[str, Any]]:
         raise ModelCorruptError(path, "added_tokens_decoder is no table of ids to tokens", ADVICE) from error
 
 
-def _opened(path: Path, content: bytes) -> Tokenizer:
+def _open_tokenizer(path: Path, content: bytes) -> Tokenizer:
     """The tokenizer as the runtime will open it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / TOKENIZER

@@ -6,7 +6,7 @@ machines with and without the library. What has no operator of ours stays what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import onnx
 from onnx import helper
 
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
+from dsvl2_export.graphs.unused import drop_unused, needed_nodes
 from dsvl2_kernels.library import DOMAIN, VERSION
 
 BITS = (4, 8)
@@ -49,7 +50,7 @@ def replace_operators(model: Any) -> int:
     count = _replace_in(model.graph, shapes)
     if count:
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
-        _drop_unused(model.graph)
+        drop_unused(model.graph)
     return count
 
 
@@ -131,7 +132,7 @@ def _latent_attention(step: Any, prompt: Any, shapes: dict[str, tuple[int, ...]]
         "LatentPrompt", [q_nope, q_rope, expanded, rows], [prompt.output[0].name], domain=DOMAIN, heads=heads
     )
     before = [node for node in prompt.node if prompt.output[0].name not in node.output]
-    kept = _needed([*before, whole], {prompt.output[0].name})
+    kept = needed_nodes([*before, whole], {prompt.output[0].name})
     del prompt.node[:]
     prompt.node.extend(kept)
     return 2
@@ -139,34 +140,3 @@ def _latent_attention(step: Any, prompt: Any, shapes: dict[str, tuple[int, ...]]
 
 def _attributes(node: Any) -> dict[str, Any]:
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-
-
-def _drop_unused(graph: Any) -> None:
-    """Drop nodes and initializers that nothing reads any more."""
-    kept = _needed(graph.node, {entry.name for entry in graph.output})
-    del graph.node[:]
-    graph.node.extend(kept)
-    read = {name for node in kept for name in _reads(node)}
-    initializers = [entry for entry in graph.initializer if entry.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(initializers)
-
-
-def _needed(nodes: Iterable[Any], outputs: set[str]) -> list[Any]:
-    """Copies of the nodes that the outputs depend on, in their order."""
-    needed = set(outputs)
-    kept = []
-    for node in reversed(list(nodes)):
-        if needed.intersection(node.output):
-            kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
-            needed.update(_reads(node))
-    return kept[::-1]
-
-
-def _reads(node: Any) -> Iterator[str]:
-    """Tensors that a node or its branches read."""
-    yield from node.input
-    for value in _attributes(node).values():
-        if isinstance(value, onnx.GraphProto):
-            for inner in value.node:
-                yield from _reads(inner)

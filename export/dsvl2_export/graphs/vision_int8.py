@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from dsvl2_export.graphs.operators import column_linear_node, import_contrib
+from dsvl2_export.graphs.unused import drop_unused
 from dsvl2_quant.formats.columns import ColumnFormat
 from dsvl2_quant.methods.quantizer import Quantizer
 
@@ -59,13 +60,9 @@ def quantize_linears(model: ModelProto, form: ColumnFormat, quantizer: Quantizer
         count += 1
 
     nodes = [replaced.get(id(node), node) for node in graph.node if id(node) not in removed]
-    kept = _used(nodes, {entry.name for entry in graph.output})
     del graph.node[:]
-    graph.node.extend(kept)
-    needed = {name for node in kept for name in node.input}
-    initializers = [entry for entry in graph.initializer if entry.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(initializers)
+    graph.node.extend(nodes)
+    drop_unused(graph)
     import_contrib(model)
     return count
 
@@ -108,14 +105,3 @@ def _bias_after(
         if other in constants and len(constants[other].dims) == 1:
             return other, add.output[0], add
     return None, node.output[0], None
-
-
-def _used(nodes: list[NodeProto], outputs: set[str]) -> list[NodeProto]:
-    """The nodes that something depends on, in their order."""
-    needed = set(outputs)
-    kept = []
-    for node in reversed(nodes):
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed.update(node.input)
-    return kept[::-1]

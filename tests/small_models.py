@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.releases import RELEASES, Variant
-from dsvl2_runtime.config import ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
+from dsvl2_runtime.config import ModelConfig, ProjectorConfig, VisionConfig
+from dsvl2_runtime.geometry import official_resolutions
 
 VARIANTS = tuple(variant.value for variant in Variant)
 

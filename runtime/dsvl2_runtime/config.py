@@ -15,6 +15,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.geometry import (
+    CELL_PATCHES,
+    PATCH_PIXELS,
+    TILE_PIXELS,
+    cells_along,
+    official_resolutions,
+    patches_along,
+)
 
 STRICT = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
@@ -27,17 +35,13 @@ Count = Annotated[int, Field(gt=0, le=512)]
 CountOrZero = Annotated[int, Field(ge=0, le=512)]
 Side = Annotated[int, Field(gt=0, le=1024)]
 """Pixels."""
-TokenId = Annotated[int, Field(ge=0, lt=1 << 20)]
-MOST_TILES = 64
-"""Tiles of one image at most; the releases have up to nine."""
+MOST_IDS = 1 << 20
+"""Token ids; the largest vocabulary of a release has 129,280."""
+TokenId = Annotated[int, Field(ge=0, lt=MOST_IDS)]
+LARGEST_GRID = 64
+"""Tiles of one image at most; the releases have up to `geometry.MOST_TILES`."""
 KV_A_NORM_EPS = 1e-6
 """`kv_a_layernorm` takes the class default of the reference, not `rms_norm_eps`."""
-
-CANDIDATE_TILES: tuple[tuple[int, int], ...] = (
-    (1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (1, 6), (6, 1),
-    (2, 3), (3, 2), (1, 7), (7, 1), (1, 8), (8, 1), (2, 4), (4, 2), (1, 9), (9, 1), (3, 3),
-)  # fmt: skip
-"""(width, height) in tiles of the 23 official resolutions, in the official order, which decides ties."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,8 +50,8 @@ class VisionConfig:
 
     model_type: Literal["vision"] = "vision"
     model_name: str = "siglip_so400m_patch14_384"
-    image_size: Side = 384
-    patch_size: Side = 14
+    image_size: Side = TILE_PIXELS
+    patch_size: Side = PATCH_PIXELS
     width: Width = 1152
     layers: CountOrZero = 27
     heads: Count = 16
@@ -67,8 +71,8 @@ class VisionConfig:
 
     @property
     def grid(self) -> int:
-        """Patches along one side; the convolution has no padding, so the last pixels may go unseen."""
-        return self.image_size // self.patch_size
+        """Patches along one side of a tile."""
+        return patches_along(self.image_size, self.patch_size)
 
     @property
     def mlp_width(self) -> int:
@@ -86,7 +90,7 @@ class ProjectorConfig:
     n_embed: Width = 2048
     depth: Literal[2] = 2
     mlp_ratio: Literal[1] = 1
-    downsample_ratio: Annotated[int, Field(gt=0, le=16)] = 2
+    downsample_ratio: Annotated[int, Field(gt=0, le=16)] = CELL_PATCHES
     token_pooling: Literal[False] = False
 
 
@@ -194,11 +198,6 @@ class LanguageConfig:
         return self.moe_intermediate_size * (self.n_shared_experts or 0)
 
 
-def official_resolutions(image_size: int = 384) -> tuple[tuple[int, int], ...]:
-    """The 23 candidate (width, height) in pixels for tiles of `image_size`."""
-    return tuple((w * image_size, h * image_size) for w, h in CANDIDATE_TILES)
-
-
 @dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """A whole DeepSeek-VL2."""
@@ -223,14 +222,15 @@ class ModelConfig:
             if min(width, height) <= 0 or width % vision.image_size or height % vision.image_size:
                 raise ValueError(f"resolution {width}x{height} is no multiple of the tile {vision.image_size}")
             tiles = (width // vision.image_size) * (height // vision.image_size)
-            if tiles > MOST_TILES:
-                raise ValueError(f"resolution {width}x{height} takes {tiles} tiles; at most {MOST_TILES} are supported")
+            if tiles > LARGEST_GRID:
+                raise ValueError(
+                    f"resolution {width}x{height} takes {tiles} tiles; at most {LARGEST_GRID} are supported"
+                )
 
     @property
     def cells(self) -> int:
-        """Image tokens along one side of a tile: patches merged 2×2, an odd grid padded with zeros."""
-        ratio = self.projector_config.downsample_ratio
-        return -(-self.vision_config.grid // ratio)
+        """Image tokens along one side of a tile."""
+        return cells_along(self.vision_config.grid, self.projector_config.downsample_ratio)
 
     @classmethod
     def from_json(cls, document: object) -> Self:

@@ -26,8 +26,8 @@ from dsvl2_demo.training.train import End, Settings, Trainer, parse_args
 from dsvl2_demo.training.training_model import Losses, Reader
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
-from dsvl2_runtime.config import official_resolutions
 from dsvl2_runtime.errors import ModelCorruptError, UsageError
+from dsvl2_runtime.geometry import official_resolutions
 
 PAGES = PageRange(sizes=((112, 112),), most_entries=2, style=StyleRange(faces=1, smallest_em=14, largest_em=16))
 BATCHES = BatchRange(PAGES, (("value", 1.0), ("transcribe", 1.0)), turns=2)

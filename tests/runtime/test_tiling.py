@@ -7,14 +7,24 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from dsvl2_runtime.bundle.releases import official_config
-from dsvl2_runtime.config import official_resolutions
-from dsvl2_runtime.inputs.tiling import Tiling, choose_resolution, pad_to, pixel_tiles, plan_tiling
+from dsvl2_runtime.geometry import (
+    CELL_PATCHES,
+    MOST_TILED_IMAGES,
+    MOST_TILES,
+    PATCH_PIXELS,
+    TILE_PIXELS,
+    WIDEST_PIXELS,
+    cells_along,
+    official_resolutions,
+    patches_along,
+)
+from dsvl2_runtime.inputs.tiling import Tiling, choose_resolution, choose_tiling, pad_to, pixel_tiles, plan_tiling
 from small_models import picture
 
 CONFIG = official_config("small")
@@ -56,6 +66,20 @@ OFFICIAL_SAMPLES = {
     (1738, 1146): 1807, (868, 1160): 2017,
 }  # fmt: skip
 """Sizes of the pictures in the reference's repository."""
+
+
+def test_what_a_screenshot_costs() -> None:
+    """The example of the page that derives the numbers from each other."""
+    patches = patches_along(TILE_PIXELS, PATCH_PIXELS)
+    cells = cells_along(patches, CELL_PATCHES)
+    assert (patches, cells, MOST_TILES, WIDEST_PIXELS) == (27, 14, 9, 3456)
+    assert (CONFIG.vision_config.grid, CONFIG.cells) == (patches, cells)
+    screenshot = choose_tiling((1920, 1080), 1, CONFIG)
+    assert screenshot == choose_tiling((1920, 1080), MOST_TILED_IMAGES, CONFIG) == Tiling(4, 2)
+    assert screenshot.seen_size(1920, 1080, TILE_PIXELS) == (1365, 768)
+    assert (screenshot.num_tiles, screenshot.token_count(cells)) == (9, 1807)
+    small = choose_tiling((1920, 1080), MOST_TILED_IMAGES + 1, CONFIG)
+    assert (small.num_tiles, small.token_count(cells)) == (1, 421)
 
 
 def test_there_are_23_resolutions_with_their_tokens() -> None:
@@ -135,6 +159,7 @@ def test_pixels_are_exact(size: tuple[int, int]) -> None:
     assert tile == len(found)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6000), st.integers(1, 6000))
 def test_the_choice_keeps_most_and_wastes_least(width: int, height: int) -> None:
     """No other resolution keeps more of the picture, and none that keeps as much is smaller."""

@@ -9,7 +9,8 @@ where the language model mixes them. The vocabulary is a byte-level one with a f
 from __future__ import annotations
 
 from dsvl2_demo.training.vocabulary import BOS_ID, EOS_ID, VOCABULARY_ROWS
-from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig, official_resolutions
+from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig
+from dsvl2_runtime.geometry import official_resolutions
 
 TILE = 308
 

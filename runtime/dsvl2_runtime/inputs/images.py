@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
+from dsvl2_runtime.geometry import TILE_PIXELS
 from dsvl2_runtime.inputs.deep_colour import decode_low_bytes, low_byte_tiles, with_low_bytes
 from dsvl2_runtime.inputs.formats import (
     FORMATS,
@@ -49,10 +50,8 @@ ImageSource = str | os.PathLike[str] | bytes | ImageBytes | Image.Image | NDArra
 
 PILLOW_FORMATS = tuple(form.name for form in FORMATS)
 LARGEST_PIXELS = 100_000_000
-"""A 600 dpi A4 page has 35 million; the model sees at most 3456 pixels along a side."""
+"""A page of A4 at 600 dpi has 35 million, far more than the model sees (`geometry.WIDEST_PIXELS` along a side)."""
 LARGEST_FILE_BYTES = 500_000_000
-TILE_PIXELS = 384
-"""Along the global view of all three releases."""
 ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held."""
 UPRIGHT = {

@@ -1,4 +1,4 @@
-"""Messages and pictures to tensors; the only place where text and pictures meet before the model."""
+"""Messages and images to tensors; the only place where texts and images meet before the model."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.geometry import MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.images import ImageSource, content_hash, decode_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
-from dsvl2_runtime.inputs.tiling import MOST_TILED_IMAGES, ONE_TILE, Tiling, choose_tiling, is_tiled, pixel_tiles
+from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_tiling, is_tiled, pixel_tiles
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.notices import Notice
 

@@ -17,7 +17,7 @@ from PIL import Image
 from dsvl2_runtime.notices import Notice
 
 LARGE_PIXELS = 50_000_000
-"""Images with more pixels are halved; the model sees at most 3456 pixels along a side."""
+"""Images with more pixels are halved; the model sees far fewer (`geometry.WIDEST_PIXELS` along a side)."""
 BAND_PIXELS = 4_000_000
 SIXTEEN_BITS = (0, 65535)
 WHITE, BLACK, GREY = 255, 0, 128

@@ -1,4 +1,4 @@
-"""Cuts a picture into tiles: one global view, and the picture again at the best of 23 resolutions.
+"""Cuts an image into tiles: one global view, and the image again at the best of 23 resolutions (`geometry.py`).
 
 Source: `processing_deepseek_vl_v2.py` `select_best_resolution`, `DeepseekVLV2Processor.tokenize_with_images`.
 """
@@ -13,33 +13,30 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.geometry import MOST_TILED_IMAGES, tiles_to_encode, tokens_of_image
 
-MOST_TILED_IMAGES = 2
-"""With three pictures or more in a conversation, each is seen as one tile."""
 BACKGROUND = (127, 127, 127)
 MEAN = STD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How many tiles one picture is cut into beside its global view."""
+    """How many tiles one image is cut into, apart from its global view."""
 
     tiles_wide: int
     tiles_high: int
 
     @property
     def num_tiles(self) -> int:
-        """Tiles to encode; a single tile has the same pixels as the global view, so one serves as both."""
-        count = self.tiles_wide * self.tiles_high
-        return 1 if count == 1 else 1 + count
+        """Tiles to encode, the global view among them."""
+        return tiles_to_encode(self.tiles_wide, self.tiles_high)
 
     def token_count(self, cells: int) -> int:
-        """Image tokens: two grids whose rows end with a newline, and a separator between them."""
-        rows, columns = self.tiles_high * cells, self.tiles_wide * cells
-        return cells * (cells + 1) + 1 + rows * (columns + 1)
+        """Image tokens with so many cells along a side of a tile."""
+        return tokens_of_image(self.tiles_wide, self.tiles_high, cells)
 
     def seen_size(self, width: int, height: int, image_size: int) -> tuple[int, int]:
-        """(width, height) in pixels at which the model sees a picture of this size in its tiles."""
+        """(width, height) in pixels at which the model sees an image of this size in its tiles."""
         scale = min(self.tiles_wide * image_size / width, self.tiles_high * image_size / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -49,7 +46,7 @@ ONE_TILE = Tiling(1, 1)
 
 
 def choose_resolution(width: int, height: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The candidate (width, height) that keeps most of a picture's pixels, then wastes least, then comes first."""
+    """The candidate (width, height) that keeps most of an image's pixels, then wastes least, then comes first."""
     best, most, least = candidates[0], -1, 0
     for candidate in candidates:
         scale = min(candidate[0] / width, candidate[1] / height)
@@ -81,17 +78,17 @@ def plan_tiling(image_sizes: Sequence[tuple[int, int]], config: ModelConfig) -> 
 
 
 def pad_to(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture scaled into a box, bicubic, on grey; `ImageOps.pad` is what the reference calls."""
+    """The image scaled into a box, bicubic, on grey; `ImageOps.pad` is what the reference calls."""
     return ImageOps.pad(image, (width, height), method=Image.Resampling.BICUBIC, color=BACKGROUND)
 
 
 def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.float32]:
-    """Pixels of one picture as the vision encoder takes them.
+    """Pixels of one image as the vision encoder takes them.
 
     Args:
         image: RGB.
-        tiling: of this picture.
-        image_size: pixels along a tile.
+        tiling: of this image.
+        image_size: pixels along a side of a tile.
 
     Returns:
         [num_tiles, 3, image_size, image_size] float32 in -1..1: the global view, then the tiles row by row.

@@ -24,8 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_IDS = 1 << 20
-"""As in `config.TokenId`; the largest vocabulary of a release has 129,280."""
+from dsvl2_runtime.config import MOST_IDS
 
 IGNORED = {"version", "truncation", "padding", "post_processor", "decoder"}
 USED = {"normalizer", "pre_tokenizer", "added_tokens", "model"}

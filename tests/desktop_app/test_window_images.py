@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QThread, QThreadPool, QUrl
-from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage
+from PySide6.QtGui import QClipboard, QDropEvent, QGuiApplication, QImage, QTextDocument
 from pytestqt.qtbot import QtBot
 
 from decoding_gate import Gate
@@ -63,6 +64,31 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     first, second = window.chat.turn_views[0].remark.text().split("\n")
     assert "has 4000x400 pixels, but the model sees it at" in first
     assert "1 picture" in second
+
+
+def test_pages_that_are_not_seen_are_named_beside_the_answer(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """The second page of a scan is not looked at, and nobody should believe that it was."""
+    path = tmp_path / "scan.tif"
+    picture(60, 60, 1).save(path, save_all=True, append_images=[picture(60, 60, 2)])
+    window.add_images([path])
+    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    ask(window, qtbot, "What is the total?")
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    first, *_ = window.chat.turn_views[0].remark.text().split("\n")
+    assert first == "picture 1 has several pages; only the first one is shown"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names are not allowed there")
+def test_the_name_of_a_file_is_never_markup(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """Qt would take it for rich text in a tip, and load what it names."""
+    path = tmp_path / "<b>bill<b>.png"
+    picture(60, 60, 1).save(path)
+    window.add_images([path])
+    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    shown = QTextDocument()
+    shown.setHtml(window.panel.list.item(0).toolTip())
+    assert shown.toPlainText() == str(path)
+    assert window.panel.list.item(0).text().startswith(path.name)
 
 
 def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_a_disk_that_cannot_be_written_is_named(store: ImageStore) -> None:
     with pytest.raises(ResourceError, match="No space left"):
         store.keep_written(write)
     kept = store.keep(ImageBytes("a", b"a"))
+    assert names_in(kept.path.parent) == [kept.sha256]
+
+
+def test_a_full_disk_is_not_filled_further(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room is looked at before anything is written."""
+    usage = shutil.disk_usage(tempfile.gettempdir())
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=9))
+    with pytest.raises(ResourceError, match=r"has 0\.00 GB free"):
+        store.keep(ImageBytes("a", b"ten bytes!"))
+    kept = store.keep(ImageBytes("a", b"nine byte"))
     assert names_in(kept.path.parent) == [kept.sha256]
 
 

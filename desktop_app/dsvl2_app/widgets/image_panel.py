@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class ImagePanel(QWidget):
         for image in images:
             label = texts.image_label(Path(image.name).name, image.size)
             item = QListWidgetItem(QIcon(to_pixmap(image.thumbnail)), label)
-            item.setToolTip(image.name)
+            item.setToolTip(f"<p>{html.escape(image.name)}</p>")  # without a tag Qt guesses what is markup
             self.list.addItem(item)
         self.list.setVisible(bool(images))
         self.hint.setVisible(not images)

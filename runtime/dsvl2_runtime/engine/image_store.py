@@ -19,7 +19,9 @@ from typing import BinaryIO
 
 from dsvl2_runtime.errors import BusyError, ImageError, ResourceError
 from dsvl2_runtime.inputs.images import LARGEST_FILE_BYTES, ImageBytes, image_file
+from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import disk_errors, only_writer, read_errors, sha256
+from dsvl2_runtime.machine.machine import GIGABYTE
 
 PREFIX = "dsvl2-images-"
 """Of the folders in the system's temporary folder."""
@@ -27,7 +29,6 @@ CONTENTS = "contents"
 LARGEST_STORE_BYTES = 4_000_000_000
 """Of one session: the temporary folder may be small, or lie in the memory."""
 COPY_BYTES = 1 << 20
-GIGABYTE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class ImageStore:
         """
         name, file = image_file(source)
         with file, self._new_file() as copy:
+            require_disk(copy, file.seek(0, os.SEEK_END))
+            file.seek(0)
             _copy(name, file, copy)
             return self._put_in_place(copy)
 

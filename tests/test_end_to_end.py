@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_export.network import DeepseekVL2
@@ -77,7 +78,7 @@ def test_pictures_change_the_logits(variant: str, bundle: MakeBundle) -> None:
     model = load_model(bundle(variant, "fp32"), threads=1)
     first, second = pictures(2)
     one = model.next_token_logits(QUESTION, [first])
-    other = model.next_token_logits(QUESTION, [first.transpose(method=0)])
+    other = model.next_token_logits(QUESTION, [first.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
     assert np.abs(one - other).max() > 1e-3
     assert second.size != first.size
 

@@ -52,7 +52,8 @@ def language_model(folder: Path, config: ModelConfig) -> nn.Module:
         model = DeepseekV2ForCausalLM(DeepseekV2Config(**known, head_dim=config.language_config.qk_rope_head_dim))
     prefix = "language."
     model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors(folder).items() if k.startswith(prefix)})
-    return model.eval()
+    nn.Module.eval(model)  # transformers' own has no types
+    return model
 
 
 def siglip_features(folder: Path, config: ModelConfig, pixel_values: Tensor) -> Tensor:

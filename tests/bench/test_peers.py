@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFReader
 
 from dsvl2_bench import cli
 from dsvl2_bench.cli import peer_programs, ratios
 from dsvl2_bench.peers import torch_vision
-from dsvl2_bench.peers.gguf_model import BLOCKS, Kind, tensor_plans, write_gguf
+from dsvl2_bench.peers.gguf_model import BLOCKS, tensor_plans, write_gguf
 from dsvl2_bench.peers.torch_vision import REPEATS, seconds_per_tile
 from dsvl2_bench.phases import TILES
 from dsvl2_bench.turns import figures_of, in_turns

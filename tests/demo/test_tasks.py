@@ -10,6 +10,7 @@ import pytest
 
 from dsvl2_demo.pages.documents import PAINTERS, PageRange, draw_page
 from dsvl2_demo.pages.page import Page
+from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.tasks import NOT_SHOWN, ORDINALS, Task, Turn, ask, box_text
 from dsvl2_runtime.inputs.tokenizer import DET, DET_END, REF, REF_END
 
@@ -61,7 +62,7 @@ def is_on(page: Page, turn: Turn) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("split", ["train", "held_out"])
-def test_what_a_turn_answers_is_on_its_page(kind: str, split: str) -> None:
+def test_what_a_turn_answers_is_on_its_page(kind: str, split: Split) -> None:
     """Every task, on pages where much does not fit; a heading that was left out is asked for by nobody."""
     tasks: Counter[Task] = Counter()
     for seed in SEEDS:
@@ -78,7 +79,7 @@ def test_what_a_turn_answers_is_on_its_page(kind: str, split: str) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
-def test_of_two_pages_only_the_answered_one_shows_it(split: str) -> None:
+def test_of_two_pages_only_the_answered_one_shows_it(split: Split) -> None:
     """What is compared is a kind of page, or text that one page has and the other has not."""
     kinds: Counter[str] = Counter()
     for seed in range(300):

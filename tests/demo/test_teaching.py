@@ -7,6 +7,7 @@ import math
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ from dsvl2_demo.training.positional_heads import NEIGHBOURS, open_eyes
 from dsvl2_demo.training.training_model import Reader
 from dsvl2_demo.training.vocabulary import decode
 from dsvl2_export.network.language import LanguageOutput
-from dsvl2_export.network.vision import VisionTower
+from dsvl2_export.network.vision import VisionBlock, VisionTower
 from dsvl2_quant.formats.blocks import dequantize_blocks
 from dsvl2_quant.methods.nearest import quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
@@ -123,7 +124,7 @@ def test_gaze_is_the_attention_of_the_network() -> None:
     weights: list[torch.Tensor] = []
     softmax = torch.Tensor.softmax
 
-    def kept(scores: torch.Tensor, *arguments: int, **named: int) -> torch.Tensor:
+    def kept(scores: torch.Tensor, *arguments: Any, **named: Any) -> torch.Tensor:
         result = softmax(scores, *arguments, **named)
         if result.ndim == 4 and result.shape[-1] == result.shape[-2] == batch.input_ids.shape[1]:
             weights.append(result)
@@ -150,8 +151,10 @@ def test_heads_begin_at_the_neighbouring_patches() -> None:
     grid = math.isqrt(tower.pos_embed.shape[1])
     with torch.no_grad():
         x = tower.patch_embed(torch.rand(1, 3, TILE, TILE) * 2 - 1) + tower.pos_embed
-        attention = tower.blocks[0].attn
-        q, k, _ = attention.qkv(tower.blocks[0].norm1(x)).view(grid**2, 3, attention.heads, -1).permute(1, 2, 0, 3)
+        block = tower.blocks[0]
+        assert isinstance(block, VisionBlock)
+        attention = block.attn
+        q, k, _ = attention.qkv(block.norm1(x)).view(grid**2, 3, attention.heads, -1).permute(1, 2, 0, 3)
         looks_at = (q @ k.transpose(-1, -2)).argmax(-1)
     for head, (columns, rows) in enumerate(NEIGHBOURS):
         for row in range(2, grid - 2):
@@ -172,7 +175,7 @@ def test_parts_are_of_about_the_same_cost(costs: list[int], count: int) -> None:
 def _agree(folder: Path, group: Group) -> None:
     layer = nn.Linear(2, 1, bias=False)
     group.same([layer.weight.data])
-    layer(torch.full((1, 2), float(1 + group.rank))).sum().backward()  # type: ignore[no-untyped-call]
+    layer(torch.full((1, 2), float(1 + group.rank))).sum().backward()
     said = group.agree(list(layer.parameters()), [7.0 - group.rank, 2.0])
     assert layer.weight.grad is not None
     torch.save({"weight": layer.weight.data, "grad": layer.weight.grad, "said": said}, folder / f"{group.rank}.pt")

@@ -12,7 +12,6 @@ from dsvl2_export.exporter import export_bundle
 from dsvl2_quant.recipe import RECIPES
 from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.errors import ResourceError
-from dsvl2_runtime.machine import disk_space
 from small_models import VARIANTS, MakeBundle, MakeCheckpoint, small_config
 
 OVERHEAD = 700_000
@@ -40,7 +39,7 @@ def test_an_export_that_cannot_fit_is_not_begun(
 ) -> None:
     """The error has both numbers, and nothing is written."""
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match=r"will take 0\.05 GB, but its disk has 0\.01 GB") as caught:
         export_bundle(checkpoint("small"), tmp_path / "deep" / "out", "int4")
     assert caught.value.exit_code == 7

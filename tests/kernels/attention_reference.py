@@ -22,7 +22,7 @@ def latent_step(
     up_value: tuple[NDArray[np.int8], NDArray[F]],
 ) -> NDArray[np.float64]:
     """[heads, nope], [heads, rope], [total, rank + rope] -> [heads, value]; matrices as int8 and scales per column."""
-    key, value = (np.float64(matrix) * np.float64(scales) for matrix, scales in (up_key, up_value))
+    key, value = (matrix.astype(np.float64) * scales.astype(np.float64) for matrix, scales in (up_key, up_value))
     nope, rope = q_nope.shape[1], q_rope.shape[1]
     rank = key.shape[2]
     latent = np.einsum("hn,hnr->hr", np.float64(q_nope), key)
@@ -39,10 +39,10 @@ def latent_prompt(
     seq, total = len(q_nope), len(rows)
     nope, rope = q_nope.shape[1] // heads, q_rope.shape[1]
     q = np.concatenate([q_nope.reshape(seq, heads, nope), q_rope.reshape(seq, heads, rope)], -1, dtype=np.float64)
-    both = np.float64(expanded.reshape(total, heads, -1))
+    both = expanded.reshape(total, heads, -1).astype(np.float64)
     k_rope = np.broadcast_to(rows[:, None, rows.shape[1] - rope :], (total, heads, rope))
     k = np.concatenate([both[..., :nope], k_rope], -1)
     scores = np.einsum("shd,thd->hst", q, k) / np.sqrt(nope + rope)
     hidden = np.arange(total)[None, :] > np.arange(total - seq, total)[:, None]
     mixed = softmax(np.where(hidden, -np.inf, scores)) @ both[..., nope:].transpose(1, 0, 2)
-    return mixed.transpose(1, 0, 2).reshape(seq, -1)
+    return np.asarray(mixed.transpose(1, 0, 2).reshape(seq, -1), np.float64)

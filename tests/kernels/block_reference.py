@@ -11,9 +11,9 @@ FEW_ROWS = 3
 """Up to so many rows are multiplied row by row, with 16 sums to a product."""
 
 
-def fma(a: NDArray[F], b: NDArray[F], c: NDArray[F]) -> NDArray[F]:
+def fma(a: NDArray[F], b: NDArray[F] | F, c: NDArray[F] | F) -> NDArray[F]:
     """`a * b + c`, rounded once: the product is exact in 64 bits of mantissa, and the sum is next to exact."""
-    return (np.longdouble(a) * np.longdouble(b) + np.longdouble(c)).astype(F)
+    return np.asarray(np.longdouble(a) * np.longdouble(b) + np.longdouble(c), F)
 
 
 def quantize(x: NDArray[F], block: int) -> tuple[NDArray[np.int64], NDArray[F]]:
@@ -51,7 +51,7 @@ def products(x: NDArray[F], packed: NDArray[np.uint8], scales: NDArray[F], bits:
     while len(sums) > 1:
         half = len(sums) // 2
         sums = sums[:half] + sums[half:]
-    return sums[0]
+    return np.asarray(sums[0])
 
 
 def exp(x: NDArray[F]) -> NDArray[F]:
@@ -65,12 +65,12 @@ def exp(x: NDArray[F]) -> NDArray[F]:
     p = np.full_like(x, polynomial[0])
     for c in polynomial[1:]:
         p = fma(p, r, c)
-    return np.ldexp(fma(p * r, r, r + F(1)), n.astype(np.int32))
+    return np.asarray(np.ldexp(fma(p * r, r, r + F(1)), n.astype(np.int32)), F)
 
 
 def swiglu(gate: NDArray[F], up: NDArray[F]) -> NDArray[F]:
     """`gate * sigmoid(gate) * up`."""
-    return gate * up / (exp(-gate) + F(1))
+    return np.asarray(gate * up / (exp(-gate) + F(1)), F)
 
 
 def chosen(choice: NDArray[F], k: int) -> NDArray[np.int64]:

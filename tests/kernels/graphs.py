@@ -15,7 +15,7 @@ from dsvl2_kernels.library import DOMAIN, open_kernels
 
 def one_node(
     operator: str,
-    inputs: Mapping[str, Sequence[int | str]],
+    inputs: Mapping[str, Sequence[int | str | None]],
     constants: Mapping[str, NDArray[Any]],
     domain: str = DOMAIN,
     order: Sequence[str] = (),
@@ -44,7 +44,7 @@ def session(model: bytes, threads: int = 2) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def run(model: bytes, feeds: Mapping[str, NDArray[np.float32]], threads: int = 2) -> NDArray[np.float32]:
+def run(model: bytes, feeds: Mapping[str, NDArray[Any]], threads: int = 2) -> NDArray[np.float32]:
     """The output of `one_node`."""
     (y,) = session(model, threads).run(None, dict(feeds))
     result: NDArray[np.float32] = y

@@ -16,9 +16,16 @@ LINEAR: dict[str, Any] = {"N": 32, "K": 128, "bits": 4, "block_size": 64}
 EXPERTS: dict[str, Any] = {"k": 2, "bits": 4, "block_size": 32}
 
 
-def linear(w: NDArray[Any], scales: NDArray[Any], x: NDArray[F] | None = None, **attributes: int) -> NDArray[F]:
-    x = np.ones((1, 5, 128), F) if x is None else x
-    model = one_node("BlockLinear", {"x": [None] * x.ndim}, {"w": w, "scales": scales}, **LINEAR | attributes)
+def free(array: NDArray[Any]) -> list[None]:
+    """Axes of any length, as many as an array has."""
+    return [None] * array.ndim
+
+
+def linear(**changes: Any) -> NDArray[F]:
+    """One linear layer that would be right without the changes."""
+    values: dict[str, Any] = {"w": W, "scales": SCALES, "x": np.ones((1, 5, 128), F)} | LINEAR | changes
+    w, scales, x = (values.pop(name) for name in ("w", "scales", "x"))
+    model = one_node("BlockLinear", {"x": free(x)}, {"w": w, "scales": scales}, **values)
     return run(model, {"x": x})
 
 
@@ -49,7 +56,7 @@ W, SCALES = np.zeros((32, 2, 32), np.uint8), np.ones(64, F)
 )
 def test_linear_refuses(level: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=f"(?s).*{re.escape(message)}"):
-        linear(**{"w": W, "scales": SCALES} | changes)
+        linear(**changes)
 
 
 E, T, H, I = 4, 6, 64, 32  # experts, tokens, hidden, intermediate  # noqa: E741
@@ -58,12 +65,16 @@ DOWN, DOWN_SCALES = np.zeros((E, H, I // 2), np.uint8), np.ones((E, H, 1), F)
 
 
 def experts(changes: dict[str, Any]) -> NDArray[F]:
-    feeds = {"x": np.ones((1, T, H), F), "choice": np.ones((T, E), F), "weights": np.ones((T, E), F)}
-    constants = {"a": GATE_UP, "a.scales": GATE_UP_SCALES, "b": DOWN, "b.scales": DOWN_SCALES}
+    feeds: dict[str, NDArray[Any]] = {
+        "x": np.ones((1, T, H), F),
+        "choice": np.ones((T, E), F),
+        "weights": np.ones((T, E), F),
+    }
+    constants: dict[str, NDArray[Any]] = {"a": GATE_UP, "a.scales": GATE_UP_SCALES, "b": DOWN, "b.scales": DOWN_SCALES}
     attributes = EXPERTS | {name: value for name, value in changes.items() if name in EXPERTS}
     feeds |= {name: value for name, value in changes.items() if name in feeds}
     constants |= {name: value for name, value in changes.items() if name in constants}
-    model = one_node("Experts", {name: [None] * value.ndim for name, value in feeds.items()}, constants, **attributes)
+    model = one_node("Experts", {name: free(value) for name, value in feeds.items()}, constants, **attributes)
     return run(model, feeds)
 
 

@@ -28,10 +28,11 @@ def assert_close(found: NDArray[F], expected: NDArray[np.float64]) -> None:
 
 def step_case(heads: int, nope: int, rope: int, rank: int, value: int, past: int, spread: float = 1) -> dict[str, Any]:
     rng = generator(heads, nope, rope, rank, value, past)
-    columns = lambda depth, width: (  # noqa: E731
-        rng.integers(-127, 128, (heads, depth, width), np.int8),
-        rng.uniform(0.5, 1.5, (heads, 1, width)).astype(F) / F(74 * np.sqrt(depth)),
-    )
+
+    def columns(depth: int, width: int) -> tuple[NDArray[np.int8], NDArray[F]]:
+        scales = rng.uniform(0.5, 1.5, (heads, 1, width)).astype(F) / F(74 * np.sqrt(depth))
+        return rng.integers(-127, 128, (heads, depth, width), np.int8), scales
+
     up_key, up_value = columns(nope, rank), columns(rank, value)
     return {
         "feeds": {

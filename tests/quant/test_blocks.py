@@ -26,7 +26,7 @@ def distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float
 @given(st.binary(min_size=2, max_size=64).filter(lambda data: len(data) % 2 == 0))
 def test_packing_is_undone_by_unpacking(data: bytes) -> None:
     """Two values a byte, the first one low."""
-    values = np.frombuffer(data, np.uint8) & 15
+    values = np.frombuffer(data, np.uint8) & np.uint8(15)
     packed = pack_int4(values)
     assert packed[0] & 15 == values[0]
     assert np.array_equal(unpack_int4(packed), values)

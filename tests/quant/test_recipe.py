@@ -61,7 +61,7 @@ def test_a_format_that_a_part_is_not_written_in_is_refused() -> None:
     """Absorbed matrices and the vision encoder have columns, the others have blocks."""
     for wrong in ({"kv_absorbed": INT4}, {"vision": INT8}, {"experts": COLUMNS}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            Recipe(**wrong)  # type: ignore[arg-type]
+            Recipe(**wrong)
 
 
 @pytest.mark.parametrize("precision", Precision)

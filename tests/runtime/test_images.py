@@ -18,6 +18,7 @@ from PIL import Image
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 from dsvl2_runtime.inputs.images import (
     LARGEST_PIXELS,
+    ImageSource,
     check_image,
     decode_image,
     open_image,
@@ -218,7 +219,8 @@ FRAMES = [Image.new("RGB", (6, 6), colour) for colour in ((255, 0, 0), (0, 255, 
 )
 def test_only_the_first_frame_counts(form: str, code: str, caplog: pytest.LogCaptureFixture) -> None:
     """A notice says that there are more; nothing is logged, and a file with one frame is quiet."""
-    quality = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}}.get(form, {})
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
+    quality = options.get(form, {})
     found = decode_image(encoded(FRAMES[0], form, save_all=True, append_images=FRAMES[1:], **quality))
     assert np.abs(np.asarray(found.image, np.int32)[3, 3] - (255, 0, 0)).max() < 8
     assert codes(found) == [f"image.first_{code}"]
@@ -280,6 +282,6 @@ def test_arrays_and_files_give_the_same_picture(tmp_path: Path) -> None:
     """Path, string, bytes, array, Pillow."""
     path = tmp_path / "ein Bild 图.png"
     PLAIN.save(path)
-    sources = [path, str(path), path.read_bytes(), np.asarray(PLAIN), PLAIN]
+    sources: list[ImageSource] = [path, str(path), path.read_bytes(), np.asarray(PLAIN), PLAIN]
     for source in sources:
         assert np.array_equal(np.asarray(open_image(source)), np.asarray(PLAIN))

@@ -42,9 +42,9 @@ def test_new_rows_are_written_where_the_next_step_reads_them() -> None:
     """Past and new rows are views of one buffer: the new ones begin where the past ends, and nothing is moved."""
     tensors = cache_tensors(official_config("small").language_config)
     cache, first, second = KVCache(tensors, 100), Bound(), Bound()
-    cache.bind(first, 7)  # type: ignore[arg-type]
+    cache.bind(first, 7)
     cache.advance(7)
-    cache.bind(second, 1)  # type: ignore[arg-type]
+    cache.bind(second, 1)
     for tensor in tensors:
         assert first.inputs[tensor.past][0] == (0, tensor.row)
         shape, at = second.inputs[tensor.past]
@@ -57,9 +57,9 @@ def test_the_cache_never_grows_over_its_end() -> None:
     """The last row can be bound; one more is an error that speaks of the sequence and not of a prompt's pictures."""
     cache = KVCache(cache_tensors(official_config("small").language_config), 10)
     cache.advance(9)
-    cache.bind(Bound(), 1)  # type: ignore[arg-type]
+    cache.bind(Bound(), 1)
     with pytest.raises(SequenceFullError, match="9 of 10 positions and cannot take 2 more") as caught:
-        cache.bind(Bound(), 2)  # type: ignore[arg-type]
+        cache.bind(Bound(), 2)
     assert "picture" not in str(caught.value)
     assert caught.value.exit_code == 6
 
@@ -69,12 +69,12 @@ def test_a_truncated_cache_goes_on_behind_what_is_left(length: int) -> None:
     """The rows that are left count as past, and the next ones are written over those that were cut."""
     tensors = cache_tensors(official_config("small").language_config)
     cache, first, again = KVCache(tensors, 10), Bound(), Bound()
-    cache.bind(first, 10)  # type: ignore[arg-type]
+    cache.bind(first, 10)
     cache.advance(10)
     for rows in cache.rows(10):
         rows[:] = 7
     cache.truncate(length)
-    cache.bind(again, 10 - length)  # type: ignore[arg-type]
+    cache.bind(again, 10 - length)
     for tensor, rows in zip(tensors, cache.rows(length), strict=True):
         start = first.inputs[tensor.past][1]
         assert again.inputs[tensor.past] == ((length, tensor.row), start)

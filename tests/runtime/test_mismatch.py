@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
-from dsvl2_runtime.graphs import decoder, session
+from dsvl2_runtime.graphs import decoder
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.inputs.tiling import Tiling
 from small_models import MakeBundle, edit_manifest, pictures
@@ -89,13 +90,13 @@ def test_full_memory_is_no_damage(bundle: MakeBundle, monkeypatch: pytest.Monkey
         raise error
 
     model = load_model(bundle("small", "int4"), threads=1)
-    monkeypatch.setattr(session.onnxruntime.InferenceSession, "run_with_iobinding", fail)
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
     with pytest.raises(OutOfMemoryError):
         model.next_token_logits("?")
-    monkeypatch.setattr(session.onnxruntime.InferenceSession, "run", fail)
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", fail)
     with pytest.raises(OutOfMemoryError):
         model.next_token_logits("?")
-    monkeypatch.setattr(session.onnxruntime, "InferenceSession", fail)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
     with pytest.raises(OutOfMemoryError):
         load_model(bundle("small", "int4"), threads=1)
 

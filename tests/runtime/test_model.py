@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.answers.generate import TextChunk
@@ -150,7 +151,7 @@ def test_a_sequence_spares_what_two_prompts_have_in_common(model: VisionLanguage
 def test_a_sequence_with_another_image_reads_it_anew(model: VisionLanguageModel) -> None:
     """Two images of one size have the same token ids; the answer is about the one that was given."""
     first, _ = pictures(2)
-    turned = first.transpose(method=1)
+    turned = first.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     sequence = model.new_sequence()
     model.next_token_logits(QUESTION, [first], sequence=sequence)
     found = model.next_token_logits(QUESTION, [turned], sequence=sequence)

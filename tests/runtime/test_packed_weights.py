@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.cli.main import app
 from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError
-from dsvl2_runtime.graphs import decoder, packed_weights
+from dsvl2_runtime.graphs import decoder, packed_weights, session
 from dsvl2_runtime.graphs.packed_weights import (
     delete_packed,
     pack_weights,
@@ -26,7 +27,6 @@ from dsvl2_runtime.graphs.packed_weights import (
     packed_folder,
     verify_packed,
 )
-from dsvl2_runtime.machine import disk_space
 from dsvl2_runtime.machine.files import only_writer
 from dsvl2_runtime.machine.machine import describe_machine
 from small_models import MakeBundle, picture
@@ -49,7 +49,7 @@ def test_the_same_logits_from_packed_weights(
     expected = load_model(opened.folder, threads=1).next_token_logits(*asked)
     folder = pack_weights(opened, 1)
     paths: list[Path] = []
-    plain = decoder.open_session
+    plain = session.open_session
 
     def watch(path: Path, *given: Any, **named: Any) -> Any:
         paths.append(path)
@@ -68,7 +68,7 @@ def test_another_machine_or_release_has_its_own(
     """Packed weights of another kernel would be wrong numbers, or packed again; so they are not looked at."""
     opened = Bundle.open(bundle("tiny", "int4"))
     first = pack_weights(opened, 1)
-    other = dataclasses.replace(describe_machine(), **{changed: ("other",)})
+    other = dataclasses.replace(describe_machine(), **{changed: ("other",)})  # type: ignore[arg-type]
     monkeypatch.setattr(packed_weights, "describe_machine", lambda disk: other)
     assert packed_decoder(opened) is None
     second = pack_weights(opened, 1)
@@ -184,8 +184,8 @@ def test_what_is_packed_reaches_the_disk_before_its_name(
 
 def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """With both numbers; nothing stays behind."""
-    usage = disk_space.shutil.disk_usage(root.parent)._replace(free=1000)
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: usage)
+    usage = shutil.disk_usage(root.parent)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ResourceError, match=r"will take 0\.\d+ GB.*0\.00 GB free"):
         pack_weights(Bundle.open(bundle("tiny", "int4")), 1)
     assert not root.exists()
@@ -193,14 +193,15 @@ def test_too_little_room_is_said_before(root: Path, bundle: MakeBundle, monkeypa
 
 def die_while_packing(bundle: Path, root: Path) -> None:
     """Pack, and vanish when everything but the last note is written."""
-    packed_weights.packed_root = lambda: root
-    plain = packed_weights.pack_graph
+    plain = session.pack_graph
 
     def pack(*given: Any) -> None:
         plain(*given)
         os._exit(9)
 
-    packed_weights.pack_graph = pack
+    patch = pytest.MonkeyPatch()  # never undone: this process ends here
+    patch.setattr(packed_weights, "packed_root", lambda: root)
+    patch.setattr(packed_weights, "pack_graph", pack)
     pack_weights(Bundle.open(bundle), 1)
 
 

@@ -31,7 +31,7 @@ def test_the_size_seen_is_that_of_the_picture_on_the_tiles(size: tuple[int, int]
     tile = 70
     canvas = pad_to(Image.new("RGB", size), tiling.tiles_wide * tile, tiling.tiles_high * tile)
     rows, columns = np.nonzero((np.asarray(canvas) == 0).all(axis=2))
-    assert tiling.seen_size(*size, tile) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert tiling.seen_size(*size, tile) == (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
 
 
 def test_a_picture_that_loses_detail_is_named(model: VisionLanguageModel) -> None:

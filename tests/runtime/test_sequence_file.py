@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ResourceError, SequenceFileError, UsageError
-from dsvl2_runtime.graphs import sequence_file
 from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, SIZES
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
@@ -199,7 +198,7 @@ def test_a_save_that_fails_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(sequence_file.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     expected = ResourceError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         model.save_sequence(first_turn(model)[0], path)

@@ -36,6 +36,7 @@ def test_a_load_that_goes_on_is_stopped_from_within(bundle: MakeBundle, monkeypa
         assert options.cancelled.wait(DEADLINE)
         try:
             real(path, options, **rest)
+            raise AssertionError("the load was not cancelled")
         finally:
             ended.set()
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_json_escapes_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[s
     assert written.removesuffix("\n").isprintable()
 
 
-def on_terminal(arguments: list[str | Path], prelude: str = "") -> tuple[str, str]:
+def on_terminal(arguments: Sequence[str | Path], prelude: str = "") -> tuple[str, str]:
     """What a command writes to a terminal as its standard output, and to another one as its standard error."""
     masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
     process = subprocess.Popen(
@@ -101,7 +102,7 @@ def hostile_model(bundle: MakeBundle, tmp_path: Path) -> Path:
 @pytest.mark.skipif(pty is None, reason="no terminals to open there")
 def test_an_answer_on_a_terminal_obeys_nothing(hostile_model: Path) -> None:
     """Nor does the model's note; the same command writes the answer into a pipe as it is."""
-    arguments = ["run", "x", "-m", hostile_model, "-n", "1"]
+    arguments: list[str | Path] = ["run", "x", "-m", hostile_model, "-n", "1"]
     answer, messages = on_terminal(arguments, SAYS_HOSTILE)
     assert answer == HARMLESS + "\n"
     assert f"note: {HARMLESS}\n" in messages

@@ -6,8 +6,8 @@ import time
 
 from PySide6.QtCore import QTimer
 
-LONGEST_GAP = 1.0
-"""Seconds. The window's own aim is 0.016; a shared machine may stop any process for longer, but not for a second."""
+LONGEST_GAP = 1.5
+"""Seconds. The window's own aim is 0.016; a shared machine may stop any process for longer, but not for so long."""
 
 
 class Watchdog:

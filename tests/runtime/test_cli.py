@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from small_models import MakeBundle, picture
 
@@ -125,6 +127,20 @@ def test_a_picture_comes_as_a_path_an_address_or_through_a_pipe(model: Path, tmp
         report = json.loads(found.stdout)
         assert (report["answer"], report["images"]) == (by_path["answer"], by_path["images"])
     assert by_path["images"][0]["width"] == 170
+
+
+def test_what_is_not_seen_of_a_picture_is_said(model: Path, tmp_path: Path) -> None:
+    """A second page, and few of the values of 16 bits: lines on standard error and entries with codes, or silence."""
+    pages, dark = tmp_path / "pages.tif", tmp_path / "dark.png"
+    picture(60, 40, 1).save(pages, save_all=True, append_images=[picture(60, 40, 2)])
+    Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40, 60)).save(dark)
+    arguments = ("run", "What is it?", "-i", pages, "-i", dark, "-m", model, "-n", "1", "--threads", "1")
+    found = call(*arguments, "--format", "json")
+    lines = [line.removeprefix("warning: ") for line in found.stderr.splitlines() if not line.startswith("note: ")]
+    said = json.loads(found.stdout)["warnings"][1:]
+    assert [warning["code"] for warning in said] == ["image.first_page", "image.stretched"]
+    assert lines == [warning["text"] for warning in said]
+    assert call(*arguments, "--quiet").stderr == ""
 
 
 def test_a_picture_that_is_scaled_down_is_said(model: Path, bill: Path, tmp_path: Path) -> None:

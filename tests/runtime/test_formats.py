@@ -110,6 +110,17 @@ def test_what_is_read_is_no_foreign_file(form: object) -> None:
     assert decode_image(data).size == (20, 10)
 
 
+@pytest.mark.parametrize("form", ["AVIF", "WEBP"])
+def test_a_format_that_pillow_was_built_without_is_named(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """The file is not damaged; distributions leave some decoders out."""
+    data = saved(form)
+    plugin = {"AVIF": "AvifImagePlugin", "WEBP": "WebPImagePlugin"}[form]
+    monkeypatch.setattr(f"PIL.{plugin}.SUPPORTED", False)
+    monkeypatch.setattr("PIL.features.check_module", lambda module: module != form.lower())
+    with pytest.raises(ImageError, match=f"it is in the format {form}, which this installation of Pillow cannot read"):
+        open_image(data)
+
+
 def test_the_window_offers_every_ending() -> None:
     """There is one list; each ending belongs to one format."""
     assert {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"} <= set(IMAGE_ENDINGS)

@@ -228,13 +228,14 @@ def test_only_the_first_frame_counts(form: str, code: str, caplog: pytest.LogCap
     assert caplog.text == ""
 
 
-def test_a_phones_jpeg_with_a_second_picture_is_quiet() -> None:
+def test_a_phones_jpeg_with_a_second_picture_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     """MPO: behind the JPEG are smaller or deeper versions of the same picture."""
     data = encoded(PLAIN, "MPO", save_all=True, append_images=[PLAIN.resize((30, 20))])
     assert Image.open(io.BytesIO(data)).format == "MPO"
     found = decode_image(data)
     assert found.size == PLAIN.size
     assert codes(found) == []
+    assert caplog.text == ""
 
 
 def test_avif_is_read() -> None:

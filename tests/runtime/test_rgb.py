@@ -97,6 +97,22 @@ def test_a_whole_range_of_sixteen_bits_is_scaled_and_nothing_is_said() -> None:
     assert np.array_equal(grey_of(decode_image(Image.fromarray(dark))), dark // 257)
 
 
+def test_big_endian_values_are_the_same() -> None:
+    """A TIFF that begins with MM."""
+    values = np.arange(256, dtype=">u2").reshape(16, 16) * 16
+    image = Image.frombytes("I;16B", (16, 16), values.tobytes())
+    found = decode_image(encoded(image, "TIFF"))
+    assert np.abs(grey_of(found) - values * (255 / 4095)).max() <= 0.5
+    assert [notice.code for notice in found.notices] == ["image.stretched"]
+
+
+def test_the_source_keeps_its_pixels() -> None:
+    """What is done to the decoded image, such as making a thumbnail, does not touch the image that was given."""
+    image = picture(20, 10, 3)
+    decode_image(image).image.paste((1, 2, 3), (0, 0, 20, 10))
+    assert np.array_equal(np.asarray(image), np.asarray(picture(20, 10, 3)))
+
+
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 @pytest.mark.parametrize("form", ["TIFF", None])
 def test_eight_bits_in_a_file_of_thirty_two_are_shown_as_they_are(kind: Any, form: str | None) -> None:

@@ -13,6 +13,34 @@ def test_every_notice_has_a_sentence() -> None:
     assert set(SENTENCES) == set(get_args(NoticeCode))
 
 
+SIZES: dict[str, int | float | str] = {"width": 4000, "height": 3000, "seen_width": 1152, "seen_height": 864}
+SAID: list[tuple[Notice, str]] = [
+    (Notice("image.first_page"), "picture 2 has several pages; only the first one is shown"),
+    (Notice("image.first_frame"), "picture 2 has several frames; only the first one is shown"),
+    (Notice("image.ground", {"ground": "black"}), "it is shown on black"),
+    (Notice("image.alpha_ignored"), "picture 2 is transparent everywhere"),
+    (Notice("image.exif_damaged"), "picture 2 has damaged EXIF data"),
+    (Notice("image.stretched", {"lowest": -1.5, "highest": 4095.0}), "-1.5 is shown as black and 4095 as white"),
+    (
+        Notice("image.scaled_down", SIZES),
+        "4000x3000 pixels, but the model sees it at 1152x864; small print",
+    ),
+    (
+        Notice("image.one_tile", SIZES | {"most_tiled": 2}),
+        "more than 2 pictures get one tile each; ask about 2",
+    ),
+]
+
+
+def test_the_sentences_of_images() -> None:
+    """Each has its number and its values; the list names every notice of an image."""
+    assert {notice.code for notice, _ in SAID} == {code for code in get_args(NoticeCode) if code.startswith("image.")}
+    for notice, part in SAID:
+        text = notice_text(notice.of_image(2))
+        assert text.startswith("picture 2 ")
+        assert part in text
+
+
 def test_a_sentence_is_made_from_the_values() -> None:
     """A value with braces stays as it is."""
     notice = Notice("model.note", {"note": "{image} is {0}"})

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 from dsvl2_runtime.geometry import TILE_PIXELS
@@ -248,6 +248,9 @@ def _unreadable(name: str, head: bytes) -> ImageError:
     if (foreign := foreign_format(head)) is not None:
         return _foreign_error(name, foreign)
     if (claimed := image_format(head)) is not None:
+        if claimed.name.lower() in features.modules and not features.check_module(claimed.name.lower()):
+            found = f"it is in the format {claimed.name}, which this installation of Pillow cannot read"
+            return ImageError(name, found, "save it as PNG, or install Pillow from its own wheel")
         return ImageError(name, f"it begins like a {claimed.name} file, but is damaged", "save it again")
     return ImageError(name, "not a picture of a known format", FORMATS_ADVICE)
 

@@ -41,6 +41,8 @@ def to_rgb(image: Image.Image, opaque_format: bool = False) -> tuple[Image.Image
         opaque_format: its format has an alpha channel by accident, so that nothing need be said if that is empty.
     """
     convert, notices = _converter(image, opaque_format)
+    if image.mode == "RGB" and not image.has_transparency_data and image.width * image.height <= LARGE_PIXELS:
+        return image.copy(), ()
     factor = 1 if image.width * image.height <= LARGE_PIXELS else 2
     if factor == 1 and image.width * image.height <= BAND_PIXELS:
         return convert(image), notices

@@ -39,8 +39,9 @@ void BlockLinear::compute(const Context& context) const {
     const size_t piece = std::clamp<size_t>(n / 16, 64, 1024);
     context.parallel((n + piece - 1) / piece, [&](size_t task) {
       const size_t first = task * piece, count = std::min(piece, n - first);
-      for (size_t r = 0; r < rows; ++r)
-        kernels_.row_products(weights, first, count, records.layout, records.record(r), y + r * n + first);
+      const uint8_t* some[kFewRows];
+      for (size_t r = 0; r < rows; ++r) some[r] = records.record(r);
+      kernels_.row_products(weights, first, count, records.layout, some, rows, y + first, n);
     });
     return;
   }
@@ -52,9 +53,12 @@ void BlockLinear::compute(const Context& context) const {
   context.parallel(pieces * panels, [&](size_t task) {
     const size_t first = task / panels * piece, column = task % panels * kPanel;
     if (first >= rows) return;
-    kernels_.panel_product(weights, {column, false}, records.layout, records.data(), order.data() + first,
-                           std::min(piece, rows - first), y + first * n + column, n, std::min(kPanel, n - column),
-                           panel_scratch());
+    // Sums pass through memory several times: rows of y, each on a page of its own, would be slower than a copy.
+    const size_t count = std::min(piece, rows - first), columns = std::min(kPanel, n - column);
+    float* const c = float_scratch(count * kPanel);
+    kernels_.panel_product(weights, {column, false}, records.layout, records.data(), order.data() + first, count, c, kPanel,
+                           columns, panel_scratch());
+    for (size_t r = 0; r < count; ++r) std::copy_n(c + r * kPanel, columns, y + (first + r) * n + column);
   });
 }
 

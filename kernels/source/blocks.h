@@ -27,6 +27,7 @@ constexpr size_t kChunkValues = 1024;   // of each row of a panel that are unpac
 constexpr size_t kChunkBlocks = kChunkValues / 16;
 constexpr size_t kLargestBlock = 256;
 constexpr size_t kLanes = 16;
+constexpr size_t kFewRows = 6;  // of activations: a weight's bytes are better multiplied as they come than unpacked
 
 DSVL2_INLINE size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -83,8 +84,9 @@ struct BlockKernels {
   void (*panel_product)(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, const int32_t* rows,
                         size_t count, float* c, size_t ldc, size_t columns, Panel* scratch);
 
-  // y[n] = record times weight row first + n, for n < count.
-  void (*row_products)(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* record, float* y);
+  // y[i * ldy + n] = records[i] times weight row first + n, for n < count and i < record_count <= kFewRows.
+  void (*row_products)(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
+                       size_t record_count, float* y, size_t ldy);
 
   // out[i] = gate[i] * up[i] / (1 + exp(-gate[i])).
   void (*swiglu)(const float* gate, const float* up, size_t count, float* out);

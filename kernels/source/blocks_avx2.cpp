@@ -305,14 +305,16 @@ float one_row(const uint8_t* row, const float* weight_scales, const Layout& layo
 
 using OneRow = float (*)(const uint8_t*, const float*, const Layout&, const uint8_t*, size_t);
 
-void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* record, float* y) {
+void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
+                  size_t record_count, float* y, size_t ldy) {
   const size_t dwords = layout.block * layout.bits / 32, parts = dwords > 8 ? dwords / 8 : 1;
   const OneRow multiply = layout.bits == 8 ? (dwords == 4 ? one_row<8, 4> : one_row<8, 8>)
                           : dwords == 2    ? one_row<4, 2>
                           : dwords == 4    ? one_row<4, 4>
                                            : one_row<4, 8>;
   for (size_t n = 0; n < count; ++n)
-    y[n] = multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, record, parts);
+    for (size_t r = 0; r < record_count; ++r)
+      y[r * ldy + n] = multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records[r], parts);
 }
 
 // ------------------------------------------------------------------------------------------------------ SwiGLU

@@ -215,80 +215,82 @@ DSVL2_INLINE __m512i block_sums(const __m512i* v) {
   }
 }
 
-// 64 bytes of a row of weights, or the first of them, times their activations.
+// Bytes of a row of weights, apart where two values share one.
 template <size_t Bits>
-DSVL2_INLINE __m512i products(const uint8_t* row, __mmask16 dwords, const uint8_t* record, size_t odd) {
-  const __m512i w = _mm512_maskz_loadu_epi32(dwords, row);
-  const __m512i zero = _mm512_setzero_si512();
-  if constexpr (Bits == 8) return _mm512_dpbusd_epi32(zero, w, _mm512_maskz_loadu_epi32(dwords, record));
-  return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, low_halves(w), _mm512_maskz_loadu_epi32(dwords, record)),
-                             high_halves(w), _mm512_maskz_loadu_epi32(dwords, record + odd));
-}
+struct Bytes {
+  __m512i low, high;
 
-// One row; D dwords to a block, at most 16, of which a longer block has `parts`.
+  DSVL2_INLINE void load(const uint8_t* row, __mmask16 dwords) {
+    const __m512i w = _mm512_maskz_loadu_epi32(dwords, row);
+    low = Bits == 8 ? w : low_halves(w);
+    if constexpr (Bits == 4) high = high_halves(w);
+  }
+  DSVL2_INLINE __m512i times(const uint8_t* record, size_t odd, __mmask16 dwords) const {
+    const __m512i product = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, _mm512_maskz_loadu_epi32(dwords, record));
+    if constexpr (Bits == 8) return product;
+    return _mm512_dpbusd_epi32(product, high, _mm512_maskz_loadu_epi32(dwords, record + odd));
+  }
+};
+
+// One row of weights times some records; D dwords to a block, at most 16, of which a longer block has `parts`.
 template <size_t Bits, size_t D>
-float one_row(const uint8_t* row, const float* weight_scales, const Layout& layout, const uint8_t* record, size_t parts) {
-  constexpr size_t kVectors = D;  // of 16 blocks of D dwords
-  const auto* scales = reinterpret_cast<const float*>(record + layout.scales);
-  const auto* starts = reinterpret_cast<const int32_t*>(record + layout.starts);
-  __m512 lanes = _mm512_setzero_ps();
+void one_row(const uint8_t* row, const float* weight_scales, const Layout& layout, const uint8_t* const* records, size_t count,
+             size_t parts, float* y, size_t ldy) {
+  __m512 lanes[kFewRows];
+  for (size_t r = 0; r < count; ++r) lanes[r] = _mm512_setzero_ps();
   for (size_t first = 0; first < layout.blocks; first += kLanes) {
     const size_t here = layout.blocks - first < kLanes ? layout.blocks - first : kLanes;
     const size_t at = first * D * parts * 4;
     const auto dwords = static_cast<long long>(here * D * parts);
-    __m512i v[kVectors];
+    const __m512 weights = _mm512_maskz_loadu_ps(first_lanes(static_cast<long long>(here)), weight_scales + first);
+    const auto add = [&](size_t r, const __m512i* v) __attribute__((always_inline)) {
+      const __m512i sums = _mm512_add_epi32(block_sums<D>(v), _mm512_loadu_si512(records[r] + layout.starts + first * 4));
+      const __m512 factor = _mm512_mul_ps(weights, _mm512_loadu_ps(records[r] + layout.scales + first * 4));
+      lanes[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), factor, lanes[r]);
+    };
+    __m512i v[D];
     if (parts == 1 && here == kLanes) {
+      Bytes<Bits> bytes[D];
       DSVL2_UNROLL(16)
-      for (size_t j = 0; j < kVectors; ++j) v[j] = products<Bits>(row + at + 64 * j, 0xffff, record + at + 64 * j, layout.odd);
-    } else {
-      for (size_t j = 0; j < kVectors; ++j) {
+      for (size_t j = 0; j < D; ++j) bytes[j].load(row + at + 64 * j, 0xffff);
+      for (size_t r = 0; r < count; ++r) {
+        DSVL2_UNROLL(16)
+        for (size_t j = 0; j < D; ++j) v[j] = bytes[j].times(records[r] + at + 64 * j, layout.odd, 0xffff);
+        add(r, v);
+      }
+      continue;
+    }
+    for (size_t r = 0; r < count; ++r) {
+      for (size_t j = 0; j < D; ++j) {
         v[j] = _mm512_setzero_si512();
         for (size_t p = 0; p < parts; ++p) {  // blocks of more than 64 bytes have a vector for each 64
           const size_t vector = j * parts + p;
           const __mmask16 mask = first_lanes(dwords - static_cast<long long>(16 * vector));
           const size_t offset = mask ? at + 64 * vector : 0;
-          v[j] = _mm512_add_epi32(v[j], products<Bits>(row + offset, mask, record + offset, layout.odd));
+          Bytes<Bits> bytes;
+          bytes.load(row + offset, mask);
+          v[j] = _mm512_add_epi32(v[j], bytes.times(records[r] + offset, layout.odd, mask));
         }
       }
+      add(r, v);
     }
-    const __mmask16 mask = first_lanes(static_cast<long long>(here));
-    const __m512i sums = _mm512_add_epi32(block_sums<D>(v), _mm512_loadu_si512(starts + first));
-    const __m512 factor = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, weight_scales + first), _mm512_loadu_ps(scales + first));
-    lanes = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), factor, lanes);
   }
-  return sum_lanes(lanes);
+  for (size_t r = 0; r < count; ++r) y[r * ldy] = sum_lanes(lanes[r]);
 }
 
-using OneRow = float (*)(const uint8_t*, const float*, const Layout&, const uint8_t*, size_t);
+using OneRow = void (*)(const uint8_t*, const float*, const Layout&, const uint8_t* const*, size_t, size_t, float*, size_t);
 
 OneRow one_row_for(size_t bits, size_t dwords) {
   if (bits == 8) return dwords == 4 ? one_row<8, 4> : dwords == 8 ? one_row<8, 8> : one_row<8, 16>;
   return dwords == 2 ? one_row<4, 2> : dwords == 4 ? one_row<4, 4> : dwords == 8 ? one_row<4, 8> : one_row<4, 16>;
 }
 
-// Rows are touched before they are multiplied: loads that nothing waits for keep more of memory under way.
-void touch(const void* from, size_t bytes) {
-  const auto* at = static_cast<const char*>(from);
-  for (const char* end = at + bytes; at < end; at += 64) {
-    const __m128 line = _mm_load_ss(reinterpret_cast<const float*>(at));
-    DSVL2_TOUCH(line);
-  }
-}
-
-void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* record, float* y) {
-  constexpr size_t kTouched = 8;
-  const size_t dwords = layout.block * layout.bits / 32;
+void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
+                  size_t record_count, float* y, size_t ldy) {
+  const size_t dwords = layout.block * layout.bits / 32, parts = dwords > 16 ? dwords / 16 : 1;
   const OneRow multiply = one_row_for(layout.bits, dwords);
-  const size_t parts = dwords > 16 ? dwords / 16 : 1;
-  for (size_t n = 0; n < count; ++n) {
-    const size_t row = first + n;
-    if (n % kTouched == 0) {
-      const size_t ahead = count - n < kTouched ? count - n : kTouched;
-      touch(w.row(row), ahead * w.row_bytes);
-      touch(w.scales + row * layout.blocks, ahead * layout.blocks * sizeof(float));
-    }
-    y[n] = multiply(w.row(row), w.scales + row * layout.blocks, layout, record, parts);
-  }
+  for (size_t n = 0; n < count; ++n)
+    multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records, record_count, parts, y + n, ldy);
 }
 
 // ------------------------------------------------------------------------------------------------------ SwiGLU

@@ -76,17 +76,19 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
   }
 }
 
-void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* record, float* y) {
-  for (size_t n = 0; n < count; ++n) {
-    const size_t row = first + n;
-    float lanes[kLanes] = {};
-    for (size_t b = 0; b < layout.blocks; ++b)
-      lanes[b % kLanes] = std::fma(block_sum(w.row(row), layout, record, b),
-                                   w.scales[row * layout.blocks + b] * scale_of(record, layout, b), lanes[b % kLanes]);
-    for (size_t width = kLanes / 2; width > 0; width /= 2)
-      for (size_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
-    y[n] = lanes[0];
-  }
+void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
+                  size_t record_count, float* y, size_t ldy) {
+  for (size_t r = 0; r < record_count; ++r)
+    for (size_t n = 0; n < count; ++n) {
+      const size_t row = first + n;
+      float lanes[kLanes] = {};
+      for (size_t b = 0; b < layout.blocks; ++b)
+        lanes[b % kLanes] = std::fma(block_sum(w.row(row), layout, records[r], b),
+                                     w.scales[row * layout.blocks + b] * scale_of(records[r], layout, b), lanes[b % kLanes]);
+      for (size_t width = kLanes / 2; width > 0; width /= 2)
+        for (size_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+      y[r * ldy + n] = lanes[0];
+    }
 }
 
 float exp_of(float x) {

@@ -15,9 +15,3 @@
 #define DSVL2_UNROLL(n)
 #endif
 
-// Loads a line without using it: memory is on its way while something else is computed.
-#if defined(__GNUC__) || defined(__clang__)
-#define DSVL2_TOUCH(vector) asm volatile("" : : "x"(vector))
-#else
-#define DSVL2_TOUCH(vector) (void)(vector)
-#endif

@@ -117,16 +117,14 @@ void Experts::compute(const Context& context) const {
     const size_t b = task % inner.layout.blocks, first_row = b * block * 2;
     const Weights w = gate_up_.matrix(piece.expert);
     const Route* const mine = routes.all.data() + piece.first;
-    float* const both = float_scratch(piece.count * 2 * block + 2 * block);
-    float* const row = both + piece.count * 2 * block;
-    if (piece.count <= kFewRows) {
-      for (size_t r = 0; r < piece.count; ++r) {
-        kernels_.row_products(w, first_row, 2 * block, outer.layout, outer.record(size_t(mine[r].token)), row);
-        for (size_t i = 0; i < block; ++i) {
-          both[r * 2 * block + i] = row[2 * i];
-          both[r * 2 * block + block + i] = row[2 * i + 1];
-        }
-      }
+    const size_t ld = 2 * block;
+    float* const both = float_scratch((piece.count + 2) * ld);
+    float *const row = both + piece.count * ld, *const apart = row + ld;
+    const bool few = piece.count <= kFewRows;
+    if (few) {
+      const uint8_t* some[kFewRows];
+      for (size_t r = 0; r < piece.count; ++r) some[r] = outer.record(size_t(mine[r].token));
+      kernels_.row_products(w, first_row, ld, outer.layout, some, piece.count, both, ld);
     } else {
       thread_local std::vector<int32_t> rows;
       rows.resize(piece.count);
@@ -134,12 +132,13 @@ void Experts::compute(const Context& context) const {
       // A panel of 32 rows gives 16 gates and then 16 ups.
       for (size_t i = 0; i < block; i += kPanel / 2)
         kernels_.panel_product(w, {first_row + 2 * i, true}, outer.layout, outer.data(), rows.data(), piece.count, both + 2 * i,
-                               2 * block, kPanel, panel_scratch());
+                               ld, kPanel, panel_scratch());
     }
     for (size_t r = 0; r < piece.count; ++r) {
-      const float* at = both + r * 2 * block;
-      if (piece.count <= kFewRows) {
-        kernels_.swiglu(at, at + block, block, row);
+      const float* const at = both + r * ld;
+      if (few) {  // g0, u0, g1, u1, ..
+        for (size_t i = 0; i < block; ++i) apart[i] = at[2 * i], apart[block + i] = at[2 * i + 1];
+        kernels_.swiglu(apart, apart + block, block, row);
       } else {
         for (size_t i = 0; i < block; i += kPanel / 2) kernels_.swiglu(at + 2 * i, at + 2 * i + kPanel / 2, kPanel / 2, row + i);
       }
@@ -158,8 +157,9 @@ void Experts::compute(const Context& context) const {
     const Weights w = down_.matrix(piece.expert);
     float* const c = float_scratch(piece.count * width);
     if (piece.count <= kFewRows) {
-      for (size_t r = 0; r < piece.count; ++r)
-        kernels_.row_products(w, column, columns, inner.layout, inner.record(piece.first + r), c + r * width);
+      const uint8_t* some[kFewRows];
+      for (size_t r = 0; r < piece.count; ++r) some[r] = inner.record(piece.first + r);
+      kernels_.row_products(w, column, columns, inner.layout, some, piece.count, c, width);
     } else {
       thread_local std::vector<int32_t> rows;
       rows.resize(piece.count);

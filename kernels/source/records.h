@@ -80,7 +80,4 @@ inline size_t pieces_of(size_t rows, size_t stride) {
   return std::max<size_t>(1, (rows * stride + kPieceBytes - 1) / kPieceBytes);
 }
 
-// Few enough rows that a weight's bytes are better multiplied as they come than unpacked.
-constexpr size_t kFewRows = 3;
-
 }  // namespace dsvl2

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 F = np.float32
 LANES = 16
-FEW_ROWS = 3
+FEW_ROWS = 6
 """Up to so many rows are multiplied row by row, with 16 sums to a product."""
 
 

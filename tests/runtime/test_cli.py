@@ -319,13 +319,22 @@ def test_a_signal_after_the_answer_changes_nothing(model: Path, name: str) -> No
     assert (found.returncode, found.stderr) == (0, "")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
-def test_an_error_in_an_answer_comes_on_a_line_of_its_own(model: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        ("GenerationError('bad')", 8, "bad"),
+        ("OutOfMemoryError()", 7, "not enough memory"),
+        ("MemoryError()", 7, "not enough memory"),
+    ],
+)
+def test_an_error_in_an_answer_comes_on_a_line_of_its_own(model: Path, error: str, code: int, words: str) -> None:
     """What was written before it ends with its line; the exit code is the error's."""
-    prelude = SIGNALLED.format(name="SIGINT").replace(
-        "os.kill(os.getpid(), signal.SIGINT)", "raise __import__('dsvl2_runtime.errors').errors.GenerationError('bad')"
-    )
+    prelude = SIGNALLED.format(name="SIGINT").replace("os.kill(os.getpid(), signal.SIGINT)", f"raise errors.{error}")
+    prelude = "from dsvl2_runtime import errors\nerrors.MemoryError = MemoryError\n" + prelude
     found = call("run", "Tell me everything", "-m", model, "--quiet", prelude=prelude)
-    assert (found.returncode, found.stderr) == (8, "dsvl2-onnx: bad\n")
+    assert found.returncode == code
+    assert found.stderr.startswith("dsvl2-onnx: ")
+    assert words in found.stderr
+    assert len(found.stderr.splitlines()) == 1
     assert found.stdout.endswith("\n")
     assert len(found.stdout) > 1

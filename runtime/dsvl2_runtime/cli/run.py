@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,11 +113,10 @@ def _stream(chunks: Iterator[TextChunk], bars: ProgressBars) -> None:
             if chunk.text:
                 write_answer(chunk.text)
                 in_line = True
-    except OSError:  # a stream that cannot be written cannot be ended either
-        raise
     except BaseException:
         if in_line:
-            write_answer("\n")
+            with suppress(OSError):  # what could not be written cannot be ended either
+                write_answer("\n")
         raise
     write_answer("\n")
 
@@ -134,12 +134,12 @@ def _report(
         "finish_reason": chunks[-1].finish_reason,
         "images": [
             {
-                "width": width,
-                "height": height,
-                "tiles": [tiling.tiles_wide, tiling.tiles_high],
-                "tokens": tiling.token_count(model.config.cells),
+                "width": image.size[0],
+                "height": image.size[1],
+                "tiles": [image.tiling.tiles_wide, image.tiling.tiles_high],
+                "tokens": image.tiling.token_count(model.config.cells),
             }
-            for (width, height), tiling in zip(inputs.image_sizes, inputs.tilings, strict=True)
+            for image in inputs.images
         ],
         "usage": {
             "prompt": len(inputs.input_ids),

@@ -1,0 +1,59 @@
+"""What the verb `run` measures and how it writes an answer; the whole command is in test_cli."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dsvl2_runtime.answers.generate import TextChunk
+from dsvl2_runtime.cli import run
+from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.errors import GenerationError
+from dsvl2_runtime.progress import Progress
+
+
+def test_phases_take_the_time_between_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each from the end of the one before it, and the first token counts from the start."""
+    clock = iter([2.0, 3.0, 7.0, 7.5, 9.0])
+    monkeypatch.setattr(run.time, "perf_counter", clock.__next__)
+    stopwatch = run.Stopwatch(start=1.0)
+    for phase in ("load", "load", "prefill", "decode", "decode"):
+        stopwatch.note(Progress(phase, 1, 2))  # type: ignore[arg-type]
+    assert stopwatch.seconds() == {"load": 2.0, "prefill": 4.0, "decode": 2.0, "ttft": 6.5}
+
+
+def test_a_run_without_an_answer_has_no_first_token() -> None:
+    """Nor phases that were not reached."""
+    assert run.Stopwatch().seconds() == {}
+
+
+CHUNKS = (TextChunk("Anna ", 5), TextChunk("", 6), TextChunk("Weber", 7), TextChunk("", None, "stop"))
+
+
+def test_an_answer_is_written_as_it_comes_and_ends_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each piece is out before the next one is asked for."""
+    seen = []
+
+    def chunks() -> Iterator[TextChunk]:
+        for chunk in CHUNKS:
+            seen.append(capsys.readouterr().out)
+            yield chunk
+
+    with progress_bars(show=False) as bars:
+        run._stream(chunks(), bars)
+    assert seen == ["", "Anna ", "", "Weber"]
+    assert capsys.readouterr().out == "\n"
+
+
+@pytest.mark.parametrize(("pieces", "written"), [(0, ""), (1, "Anna \n"), (3, "Anna Weber\n")])
+def test_an_answer_that_breaks_off_ends_its_line(capsys: pytest.CaptureFixture[str], pieces: int, written: str) -> None:
+    """If anything of it has come; the error goes on."""
+
+    def chunks() -> Iterator[TextChunk]:
+        yield from CHUNKS[:pieces]
+        raise GenerationError("bad")
+
+    with progress_bars(show=False) as bars, pytest.raises(GenerationError):
+        run._stream(chunks(), bars)
+    assert capsys.readouterr().out == written

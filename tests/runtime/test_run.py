@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,16 +11,17 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.cli import run
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.errors import GenerationError
-from dsvl2_runtime.progress import Progress
+from dsvl2_runtime.progress import Phase, Progress
 
 
 def test_phases_take_the_time_between_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each from the end of the one before it, and the first token counts from the start."""
     clock = iter([2.0, 3.0, 7.0, 7.5, 9.0])
-    monkeypatch.setattr(run.time, "perf_counter", clock.__next__)
+    monkeypatch.setattr(time, "perf_counter", clock.__next__)
     stopwatch = run.Stopwatch(start=1.0)
-    for phase in ("load", "load", "prefill", "decode", "decode"):
-        stopwatch.note(Progress(phase, 1, 2))  # type: ignore[arg-type]
+    phases: tuple[Phase, ...] = ("load", "load", "prefill", "decode", "decode")
+    for phase in phases:
+        stopwatch.note(Progress(phase, 1, 2))
     assert stopwatch.seconds() == {"load": 2.0, "prefill": 4.0, "decode": 2.0, "ttft": 6.5}
 
 

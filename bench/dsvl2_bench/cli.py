@@ -29,7 +29,7 @@ def bench(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Precision of the synthetic bundle.")] = Precision.INT4,
     layers: Annotated[int | None, typer.Option(help="Fewer layers, for a quick look.", min=2)] = None,
-    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     repeats: Annotated[int, typer.Option(help="Runs of every figure; the median counts.", min=1)] = 3,
     peers: Annotated[
         str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch,openvino.", show_default=False)
@@ -39,13 +39,13 @@ def bench(
     """Measure load, vision, prefill, decode and memory on this machine."""
     from dsvl2_bench.synthetic_models import synthetic_bundle
     from dsvl2_runtime.bundle.bundle import Bundle
-    from dsvl2_runtime.graphs.session import default_threads
+    from dsvl2_runtime.machine.cores import choose_threads
 
     if (model is None) == (synthetic is None):
         raise UsageError(f"give either --model BUNDLE or --synthetic {'|'.join(Variant)}")
     if peers and (synthetic is None or layers):
         raise UsageError("--peers needs --synthetic without --layers: the others are measured on a release's sizes")
-    threads = threads or default_threads()
+    threads = choose_threads(threads).count
     others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads)
     folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
     Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures

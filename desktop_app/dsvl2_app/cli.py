@@ -17,7 +17,7 @@ def app(
     model: Annotated[
         str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
     ] = DEFAULT_MODEL,
-    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:
     """Open a window: drop a picture, ask, watch the answer come."""

@@ -34,12 +34,14 @@ from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.packed_weights import packed_decoder
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
-from dsvl2_runtime.graphs.session import chosen_threads, require_onnxruntime
+from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.inputs.images import ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
+from dsvl2_runtime.machine.cores import choose_threads
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ Question = Content | abc.Sequence[Message]
 class VisionLanguageModel:
     """A loaded bundle. Several threads may ask it at the same time; it runs one step of one answer at a time."""
 
-    def __init__(self, bundle: Bundle, threads: int, watch: Watch = UNWATCHED) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int, watch: Watch = UNWATCHED, notices: tuple[Notice, ...] = ()
+    ) -> None:
         config = bundle.manifest.config
         total = len(graph_io.GRAPHS)
         watch.report("load", 0, total)
@@ -68,6 +72,9 @@ class VisionLanguageModel:
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
+        note = (Notice("model.note", {"note": self.weights_note}),) if self.weights_note else ()
+        self.notices = (*note, *notices)
+        """What a user should be told whatever is asked."""
         self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
         self.components = Components(tokenizer, vision, embedding, decoder, Turns())
 
@@ -251,7 +258,7 @@ def load_model(
 
     Args:
         path: the bundle's folder, or the name of a shipped model: "demo".
-        threads: per operator; by default the physical cores.
+        threads: per operator; by default one for each physical core that this process may use.
         watch: told how many graphs are loaded, and asked before each whether to go on.
         force: load even what does not seem to fit into the memory.
 
@@ -262,12 +269,12 @@ def load_model(
         ModelCorruptError: its files are not what its manifest says.
         CancelledError, TimeLimitError: the watch ended it.
     """
-    bundle, threads = Bundle.open(find_model(path)), chosen_threads(threads)
+    bundle, choice = Bundle.open(find_model(path)), choose_threads(threads)
     if not force:
-        require_memory(bundle, threads)
+        require_memory(bundle, choice.count)
     try:
         with _stops_as_errors():
-            return VisionLanguageModel(bundle, threads, watch)
+            return VisionLanguageModel(bundle, choice.count, watch, choice.notices)
     except MemoryError as error:
         raise OutOfMemoryError from error
 

@@ -23,6 +23,9 @@ SENTENCES: dict[NoticeCode, str] = {
         "white"
     ),
     "model.note": "{note}",
+    "threads.capped": (
+        "{used} threads are used instead of {asked}, because this process may use {processors} logical processors"
+    ),
 }
 
 

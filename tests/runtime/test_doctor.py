@@ -46,45 +46,6 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
     assert load_model(bundle("small", "int4"), threads=1, force=True).name
 
 
-@pytest.mark.parametrize(("text", "expected"), [("max\n", None), ("1\n", 0)])
-def test_the_limit_of_a_container_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int | None
-) -> None:
-    """A small limit leaves nothing, none leaves what the system has."""
-    limit = tmp_path / "memory.max"
-    limit.write_text(text)
-    monkeypatch.setattr(machine, "CGROUP_LIMITS", (limit,))
-    found = machine.available_memory()
-    if expected is None:
-        assert found > 100_000_000
-    else:
-        assert found == expected
-
-
-@pytest.mark.parametrize(
-    ("limit", "use", "stat"),
-    [
-        ("memory.max", "memory.current", "anon 1\ninactive_file 300\nactive_file 50\n"),
-        (
-            "memory.limit_in_bytes",
-            "memory.usage_in_bytes",
-            "inactive_file 7\ntotal_inactive_file 340\ntotal_active_file 10\n",
-        ),
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_a_container_has_left_what_nobody_in_it_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, use: str, stat: str
-) -> None:
-    """Other processes count, cached files do not; without those figures this process alone is counted."""
-    (tmp_path / limit).write_text("1000\n")
-    monkeypatch.setattr(machine, "CGROUP_LIMITS", (tmp_path / limit,))
-    assert machine.available_memory() == 0
-    (tmp_path / use).write_text("600\n")
-    (tmp_path / "memory.stat").write_text(stat)
-    assert machine.available_memory() == 1000 - (600 - 350)
-
-
 def test_what_is_kept_and_sent_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,7 +75,7 @@ def test_the_machine_is_described() -> None:
     found = describe_machine()
     assert found.memory_bytes == psutil.virtual_memory().total
     assert 0 < found.available_bytes <= found.memory_bytes
-    assert 1 <= found.physical_cores <= found.logical_cores
+    assert 1 <= found.usable_cores <= found.physical_cores <= found.logical_cores
     assert "CPUExecutionProvider" in found.providers
 
 

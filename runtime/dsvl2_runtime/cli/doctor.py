@@ -14,7 +14,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import print_table
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
-from dsvl2_runtime.graphs.session import chosen_threads
+from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.files import bytes_in, cache_folder
 from dsvl2_runtime.machine.machine import GIGABYTE, Machine, describe_machine
 
@@ -30,7 +30,7 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
     """
     bundle = Bundle.open(find_model(model)) if model is not None else None
     machine = describe_machine(bundle.folder if bundle is not None else None)
-    plan = plan_memory(bundle, chosen_threads(threads)) if bundle is not None else None
+    plan = plan_memory(bundle, choose_threads(threads).count) if bundle is not None else None
     if as_json:
         kept = {"folder": str(cache_folder()), "bytes": bytes_in(cache_folder())}
         document: dict[str, Any] = {"version": __version__, "machine": asdict(machine), "cache": kept, "sent": []}
@@ -47,7 +47,8 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     table = Table(title=f"dsvl2-onnx {__version__}", show_header=False)
     table.add_row("system", machine.system)
     table.add_row("processor", machine.processor)
-    table.add_row("cores", f"{machine.physical_cores} physical, {machine.logical_cores} logical")
+    cores = f"{machine.physical_cores} physical, {machine.logical_cores} logical"
+    table.add_row("cores", f"{cores}; this process may use {machine.usable_cores}")
     table.add_row("8-bit products", _speed(machine))
     table.add_row("own kernels", _kernels(machine))
     table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")

@@ -13,13 +13,12 @@ import psutil
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
-from dsvl2_runtime.cli.streams import print_json, print_message, write_answer
+from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.inputs.images import check_image, image_source
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.model import VisionLanguageModel, load_model
-from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Progress, Watch
-from dsvl2_runtime.texts import notice_json, notice_text
+from dsvl2_runtime.texts import notice_json
 
 SCHEMA = "dsvl2.run/1"
 
@@ -88,12 +87,11 @@ def run_question(request: RunRequest) -> None:
 
         watch = Watch(on_progress)
         model = load_model(request.model, request.threads, watch, force=request.force)
-        if model.weights_note and not request.quiet:
-            print_message(f"note: {model.weights_note}")
+        if not request.quiet:
+            print_notices(model.notices)
         inputs = model.prepare(request.question, images)
         if not request.quiet:
-            for notice in inputs.notices:
-                print_message(f"warning: {notice_text(notice)}")
+            print_notices(inputs.notices)
         chunks = model.answer(inputs, request.options, watch)
         if not request.as_json:
             _stream(chunks, bars)
@@ -149,9 +147,5 @@ def _report(
         "timings": timings,
         "memory": {"rss": psutil.Process().memory_info().rss},
         "model": {"name": model.name, "precision": model.bundle.manifest.precision},
-        "warnings": [notice_json(notice) for notice in (*_model_notices(model), *inputs.notices)],
+        "warnings": [notice_json(notice) for notice in (*model.notices, *inputs.notices)],
     }
-
-
-def _model_notices(model: VisionLanguageModel) -> tuple[Notice, ...]:
-    return (Notice("model.note", {"note": model.weights_note}),) if model.weights_note else ()

@@ -11,7 +11,11 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
+
+from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.texts import notice_text
 
 BIDI_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Unicode's property `Bidi_Control`."""
@@ -77,3 +81,10 @@ def _replace_closed_streams() -> None:
         if getattr(sys, name) is None:
             lowest_free = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(lowest_free, "w" if number else "r", encoding="utf-8"))
+
+
+def print_notices(notices: Iterable[Notice]) -> None:
+    """On standard error, each in a line."""
+    for notice in notices:
+        kind = "note" if notice.code == "model.note" else "warning"
+        print_message(f"{kind}: {notice_text(notice)}")

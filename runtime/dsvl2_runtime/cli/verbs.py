@@ -14,7 +14,7 @@ import typer
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
-from dsvl2_runtime.cli.streams import print_message
+from dsvl2_runtime.cli.streams import print_message, print_notices
 
 
 class AnswerFormat(StrEnum):
@@ -48,7 +48,7 @@ def run(
     top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     answer_format: Annotated[
         AnswerFormat, typer.Option("--format", help="json has tokens and timings.")
     ] = AnswerFormat.TEXT,
@@ -99,7 +99,7 @@ def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a 
 @app.command()
 def optimize(
     bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)],
-    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
 ) -> None:
     """Keep the weights packed for this processor: less memory, shared by processes, and a shorter start.
@@ -108,17 +108,18 @@ def optimize(
     """
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.graphs.packed_weights import delete_packed, pack_weights
-    from dsvl2_runtime.graphs.session import chosen_threads
+    from dsvl2_runtime.machine.cores import choose_threads
     from dsvl2_runtime.machine.machine import GIGABYTE
 
     opened = Bundle.open(find_model(bundle))
     if remove:
         print_message(f"{bundle}: {delete_packed(opened) / GIGABYTE:.2f} GB are free again")
         return
+    choice = choose_threads(threads)
+    print_notices(choice.notices)
     with progress_bars() as bars:
         bars.update("packing", 0, None)
-        chosen = chosen_threads(threads)
-        folder = pack_weights(opened, chosen, lambda done, total: bars.update("checking", done, total))
+        folder = pack_weights(opened, choice.count, lambda done, total: bars.update("checking", done, total))
         bars.update("packing", 1, 1)
     print_message(f"{bundle}: the packed weights are in {folder}")
 
@@ -128,7 +129,7 @@ def doctor(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Also say what this bundle needs.", show_default=False)
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Look at the machine, and whether a model fits."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-import psutil
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -19,7 +18,6 @@ from dsvl2_runtime.errors import (
     GenerationError,
     ModelCorruptError,
     OutOfMemoryError,
-    UsageError,
 )
 from dsvl2_runtime.graphs.target import CPU, Target
 from dsvl2_runtime.progress import UNWATCHED, Watch
@@ -36,27 +34,8 @@ GRAPH_ERRORS: tuple[type[Exception], ...] = (
 )
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
-MOST_THREADS = 1024
 POLL_SECONDS = 0.05
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
-
-
-def default_threads() -> int:
-    """Physical cores: the products are bound by arithmetic units and memory, which hyper-threads share."""
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-
-
-def chosen_threads(threads: int | None) -> int:
-    """The number that was asked for, or the default.
-
-    Raises:
-        UsageError: it is below 1 or beyond any machine.
-    """
-    if threads is None:
-        return default_threads()
-    if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"threads is {threads}; it must be from 1 to {MOST_THREADS}")
-    return threads
 
 
 def require_onnxruntime(bundle: Bundle) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 
 from dsvl2_kernels.library import KernelsError
+from dsvl2_runtime.machine.control_groups import ROOT, memory_limits
+from dsvl2_runtime.machine.cores import usable_cores
 from dsvl2_runtime.machine.kernels import find_kernels
 
 RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
@@ -18,11 +20,6 @@ RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx51
 GIGABYTE = 1e9
 
 CPU_INFO = Path("/proc/cpuinfo")
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Of a container, in the second and the first version of control groups; what is in use stands beside them."""
-CGROUP_USE = ("memory.current", "memory.usage_in_bytes")
-RECLAIMABLE = ("active_file", "inactive_file")
-"""Fields of `memory.stat`: pages of files, which count as used and are dropped when memory is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,10 @@ class Machine:
     """Those of `RELEVANT_FEATURES` it has; None where they cannot be told."""
     physical_cores: int
     logical_cores: int
+    usable_cores: int
+    """Physical cores that this process may use at a time."""
     memory_bytes: int
+    """What there is, or the limit of a container where that is less."""
     available_bytes: int
     """Memory that can be had without swapping, within the limit of a container."""
     free_disk_bytes: int
@@ -48,7 +48,7 @@ class Machine:
 
 
 def describe_machine(disk: Path | None = None) -> Machine:
-    """Look around.
+    """Describe this machine.
 
     Args:
         disk: a folder on the disk whose free space counts; by default the present one.
@@ -64,7 +64,8 @@ def describe_machine(disk: Path | None = None) -> Machine:
         features=_features(fields),
         physical_cores=psutil.cpu_count(logical=False) or 1,
         logical_cores=psutil.cpu_count() or 1,
-        memory_bytes=memory.total,
+        usable_cores=usable_cores(),
+        memory_bytes=min([memory.total, *(limit.limit_bytes for limit in memory_limits())]),
         available_bytes=available_memory(),
         free_disk_bytes=shutil.disk_usage(disk or Path()).free,
         onnxruntime=onnxruntime.__version__,
@@ -96,30 +97,15 @@ def _features(fields: dict[str, str]) -> tuple[str, ...] | None:
     return tuple(name for name in RELEVANT_FEATURES if name in flags) if flags else None
 
 
-def available_memory() -> int:
-    """Bytes that can be had without swapping; in a container no more than its limit leaves."""
-    available: int = psutil.virtual_memory().available
-    for path in CGROUP_LIMITS:
-        try:
-            limit = int(path.read_text("ascii"))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-        available = min(available, max(0, limit - _used(path.parent)))
-    return available
+def available_memory(root: Path = ROOT) -> int:
+    """Bytes that can be had without swapping; in containers no more than what the limits of all of them leave.
 
-
-def _used(cgroup: Path) -> int:
-    """Bytes of a container that cannot be taken back: all its processes, without cached files."""
-    for name in CGROUP_USE:
-        try:
-            used = int((cgroup / name).read_text("ascii"))
-            fields = dict(line.split() for line in (cgroup / "memory.stat").read_text("ascii").splitlines())
-            # In the first version those with `total_` hold the groups below too, as the second's always do.
-            return used - sum(int(fields.get(f"total_{field}", fields.get(field, "0"))) for field in RECLAIMABLE)
-        except (OSError, ValueError):
-            continue
-    own: int = psutil.Process().memory_info().rss
-    return own
+    Args:
+        root: of the file system.
+    """
+    left = [limit.limit_bytes - limit.used_bytes for limit in memory_limits(root)]
+    available: int = min([psutil.virtual_memory().available, *left])
+    return max(0, available)
 
 
 def _cpu_fields() -> dict[str, str]:

@@ -99,8 +99,8 @@ def test_a_whole_range_of_sixteen_bits_is_scaled_and_nothing_is_said() -> None:
 
 def test_big_endian_values_are_the_same() -> None:
     """A TIFF that begins with MM."""
-    values = np.arange(256, dtype=">u2").reshape(16, 16) * 16
-    image = Image.frombytes("I;16B", (16, 16), values.tobytes())
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
+    image = Image.frombytes("I;16B", (16, 16), values.astype(">u2").tobytes())
     found = decode_image(encoded(image, "TIFF"))
     assert np.abs(grey_of(found) - values * (255 / 4095)).max() <= 0.5
     assert [notice.code for notice in found.notices] == ["image.stretched"]

@@ -39,7 +39,7 @@ def media(brand: bytes, *compatible: bytes) -> bytes:
 
 FOREIGN = {
     "PDF": (saved("PDF"), "a PDF document"),
-    "PDF behind a line": (b"\n\n" + saved("PDF"), "a PDF document"),
+    "PDF after a line": (b"\n\n" + saved("PDF"), "a PDF document"),
     "HEIC": (media(b"heic", b"mif1", b"heic"), "a HEIC picture"),
     "HEIF": (media(b"mif1", b"mif1", b"heic"), "a HEIC picture"),
     "MP4": (media(b"isom", b"mp41"), "a video"),
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_read_is_named(kind: str, ending: str, tmp_path: Path
     assert len(message.partition("; ")[2]) > 10
 
 
-def test_the_thumbnail_of_a_raw_file_is_no_picture() -> None:
+def test_the_thumbnail_of_a_raw_file_is_no_image() -> None:
     """Raw files of cameras are TIFF, and their first page is a stamp; a page beside others is a picture."""
     stamp = TiffImagePlugin.ImageFileDirectory_v2()
     stamp[254] = 1

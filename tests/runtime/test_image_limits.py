@@ -68,7 +68,7 @@ def test_the_scans_of_a_jpeg_are_limited(monkeypatch: pytest.MonkeyPatch) -> Non
     """Each takes time for all pixels. The markers alone decide; what only looks like a scan is not counted."""
     assert open_image(with_scans(MOST_SCANS)).size == PLAIN.size
     thumbnails = b"\xff\xe1" + (2 + 2 * 200).to_bytes(2) + b"\xff\xda" * 200  # in a segment of metadata
-    video = b"\xff\xda" * 200  # behind the end
+    video = b"\xff\xda" * 200  # after the end
     plain = encoded(PLAIN, "JPEG", progressive=True)
     assert open_image(plain[:2] + thumbnails + plain[2:] + video).size == PLAIN.size
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("pixels were decoded"))

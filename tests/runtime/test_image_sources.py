@@ -26,7 +26,8 @@ def test_sources_as_a_user_names_them(tmp_path: Path) -> None:
     PLAIN.save(path)
     assert image_source("a:b.png") == "a:b.png"
     assert image_source(r"C:\a.png") == r"C:\a.png"
-    assert image_source("") == ""
+    for path_like in ("", "data", "file", "file:a.png", "-a.png"):
+        assert image_source(path_like) == path_like
     spelt = [path.as_uri(), path.as_uri().replace("file://", "file://localhost"), path.as_uri().replace("//", "", 1)]
     for uri in (*spelt, path.as_uri().replace("file", "FILE"), f"file://{path}"):
         assert open_image(image_source(uri)).size == PLAIN.size

@@ -38,13 +38,13 @@ BROKEN = {
     "cut jpeg": (encoded(PLAIN, "JPEG")[:400], "damaged"),
     "bomb": (png_header(20_000, 20_000), "pixels"),
     "huge bomb": (png_header(2**31 - 1, 2**31 - 1), "pixels"),
-    "nothing behind the header": (png_header(50, 50), "damaged"),
+    "nothing after the header": (png_header(50, 50), "damaged"),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize("as_file", [True, False], ids=["file", "bytes"])
-def test_broken_pictures_are_refused_by_name(tmp_path: Path, kind: str, as_file: bool) -> None:
+def test_broken_images_are_refused_by_name(tmp_path: Path, kind: str, as_file: bool) -> None:
     """The error is ours, says what is wrong, and names the file, whatever its ending promises."""
     data, wrong = BROKEN[kind]
     path = tmp_path / "picture.png"
@@ -102,7 +102,7 @@ def test_no_damage_escapes_as_a_foreign_error(form: str) -> None:
     assert outcomes <= {"RGB", "ImageError"}
 
 
-def test_damage_behind_the_first_page_costs_nothing() -> None:
+def test_damage_after_the_first_page_costs_nothing() -> None:
     """Only the first page is looked at, so what is wrong with the others does not matter."""
     pages = FORMS["pages"]
     width = re.compile(rb"\x00\x01[\x03\x04]\x00\x01\x00\x00\x00")  # a page's width: tag, type, count
@@ -123,7 +123,7 @@ def test_damage_behind_the_first_page_costs_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_damaged_exif_does_not_spoil_a_whole_picture() -> None:
+def test_damaged_exif_does_not_spoil_a_whole_image() -> None:
     """The pixels are there; how the camera was held is then not known, and an odd tag beside it does not matter."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -149,7 +149,7 @@ def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.Mon
         open_image(png_header(side, side))
 
 
-def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
+def test_paths_that_are_no_images(tmp_path: Path) -> None:
     """Missing, a folder, an endless device, a name with a zero byte."""
     for path in (tmp_path / "none.png", tmp_path, "a\0b.png"):
         with pytest.raises(ImageError):
@@ -186,7 +186,7 @@ def test_a_check_looks_at_the_header_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_upright(orientation: int) -> None:
+def test_images_are_turned_upright(orientation: int) -> None:
     """A phone's picture is turned as its EXIF says, so that boxes lie where a person sees them."""
     upright = Image.new("RGB", (30, 20), (255, 255, 255))
     upright.paste((0, 0, 0), (0, 0, 10, 5))
@@ -228,8 +228,8 @@ def test_only_the_first_frame_counts(form: str, code: str, caplog: pytest.LogCap
     assert caplog.text == ""
 
 
-def test_a_phones_jpeg_with_a_second_picture_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """MPO: behind the JPEG are smaller or deeper versions of the same picture."""
+def test_a_phones_jpeg_with_a_second_image_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """MPO: after the JPEG come smaller or deeper versions of the same picture."""
     data = encoded(PLAIN, "MPO", save_all=True, append_images=[PLAIN.resize((30, 20))])
     assert Image.open(io.BytesIO(data)).format == "MPO"
     found = decode_image(data)
@@ -279,7 +279,7 @@ def test_arrays_of_another_form_are_refused(array: Any) -> None:
         open_image(array)
 
 
-def test_arrays_and_files_give_the_same_picture(tmp_path: Path) -> None:
+def test_arrays_and_files_give_the_same_image(tmp_path: Path) -> None:
     """Path, string, bytes, array, Pillow."""
     path = tmp_path / "ein Bild 图.png"
     PLAIN.save(path)

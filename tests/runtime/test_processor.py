@@ -12,7 +12,7 @@ from PIL import Image
 from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.inputs import processor
-from dsvl2_runtime.inputs.images import content_hash
+from dsvl2_runtime.inputs.images import content_hash, decode_image
 from dsvl2_runtime.inputs.tiling import Tiling, pad_to
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.texts import notice_text
@@ -26,7 +26,7 @@ def model(bundle: MakeBundle) -> VisionLanguageModel:
 
 @pytest.mark.parametrize("size", [(1920, 1080), (300, 1000), (50, 40), (1, 1), (70, 70)])
 @pytest.mark.parametrize("tiling", [Tiling(1, 1), Tiling(3, 2)])
-def test_the_size_seen_is_that_of_the_picture_on_the_tiles(size: tuple[int, int], tiling: Tiling) -> None:
+def test_the_size_seen_is_that_of_the_image_on_the_tiles(size: tuple[int, int], tiling: Tiling) -> None:
     """Measured on a black picture: everything around it is grey."""
     tile = 70
     canvas = pad_to(Image.new("RGB", size), tiling.tiles_wide * tile, tiling.tiles_high * tile)
@@ -34,7 +34,7 @@ def test_the_size_seen_is_that_of_the_picture_on_the_tiles(size: tuple[int, int]
     assert tiling.seen_size(*size, tile) == (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
 
 
-def test_a_picture_that_loses_detail_is_named(model: VisionLanguageModel) -> None:
+def test_a_image_that_loses_detail_is_named(model: VisionLanguageModel) -> None:
     """With its size and what the model sees of it; one that is enlarged or nearly kept is not mentioned."""
     tile = model.config.vision_config.image_size
     widest, highest = max(model.config.candidate_resolutions, key=min)
@@ -48,7 +48,7 @@ def test_a_picture_that_loses_detail_is_named(model: VisionLanguageModel) -> Non
     )
 
 
-def test_three_pictures_are_seen_small(model: VisionLanguageModel) -> None:
+def test_three_images_are_seen_small(model: VisionLanguageModel) -> None:
     """Two such pictures keep their detail in several tiles; with a third, each gets one, and that is said."""
     tile = model.config.vision_config.image_size
     page = picture(tile * 2, tile * 2, 1)
@@ -59,7 +59,7 @@ def test_three_pictures_are_seen_small(model: VisionLanguageModel) -> None:
         assert f"at {tile}x{tile}, because more than 2 pictures" in notice_text(notice)
 
 
-def test_too_many_pictures_are_refused_before_any_is_decoded(
+def test_too_many_images_are_refused_before_any_is_decoded(
     model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each takes one tile whatever its size, so the count alone decides."""
@@ -90,7 +90,7 @@ def test_each_image_has_its_own_inputs_and_hash(model: VisionLanguageModel, tmp_
     inputs = model.prepare("?", [image, path])
     first, again = inputs.images
     assert first.sha256 == again.sha256 == hashlib.sha256(b"RGB 60x40 " + image.tobytes()).hexdigest()
-    assert len({first.sha256, *(content_hash(other) for other in (changed, turned))}) == 3
+    assert len({first.sha256, *(content_hash(decode_image(other)) for other in (changed, turned))}) == 3
     assert (first.size, first.tiling) == ((60, 40), inputs.tilings[0])
     assert len(first.pixel_values) == first.tiling.num_tiles
     assert np.array_equal(inputs.pixel_values, np.concatenate([first.pixel_values, again.pixel_values]))

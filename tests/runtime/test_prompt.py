@@ -45,7 +45,7 @@ def test_the_prompt_is_the_official_one(tokenizer: Tokenizer, official: Encoder,
 
 
 def test_history_ends_each_answer_and_the_next_turn_follows_directly(tokenizer: Tokenizer, official: Encoder) -> None:
-    """No space before an answer, the end token behind it, the system text raw at the front."""
+    """An answer has no space before it and the end token after it; the system text comes first, with nothing added."""
     messages = [
         Message("system", "Be brief."),
         Message("user", "One?"),
@@ -140,13 +140,13 @@ def test_roles_out_of_order_are_refused(tokenizer: Tokenizer, roles: list[str]) 
         build_prompt([Message(role, "x") for role in roles], tokenizer, [])  # type: ignore[arg-type]
 
 
-def test_pictures_and_their_places_must_agree(tokenizer: Tokenizer) -> None:
+def test_images_and_their_places_must_agree(tokenizer: Tokenizer) -> None:
     """The message has both numbers."""
     with pytest.raises(UsageError, match="1 pictures, but 2"):
         build_prompt([Message("user", question_content("x", 1))], tokenizer, [4, 4])
 
 
-def test_an_empty_question_needs_a_picture() -> None:
+def test_an_empty_question_needs_a_image() -> None:
     """With a picture, an empty question is one too."""
     with pytest.raises(UsageError, match="empty"):
         question_content("  \n", 0)

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from dsvl2_runtime.inputs import rgb
 from dsvl2_runtime.inputs.images import DecodedImage, decode_image, open_image
 from dsvl2_runtime.notices import Notice
-from image_files import encoded, png_16
+from image_files import encoded, png_16, tiff_16
 from small_models import picture
 
 
@@ -172,6 +172,19 @@ def test_colours_of_sixteen_bits_that_use_the_lower_ones(channels: int, full: in
     kept = decode_image(png_16(whole.astype(np.uint16)))
     assert kept.notices == ()
     assert np.array_equal(np.asarray(kept.image)[..., 0], whole[..., 0].astype(np.uint16) >> 8)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "deflated"])
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])
+def test_tiffs_with_colours_of_sixteen_bits(order: str, packed: bool) -> None:
+    """Read by Pillow itself or by libtiff, in either order of bytes."""
+    values = np.rint(np.stack([RAMP, RAMP[::-1], RAMP.T], 2) * 4095).astype(np.uint16)
+    found = decode_image(tiff_16(values, order, packed))
+    assert np.abs(np.asarray(found.image, np.int32) - values * (255 / 4095)).max() <= 0.5
+    assert found.notices == (Notice("image.stretched", {"lowest": 0, "highest": 4095}),)
+    whole = decode_image(tiff_16(values * 16, order, packed))
+    assert np.array_equal(np.asarray(whole.image), values * 16 >> 8)
+    assert whole.notices == ()
 
 
 def lettering(colour: tuple[int, int, int], size: tuple[int, int] = (120, 40)) -> Image.Image:

@@ -109,7 +109,7 @@ def test_tokens_of_the_official_samples(size: tuple[int, int], tokens: int) -> N
     assert plan_tiling([size], CONFIG)[0].token_count(CELLS) == tokens
 
 
-def test_three_pictures_are_not_tiled() -> None:
+def test_three_images_are_not_tiled() -> None:
     """Two keep their tiles; with a third, each is one tile."""
     assert plan_tiling([(800, 600)] * 2, CONFIG) == [Tiling(3, 2)] * 2
     assert plan_tiling([(800, 600)] * 3, CONFIG) == [Tiling(1, 1)] * 3

@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[Document], object], str]] = {
     "lstrip": (flagged("<|Assistant|>", lstrip=True), "'<|Assistant|>' has lstrip"),
     "rstrip": (flagged("<image>", rstrip=True), "'<image>' has rstrip"),
     "single word": (flagged("<|ref|>", single_word=True), "'<|ref|>' has single_word"),
-    "reachable special token": (merged_to("<image>"), "whoever types <image>"),
+    "reachable special token": (merged_to("<image>"), "the typed text <image> would become a special token"),
     "added tokens of another kind": (lambda file: file.update(added_tokens={}), "added_tokens is no list"),
 }
 

@@ -97,7 +97,8 @@ def image_source(argument: str) -> ImageSource:
         if host.lower() not in ("", "localhost"):
             raise ImageError(argument, "a file of another machine", "give the path of a file of this one")
         return urllib.request.url2pathname("/" + path)
-    if (rest.startswith("//") and len(scheme) > 1) or scheme.lower() == "data":  # one letter is a drive of Windows
+    is_drive = len(scheme) == 1  # of Windows
+    if (rest.startswith("//") and not is_drive) or argument.lower().startswith("data:"):
         raise ImageError(argument[:LONGEST_NAME], "an address, and nothing is downloaded", "save the picture first")
     return argument
 
@@ -135,14 +136,15 @@ def check_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> None:
         pass
 
 
-def content_hash(image: Image.Image) -> str:
+def content_hash(decoded: DecodedImage) -> str:
     """SHA-256 over mode, size and pixels, as 64 hexadecimal digits.
 
     Two images with the same hash look the same, and the same picture in another file or format has the same hash. Mode
     and size are part of it because 30x150 and 150x30 pixels may be the same bytes.
     """
-    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
-    for _, band in bands(image):
+    width, height = decoded.size
+    digest = hashlib.sha256(f"{decoded.image.mode} {width}x{height} ".encode())
+    for _, band in bands(decoded.image):
         digest.update(band.tobytes())
     return digest.hexdigest()
 
@@ -277,7 +279,7 @@ def _require_usable_size(name: str, image: Image.Image, tile_pixels: int) -> Non
 
 def _decoded(image: Image.Image, file: BinaryIO | None) -> DecodedImage:
     size, form = image.size, image.format
-    if form in ("JPEG", "MPO") and size[0] * size[1] > LARGE_PIXELS:
+    if file is not None and form in ("JPEG", "MPO") and size[0] * size[1] > LARGE_PIXELS:
         image.draft(None, (size[0] // 2, size[1] // 2))  # the decoder itself halves, and never holds all the pixels
     low_tiles = None if file is None else low_byte_tiles(image)
     # libtiff writes about damage by itself, past every setting of Pillow.
@@ -309,7 +311,7 @@ def _frame_notices(image: Image.Image, file: BinaryIO | None) -> tuple[Notice, .
         looked_at = image if file is None or image.format != "GIF" else _reopened(file, "GIF")
         if not getattr(looked_at, "is_animated", False):
             return ()
-    except Exception:  # damage behind the first frame
+    except Exception:  # damage after the first frame
         return ()
     return (Notice("image.first_page" if image.format == "TIFF" else "image.first_frame"),)
 

@@ -12,7 +12,7 @@ MOST_MARKERS = 100_000
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 WITHOUT_LENGTH = (0x01, 0xD8)
 MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-"""All but restart markers and escaped 0xFF bytes, which stand inside the data of a scan."""
+"""A marker that is neither a restart marker nor an escaped 0xFF byte, which both belong to the data of a scan."""
 
 
 def has_too_many_scans(data: bytes) -> bool:

@@ -107,7 +107,7 @@ def _image_input(source: ImageSource, num_images: int, config: ModelConfig) -> t
     decoded = decode_image(source, tile_pixels)
     tiling = choose_tiling(decoded.size, num_images, config)
     pixels = pixel_tiles(decoded.image, tiling, tile_pixels)
-    image = ImageInput(content_hash(decoded.image), decoded.size, tiling, pixels)
+    image = ImageInput(content_hash(decoded), decoded.size, tiling, pixels)
     return image, (*decoded.notices, *_scaling_notices(image, num_images, tile_pixels))
 
 

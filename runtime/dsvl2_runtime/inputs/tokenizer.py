@@ -107,7 +107,7 @@ class Tokenizer:
         special_ids = {self._special_ids[name] for name in SPECIAL_TOKENS}
         for name in SPECIAL_TOKENS:
             if special_ids & set(self.encode(name)):
-                raise UnusableTokenizerError(f"whoever types {name} would get a special token")
+                raise UnusableTokenizerError(f"the typed text {name} would become a special token")
 
     @property
     def largest_id(self) -> int:

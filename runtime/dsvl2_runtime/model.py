@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections import abc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
 from dsvl2_runtime.answers.sampling import GenerationOptions
@@ -36,7 +38,7 @@ from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU
-from dsvl2_runtime.inputs.images import ImageSource
+from dsvl2_runtime.inputs.images import ImageBytes, ImageSource
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
@@ -49,6 +51,9 @@ log = logging.getLogger(__name__)
 
 Question = Content | abc.Sequence[Message]
 """Text or parts of one user message, or the messages of a conversation up to the user's last one."""
+
+
+Images = ImageSource | abc.Sequence[ImageSource]
 
 
 class VisionLanguageModel:
@@ -113,7 +118,7 @@ class VisionLanguageModel:
         load_sequence(Path(path), sequence, self._manifest_sha256)
         return sequence
 
-    def prepare(self, question: Question, images: abc.Sequence[ImageSource] = ()) -> ModelInputs:
+    def prepare(self, question: Question, images: Images = ()) -> ModelInputs:
         """Prompt and images as tensors; no graph runs.
 
         Its sizes tell what a question will cost, its `notices` what of the images the model will not see.
@@ -121,19 +126,20 @@ class VisionLanguageModel:
         Args:
             question: text, which can never become a special token, or parts (`prompt.locate`): one message of a user,
                 with the images before it. Or whole messages, which hold the places of their images themselves.
-            images: file paths, bytes, PIL images or uint8 arrays, in the order of their places.
+            images: one or several file paths, bytes, PIL images or uint8 arrays, in the order of their places.
 
         Raises:
             UsageError: the question is empty, or the messages have other roles or places than they should.
             ImageError: an image cannot be read.
             ContextOverflowError: prompt and images do not fit.
         """
-        return prepare_inputs(_messages(question, len(images)), images, self.config, self.components.tokenizer)
+        sources = _image_sources(images)
+        return prepare_inputs(_messages(question, len(sources)), sources, self.config, self.components.tokenizer)
 
     def next_token_logits(
         self,
         question: Question,
-        images: abc.Sequence[ImageSource] = (),
+        images: Images = (),
         *,
         prefill_chunk: int | None = None,
         watch: Watch = UNWATCHED,
@@ -165,7 +171,7 @@ class VisionLanguageModel:
     def generate(
         self,
         question: Question,
-        images: abc.Sequence[ImageSource] = (),
+        images: Images = (),
         options: GenerationOptions | None = None,
         watch: Watch = UNWATCHED,
         sequence: Sequence | None = None,
@@ -199,8 +205,11 @@ class VisionLanguageModel:
             GenerationError: the model gave something that is not finite.
             BusyError: a newer answer has taken the sequence, or a progress callback of this model asks it.
         """
-        sequence = sequence or self.new_sequence()
-        yield from generate(self.components, inputs, sequence, options or GenerationOptions(), watch)
+        options = GenerationOptions() if options is None else options
+        for given, kind in ((options, GenerationOptions), (watch, Watch)):
+            if not isinstance(given, kind):
+                raise UsageError(f"a {type(given).__name__} was given where a {kind.__name__} belongs")
+        yield from generate(self.components, inputs, sequence or self.new_sequence(), options, watch)
 
 
 def _messages(question: Question, num_images: int) -> abc.Sequence[Message]:
@@ -213,6 +222,15 @@ def _messages(question: Question, num_images: int) -> abc.Sequence[Message]:
     if len(messages) < len(question):
         raise UsageError("the question has messages and parts of a prompt side by side; give one or the other")
     return messages
+
+
+def _image_sources(images: Images) -> abc.Sequence[ImageSource]:
+    """The images that were given; a single one is not taken apart, as letters of a path or rows of an array."""
+    if isinstance(images, (str, os.PathLike, bytes, ImageBytes, Image.Image, np.ndarray)):
+        return [images]
+    if isinstance(images, abc.Sequence) and not isinstance(images, bytes):
+        return images
+    raise UsageError(f"images is a {type(images).__name__}; give an image, or a list of images")
 
 
 def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:

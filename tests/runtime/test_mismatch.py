@@ -75,8 +75,8 @@ def test_the_smallest_onnxruntime_counts(folder: Path, wanted: str, loads: bool)
         load_model(folder, threads=1)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1025, 99_999_999_999])
-def test_a_number_of_threads_that_cannot_be_meant_is_refused(bundle: MakeBundle, threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -1, 1025, 99_999_999_999, "2", 1.5])
+def test_a_number_of_threads_that_cannot_be_meant_is_refused(bundle: MakeBundle, threads: Any) -> None:
     """Before anything is loaded."""
     with pytest.raises(UsageError, match="threads"):
         load_model(bundle("small", "int4"), threads=threads)

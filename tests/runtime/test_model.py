@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,32 @@ def test_what_is_no_question_is_refused(model: VisionLanguageModel, question: An
     """With what it is."""
     with pytest.raises(UsageError, match=wrong):
         model.prepare(question)
+
+
+def test_a_single_image_is_one_image(model: VisionLanguageModel, tmp_path: Path) -> None:
+    """A path is not taken letter by letter, nor an array row by row."""
+    (image,) = pictures(1)
+    path = tmp_path / "bill.png"
+    image.save(path)
+    expected = model.prepare(QUESTION, [image]).images[0].sha256
+    for single in (image, str(path), path, path.read_bytes(), np.asarray(image)):
+        (found,) = model.prepare(QUESTION, single).images
+        assert found.sha256 == expected
+
+
+@pytest.mark.parametrize("images", [None, 5, {"bill.png"}], ids=["none", "number", "set"])
+def test_what_is_no_list_of_images_is_refused(model: VisionLanguageModel, images: Any) -> None:
+    """With what it is; a set has no order."""
+    with pytest.raises(UsageError, match=f"images is a {type(images).__name__}"):
+        model.prepare(QUESTION, images)
+
+
+def test_options_and_watch_are_not_mixed_up(model: VisionLanguageModel) -> None:
+    """What stands in the wrong place is named."""
+    with pytest.raises(UsageError, match="a dict was given where a GenerationOptions belongs"):
+        next(model.generate(QUESTION, options={"seed": 1}))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a function was given where a Watch belongs"):
+        next(model.generate(QUESTION, watch=lambda progress: None))  # type: ignore[arg-type]
 
 
 def text(chunks: list[TextChunk]) -> str:

@@ -72,8 +72,8 @@ def choose_threads(asked: int | None) -> ThreadChoice:
     """
     if asked is None:
         return ThreadChoice(usable_cores())
-    if not 1 <= asked <= MOST_THREADS:
-        raise UsageError(f"threads is {asked}; it must be from 1 to {MOST_THREADS}")
+    if not isinstance(asked, int) or not 1 <= asked <= MOST_THREADS:
+        raise UsageError(f"threads is {asked!r}; it must be a whole number from 1 to {MOST_THREADS}")
     processors = len(allowed_processors())
     most = MOST_PER_PROCESSOR * processors
     if asked <= most:

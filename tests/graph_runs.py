@@ -9,14 +9,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from dsvl2_runtime.machine.machine import bytes_saturate
+from dsvl2_runtime.graphs.target import CPU
 
 
 def computed(graph: Path | bytes, **feeds: NDArray[Any]) -> NDArray[np.float32]:
     """The one output of a graph, by the kernels that the program would use on this processor."""
-    options = onnxruntime.SessionOptions()
-    if bytes_saturate():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, CPU.session_options(1), providers=[CPU.provider])
     (output,) = session.run(None, feeds)
     return np.asarray(output, np.float32)

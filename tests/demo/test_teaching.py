@@ -17,7 +17,7 @@ from torch import nn
 from dsvl2_demo.pages.documents import PageRange, draw_page
 from dsvl2_demo.pages.page import TextRun
 from dsvl2_demo.pages.style import StyleRange
-from dsvl2_demo.questions.tasks import COORDINATES, ask, locatable
+from dsvl2_demo.questions.tasks import COORDINATES, Task, ask, locatable
 from dsvl2_demo.questions.traces import Place, Trace, places_in, spelled
 from dsvl2_demo.training.attention_targets import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
 from dsvl2_demo.training.batches import (
@@ -42,7 +42,7 @@ from dsvl2_export.network.vision import VisionBlock, VisionTower
 from dsvl2_quant.formats.blocks import dequantize_blocks
 from dsvl2_quant.methods.nearest import quantize_blocks
 from dsvl2_quant.recipe import INT4, RECIPES
-from dsvl2_runtime.inputs.tokenizer import DET
+from dsvl2_runtime.inputs.tokenizer import REF, REF_END
 
 PAGES = PageRange(style=StyleRange(faces=4, smallest_em=16, largest_em=20))
 
@@ -84,21 +84,32 @@ def test_traced_answers_stand_where_the_layout_has_their_characters() -> None:
 
 
 @pytest.mark.parametrize("task", ["value", "label", "locate", "title", "line"])
-def test_answers_are_traced(task: str) -> None:
-    """Every letter of an answer has its place, and of a box every digit, with the coordinate that it belongs to."""
+def test_answers_are_traced(task: Task) -> None:
+    """Every letter of an answer has a place, and every digit of a box the coordinate of its edge."""
     rng = random.Random(3)
-    turns = [ask(task, [draw_page(PAGES, "train", rng, blank=True)], rng, "train") for _ in range(20)]  # type: ignore[arg-type]
-    found = [turn for turn in turns if turn is not None]
-    assert found
-    for turn in found:
+    asked = 0
+    for _ in range(60):
+        page = draw_page(PAGES, "train", rng, blank=True)
+        turn = ask(task, [page], rng, "train")
+        if turn is None:
+            continue
+        asked += 1
         places = places_in(turn.answer, turn.read)
+        text, _, box = turn.answer.removeprefix(REF).partition(REF_END)
+        named = places[len(REF) :] if task == "locate" else places
+        assert all(place for character, place in zip(text, named, strict=False) if character.isalpha())
         if task == "locate":
-            for number in re.finditer(r"\d+", turn.answer[turn.answer.index(DET) :]):
-                start, end = (turn.answer.index(DET) + at for at in number.span())
-                assert {place.coordinate for place in places[start:end] if place} == {int(number.group())}
-                assert all(places[start:end])
-        else:
-            assert all(place for character, place in zip(turn.answer, places, strict=True) if character.isalpha())
+            assert turn.box is not None
+            width, height = page.image.size
+            edges = [edge * COORDINATES / side for edge, side in zip(turn.box, (width, height) * 2, strict=True)]
+            start = len(turn.answer) - len(box)
+            numbers = list(re.finditer(r"\d+", box))
+            assert len(numbers) == 4
+            for edge, number in zip(edges, numbers, strict=True):
+                digits = places[start + number.start() : start + number.end()]
+                expected = {min(COORDINATES, max(0, round(edge)))}
+                assert {place.coordinate if place else None for place in digits} == expected
+    assert asked > 10
 
 
 def test_corners_of_a_box_are_looked_for_at_its_ends() -> None:

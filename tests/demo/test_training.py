@@ -204,7 +204,7 @@ def test_a_published_run_is_a_checkpoint_that_exports_and_answers(run_folder: Pa
     ]
     command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()"]
     options = ["eval", "--model", str(bundle), "--limit", "4", "--seed", "1", "--format", "json"]
-    found = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    found = subprocess.run([*command, *options], capture_output=True, encoding="utf-8", check=True)
     report = json.loads(found.stdout)
     assert set(report) == {"model", "precision", "tasks"}
     assert {task: set(entry) for task, entry in report["tasks"].items()} == {

@@ -232,5 +232,5 @@ def test_state_and_engine_process_know_no_widgets() -> None:
         "import sys, dsvl2_app.state.session, dsvl2_runtime.engine.process, dsvl2_app.cli;"
         "print([name for name in sys.modules if name.startswith('PySide6')])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.strip() == "[]"

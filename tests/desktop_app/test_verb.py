@@ -37,7 +37,7 @@ def test_a_missing_library_of_the_system_is_named(tmp_path: Path) -> None:
     (package / "QtCore.py").write_text(f"raise ImportError({missing!r})")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "app"]
-    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
     assert found.returncode == 2
     assert len(found.stderr.splitlines()) == 1
     assert missing in found.stderr
@@ -141,5 +141,5 @@ def test_a_killed_window_leaves_no_process_and_its_pictures_only_until_the_next(
 def test_a_window_or_server_needs_no_onnx_runtime() -> None:
     """Both import the protocol; the library that runs graphs stays in the engine's process."""
     code = "import sys, dsvl2_runtime.engine.protocol, dsvl2_app.app; print('onnxruntime' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.strip() == "False"

@@ -192,7 +192,7 @@ def test_without_a_screen_the_verb_says_so() -> None:
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     command = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "app", "--model", "."]
-    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
     assert found.returncode == 2
     assert "no screen" in found.stderr
 

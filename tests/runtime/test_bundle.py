@@ -228,7 +228,7 @@ def test_a_killed_export_leaves_no_bundle(tmp_path: Path) -> None:
         "    (writer.folder / 'decoder.onnx').write_bytes(b'half'); print('ready', flush=True); time.sleep(60)\n"
     )
     out = tmp_path / "out"
-    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)

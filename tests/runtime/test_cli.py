@@ -25,7 +25,6 @@ def call(
         [sys.executable, "-c", prelude + CODE, *map(str, arguments)],
         stdin=stdin,
         capture_output=True,
-        text=True,
         encoding="utf-8",
         env=os.environ | environment,
         check=False,
@@ -224,7 +223,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(model: Path) -> None:
             [sys.executable, "-c", CODE, "run", "x", "-m", str(model), "-n", "3", "--quiet"],
             stdout=full,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
     assert found.returncode == 7
@@ -238,7 +237,7 @@ def test_closed_streams_swallow_what_goes_there(model: Path, closed: str) -> Non
     arguments = ["run", "x", "-m", str(model), "-n", "3", "--threads", "1"]
     whole = call(*arguments)
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", CODE, *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ("" if "2>" in closed else whole.stderr)
     assert found.stdout == (whole.stdout if closed == "2>&-" else "")

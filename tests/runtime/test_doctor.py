@@ -91,7 +91,7 @@ def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     def call(*arguments: str) -> str:
         code = "from dsvl2_runtime.cli.main import main; main()"
         command = [sys.executable, "-c", code, "doctor", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
     model = str(bundle("small", "int4"))
     report: dict[str, Any] = json.loads(call("--model", model, "--format", "json"))

@@ -108,7 +108,7 @@ assert len({image.sha256 for image in inputs.images}) == 1
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    found = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(found.stdout) * unit < 500_000_000
 
@@ -149,8 +149,6 @@ def test_what_pillow_logs_is_not_printed(tmp_path: Path) -> None:
     path = tmp_path / "samples.tif"
     path.write_bytes(page)
     script = f"from dsvl2_runtime.inputs.images import open_image; open_image({str(path)!r})"
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
     assert "ImageError" in found.stderr.splitlines()[-1]
     assert "samples per pixel" not in found.stderr.partition("Traceback")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from gguf import GGUFReader
 
 from dsvl2_bench import cli
 from dsvl2_bench.cli import peer_programs, ratios
+from dsvl2_bench.peers import torch_vision
 from dsvl2_bench.peers.gguf_model import BLOCKS, tensor_plans, write_gguf
 from dsvl2_bench.peers.torch_vision import REPEATS, seconds_per_tile
 from dsvl2_bench.phases import TILES
@@ -96,7 +96,7 @@ def test_the_torch_tower_is_measured_tile_by_tile(monkeypatch: pytest.MonkeyPatc
     """The median of single tiles, the first one left out; here a clock says how long each takes."""
     seconds = iter([100.0, *range(1, REPEATS * TILES + 1)])
     ticks = (tick for taken in seconds for tick in (0.0, float(taken)))
-    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(torch_vision, "perf_counter", lambda: next(ticks))
     threads = torch.get_num_threads()
     try:
         assert seconds_per_tile(small_config("small"), 1) == (REPEATS * TILES + 1) / 2

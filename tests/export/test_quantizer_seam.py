@@ -12,10 +12,13 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from torch import nn
 
 from dsvl2_export import exporter
 from dsvl2_export.checkpoint.checkpoint import Checkpoint
 from dsvl2_export.exporter import export_bundle, export_weights
+from dsvl2_export.graphs.decoder.graph import write_decoder
+from dsvl2_export.network import DeepseekVL2
 from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_quant.formats.blocks import BlockFormat, BlockWeight, dequantize_blocks
 from dsvl2_quant.formats.columns import ColumnFormat, ColumnWeight, dequantize_columns
@@ -62,6 +65,23 @@ def test_each_quantized_weight_names_the_input_that_it_reads(tmp_path: Path) -> 
     unread = [shape for shape, reads in quantizer.read if reads is None]
     assert (language.vocab_size, hidden) in unread  # rows of a table are taken, not multiplied
     assert (heads, language.qk_nope_head_dim, language.latent_rank) in unread  # absorbed
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_a_weight_reads_is_the_input_of_a_layer_of_the_reference_network(tmp_path: Path, variant: str) -> None:
+    """Whoever records inputs of that network finds each of them by its name, and of the right width."""
+    config = small_config(variant)
+    quantizer = Recording()
+    write_decoder(
+        tmp_path / "decoder.onnx", RandomWeights(config), RECIPES["int4"].fitted(config.language_config), quantizer
+    )
+    layers = dict(DeepseekVL2(config).named_modules())
+    asked = [(shape, reads) for shape, reads in quantizer.read if reads is not None]
+    assert len(asked) > 40
+    for shape, reads in asked:
+        layer = layers[reads.layer]
+        assert isinstance(layer, nn.Linear)
+        assert shape[1] == len(range(layer.in_features) if reads.features is None else reads.features), reads
 
 
 def initializers(path: Path) -> dict[str, NDArray[Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Sequence
+from time import perf_counter
 
 import torch
 
@@ -28,9 +28,9 @@ def seconds_per_tile(config: ModelConfig, threads: int) -> float:
     tile = torch.rand(1, 3, vision.image_size, vision.image_size, dtype=torch.bfloat16)
     times = []
     for _ in range(1 + REPEATS * TILES):
-        start = time.perf_counter()
+        start = perf_counter()
         projector(tower(tile))
-        times.append(time.perf_counter() - start)
+        times.append(perf_counter() - start)
     return round(statistics.median(times[1:]), 4)
 
 

@@ -63,7 +63,12 @@ class RandomWeights:
 
     def array(self, name: str) -> NDArray[np.float32]:
         """One tensor of the model; the same one every time."""
-        return np.concatenate(list(random_tensor(name, self._shapes[name], self.seed)))
+        tensor = np.empty(self._shapes[name], np.float32)
+        filled = 0
+        for piece in random_tensor(name, tensor.shape, self.seed):
+            tensor[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return tensor
 
     def tensor(self, name: str) -> Tensor:
         """The same for PyTorch."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
@@ -19,7 +20,8 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.cli.main import app
 from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError
-from dsvl2_runtime.graphs import decoder, packed_weights, session
+from dsvl2_runtime.graphs import decoder, memory_plan, packed_weights, session
+from dsvl2_runtime.graphs.memory_plan import GROWTH_IN_MEMORY, plan_memory
 from dsvl2_runtime.graphs.packed_weights import (
     delete_packed,
     pack_weights,
@@ -28,7 +30,7 @@ from dsvl2_runtime.graphs.packed_weights import (
     verify_packed,
 )
 from dsvl2_runtime.machine.files import only_writer
-from dsvl2_runtime.machine.machine import describe_machine
+from dsvl2_runtime.machine.machine import describe_processor
 from small_models import MakeBundle, picture
 
 
@@ -61,15 +63,18 @@ def test_the_same_logits_from_packed_weights(
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("changed", ["onnxruntime", "processor", "features"])
+@pytest.mark.parametrize("changed", ["onnxruntime", "name", "features"])
 def test_another_machine_or_release_has_its_own(
     root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
     """Packed weights of another kernel would be wrong numbers, or packed again; so they are not looked at."""
     opened = Bundle.open(bundle("tiny", "int4"))
     first = pack_weights(opened, 1)
-    other = dataclasses.replace(describe_machine(), **{changed: ("other",)})  # type: ignore[arg-type]
-    monkeypatch.setattr(packed_weights, "describe_machine", lambda disk: other)
+    if changed == "onnxruntime":
+        monkeypatch.setattr(onnxruntime, "__version__", "99.0.0")
+    else:
+        other = dataclasses.replace(describe_processor(), **{changed: "other"})  # type: ignore[arg-type]
+        monkeypatch.setattr(packed_weights, "describe_processor", lambda: other)
     assert packed_decoder(opened) is None
     second = pack_weights(opened, 1)
     assert second != first
@@ -234,3 +239,52 @@ def test_the_verb_keeps_and_removes(root: Path, bundle: MakeBundle) -> None:
     assert "free again" in gone.output
     assert list(root.iterdir()) == []
     assert delete_packed(Bundle.open(folder)) == 0
+
+
+@pytest.mark.parametrize("change", ["renamed", "copied elsewhere", "made by an older release"])
+def test_what_belongs_to_a_bundle_is_removed_wherever_it_is_now(
+    root: Path, folder: Path, tmp_path: Path, change: str
+) -> None:
+    """Its manifest tells, not the folder that it was in when it was packed."""
+    packed = pack_weights(Bundle.open(folder), 1)
+    now = tmp_path / "elsewhere"
+    if change == "renamed":
+        folder.rename(now)
+    else:
+        shutil.copytree(folder, now)
+    if change == "made by an older release":
+        source = json.loads((packed / "source.json").read_text("utf-8"))
+        del source["manifest"]
+        (packed / "source.json").write_text(json.dumps(source), "utf-8")
+    size = sum(path.stat().st_size for path in packed.iterdir())
+    assert delete_packed(Bundle.open(now)) == size
+    assert not packed.exists()
+
+
+def test_another_bundle_in_the_place_of_one_keeps_its_own(
+    root: Path, folder: Path, tmp_path: Path, bundle: MakeBundle
+) -> None:
+    """Removing one bundle's packed weights leaves those of all others."""
+    first, second = pack_weights(Bundle.open(folder), 1), pack_weights(Bundle.open(bundle("tiny", "int4")), 1)
+    delete_packed(Bundle.open(folder))
+    assert not first.exists()
+    assert second.is_dir()
+
+
+def test_packed_weights_need_no_memory_of_their_own(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is mapped is not counted, so a model loads where it was refused before; a damaged copy helps nothing."""
+    opened = Bundle.open(folder)
+    before = plan_memory(opened, 1)
+    assert before.mapped == 0
+    packed = pack_weights(opened, 1)
+    after = plan_memory(opened, 1)
+    assert after.mapped == sum(path.stat().st_size for path in packed.iterdir() if path.name != "source.json")
+    decoder = (folder / "decoder.data").stat().st_size
+    assert before.total - after.total == pytest.approx(decoder * GROWTH_IN_MEMORY, abs=2)
+    monkeypatch.setattr(memory_plan, "available_memory", lambda: (before.total + after.total) // 2)
+    assert load_model(folder, threads=1).next_token_logits("?").size
+    (packed / "decoder.data").write_bytes(b"")
+    with pytest.raises(ResourceError, match="GB of memory"):
+        load_model(folder, threads=1)

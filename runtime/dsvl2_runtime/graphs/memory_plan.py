@@ -12,10 +12,11 @@ from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
+from dsvl2_runtime.graphs.packed_weights import packed_bytes
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
 
-PACKED_GROWTH = 1.12
+GROWTH_IN_MEMORY = 1.12
 """Packed weights over stored ones: beside each fp32 scale the kernels keep an fp32 sum per block, which is 0.625
 instead of 0.5625 bytes per 4-bit value in blocks of 64 (`qnbitgemm.cpp`)."""
 
@@ -33,21 +34,29 @@ class MemoryPlan:
     cache: int
     scratch: int
     program: int = PROGRAM_BYTES
+    mapped: int = 0
+    """Of files whose pages the system reads when they are wanted and drops when it wants the memory."""
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All that has to be there at a time; not `mapped`, which only makes answers quicker."""
         return self.weights + self.cache + self.scratch + self.program
 
 
 def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
-    """What a bundle will need; files are mapped, but their packed copies are not."""
+    """What a bundle will need; its files are mapped, but what ONNX Runtime packs from them is not unless it is kept."""
     config = bundle.manifest.config
-    stored = sum(entry.size for entry in bundle.manifest.files)
+    mapped = packed_bytes(bundle)
+    decoder = {f"{graph_io.DECODER}.data"} if mapped else set()
+    copied = sum(entry.size for entry in bundle.manifest.files if entry.path not in decoder)
     tensors = graph_io.cache_tensors(config.language_config, bundle.graph_entry(graph_io.DECODER, CPU.name).cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
-    cache = row_bytes * config.language_config.max_position_embeddings
-    return MemoryPlan(math.ceil(stored * PACKED_GROWTH), cache, max(_prefill(config, threads), _vision(config)))
+    return MemoryPlan(
+        weights=math.ceil(copied * GROWTH_IN_MEMORY),
+        cache=row_bytes * config.language_config.max_position_embeddings,
+        scratch=max(_prefill(config, threads), _vision(config)),
+        mapped=mapped,
+    )
 
 
 def require_memory(bundle: Bundle, threads: int) -> None:

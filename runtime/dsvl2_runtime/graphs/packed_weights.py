@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 from pathlib import Path
 
+import onnxruntime
 from pydantic import BaseModel, ValidationError
 
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -28,12 +28,12 @@ from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.session import pack_graph
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.disk_space import require_disk
-from dsvl2_runtime.machine.files import cache_folder, new_folder, only_writer
-from dsvl2_runtime.machine.machine import describe_machine
+from dsvl2_runtime.machine.files import bytes_in, cache_folder, new_folder, only_writer
+from dsvl2_runtime.machine.machine import describe_processor
 
 SOURCE = "source.json"
 """In each folder: what it was made from, and its files with sizes and sums."""
-GROWTH = 2.2
+GROWTH_ON_DISK = 2.2
 """Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
 
 AGAIN = "run `dsvl2-onnx optimize` again, which replaces them"
@@ -48,25 +48,39 @@ def packed_root() -> Path:
 
 def packed_folder(bundle: Bundle) -> Path:
     """Where this bundle's packed weights lie, or would lie, on this machine with this release of ONNX Runtime."""
-    machine = describe_machine(bundle.folder)
-    manifest = (bundle.folder / MANIFEST).read_bytes()
-    key = repr((machine.onnxruntime, machine.processor, machine.features, hashlib.sha256(manifest).hexdigest()))
+    processor = describe_processor()
+    key = repr((onnxruntime.__version__, processor.name, processor.features, _manifest_sha256(bundle)))
     return packed_root() / hashlib.sha256(key.encode()).hexdigest()[:24]
 
 
+def _manifest_sha256(bundle: Bundle) -> str:
+    return hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
+
+
 def packed_decoder(bundle: Bundle) -> Path | None:
-    """The packed decoder's graph, if it was made and its files have the sizes they were written with."""
-    folder = packed_folder(bundle)
-    files = _files(folder)
-    if not files:
-        return None
+    """The packed decoder's graph, if it was made and its files are, as far as can be seen at once, what was written."""
     try:
-        for entry in files:
-            check_file(folder, entry, folder / SOURCE, AGAIN)
+        files = _checked_files(bundle)
     except Dsvl2Error as error:
         log.warning("the packed weights are not used: %s", error)
         return None
-    return folder / f"{graph_io.DECODER}.onnx"
+    return packed_folder(bundle) / f"{graph_io.DECODER}.onnx" if files else None
+
+
+def packed_bytes(bundle: Bundle) -> int:
+    """Bytes of the packed weights that a start will map; 0 where it will find none."""
+    try:
+        return sum(entry.size for entry in _checked_files(bundle))
+    except Dsvl2Error:
+        return 0
+
+
+def _checked_files(bundle: Bundle) -> tuple[FileEntry, ...]:
+    folder = packed_folder(bundle)
+    files = _files(folder)
+    for entry in files:
+        check_file(folder, entry, folder / SOURCE, AGAIN)
+    return files
 
 
 def verify_packed(bundle: Bundle, on_progress: VerifyProgress = lambda done, total: None) -> bool:
@@ -105,7 +119,7 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
             log.warning("the packed weights in %s were damaged and are made again", folder)
         _sweep(bundle)
         decoder = bundle.graph(graph_io.DECODER, CPU.name)
-        require_disk(folder, GROWTH * decoder.with_suffix(".data").stat().st_size)
+        require_disk(folder, GROWTH_ON_DISK * decoder.with_suffix(".data").stat().st_size)
         with new_folder(folder, overwrite=True) as unfinished:  # what is there is damaged, or it would be used
             _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
             pack_graph(decoder, unfinished / decoder.name, threads)
@@ -115,7 +129,7 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
 
 
 def delete_packed(bundle: Bundle) -> int:
-    """Delete all packed weights made from this bundle's folder; returns how many bytes that freed.
+    """Delete all packed weights made from this bundle, wherever it was then; returns how many bytes that freed.
 
     Raises:
         BusyError: another process packs or deletes.
@@ -125,23 +139,28 @@ def delete_packed(bundle: Bundle) -> int:
 
 
 def _sweep(bundle: Bundle) -> int:
+    """Delete what was made from the bundle in this folder, or from this very bundle when it was in another one."""
+    here, manifest, mine = str(bundle.folder.resolve()), _manifest_sha256(bundle), packed_folder(bundle)
     freed = 0
     for path in packed_root().glob(f"*/{SOURCE}"):
         source = _read_source(path.parent)
-        if source is not None and source.bundle == str(bundle.folder.resolve()):
-            freed += sum(entry.stat().st_size for entry in os.scandir(path.parent))
+        if path.parent == mine or (source is not None and (source.bundle == here or source.manifest == manifest)):
+            freed += bytes_in(path.parent)
             shutil.rmtree(path.parent, ignore_errors=True)
     return freed
 
 
 class _Source(BaseModel):
     bundle: str
+    """The folder."""
+    manifest: str = ""
+    """SHA-256 of the bundle's manifest; empty in copies that older releases made."""
     files: tuple[FileEntry, ...] = ()
-    """None while it is being made, and in copies from before their sums were kept."""
+    """Empty while packing, and in copies made before checksums were recorded."""
 
 
 def _write_source(folder: Path, bundle: Bundle, files: tuple[FileEntry, ...]) -> None:
-    source = _Source(bundle=str(bundle.folder.resolve()), files=files)
+    source = _Source(bundle=str(bundle.folder.resolve()), manifest=_manifest_sha256(bundle), files=files)
     (folder / SOURCE).write_text(source.model_dump_json(), "utf-8")
 
 

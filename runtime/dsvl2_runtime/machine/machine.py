@@ -23,6 +23,22 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
+class Processor:
+    """What decides which kernels ONNX Runtime takes."""
+
+    name: str
+    features: tuple[str, ...] | None
+    """Those of `RELEVANT_FEATURES` it has; None where they cannot be told."""
+
+
+def describe_processor() -> Processor:
+    """Describe this machine's processor."""
+    fields = _cpu_fields()
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return Processor(name, _features(fields))
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """One machine, at one moment."""
 
@@ -56,12 +72,12 @@ def describe_machine(disk: Path | None = None) -> Machine:
     import onnxruntime
 
     memory = psutil.virtual_memory()
-    fields = _cpu_fields()
+    processor = describe_processor()
     kernels, kernels_note = _kernels()
     return Machine(
         system=f"{platform.system()} {platform.release()}",
-        processor=fields.get("model name") or platform.processor() or platform.machine(),
-        features=_features(fields),
+        processor=processor.name,
+        features=processor.features,
         physical_cores=psutil.cpu_count(logical=False) or 1,
         logical_cores=psutil.cpu_count() or 1,
         usable_cores=usable_cores(),
@@ -88,7 +104,7 @@ def bytes_saturate() -> bool:
 
     False where the features cannot be told: the remedy makes processors with VNNI nearly half as fast.
     """
-    features = _features(_cpu_fields()) or ()
+    features = describe_processor().features or ()
     return "avx2" in features and not {"avx512_vnni", "avx_vnni"} & set(features)
 
 

@@ -13,8 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 import typer
 
 from dsvl2_runtime.cli.exit_codes import exit_code_of
-from dsvl2_runtime.cli.streams import prepare_streams
+from dsvl2_runtime.cli.streams import prepare_streams, print_message
 from dsvl2_runtime.cli.verbs import app
+from dsvl2_runtime.machine.mapped_files import report_lost_files
 
 VERB_GROUP = "dsvl2_onnx.verbs"
 
@@ -24,6 +25,7 @@ __all__ = ["add_verbs", "app", "main"]
 def main() -> None:
     """Entry point of the console script."""
     prepare_streams()
+    report_lost_files(lambda text: print_message(f"dsvl2-onnx: {text}"))
     sys.exit(exit_code_of(_run_app))
 
 

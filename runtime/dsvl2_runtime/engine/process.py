@@ -48,6 +48,7 @@ from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
+from dsvl2_runtime.machine.mapped_files import report_lost_files
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
 
@@ -248,6 +249,7 @@ def main() -> None:
     """Serve standard input and output."""
     # Ctrl-C in a terminal reaches the client's children too; how they end is the client's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    report_lost_files(lambda text: print(text, file=sys.stderr, flush=True))
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lock = threading.Lock()

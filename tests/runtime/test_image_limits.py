@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from dsvl2_export.synth.tokenizer import write_tokenizer
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs import images, rgb
 from dsvl2_runtime.inputs.images import check_image, decode_image, open_image
-from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS
+from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS, has_too_many_scans
 from image_files import codes, encoded
 from small_models import picture, small_config
 
@@ -77,6 +79,30 @@ def test_the_scans_of_a_jpeg_are_limited(monkeypatch: pytest.MonkeyPatch) -> Non
             check_image(with_scans(count))
     with pytest.raises(ImageError, match="scans"):
         check_image(with_scans(MOST_SCANS + 1).replace(b"\xff\xda", b"\xff\xff\xff\xda"))
+
+
+SEGMENTS = st.lists(
+    st.tuples(st.just("scan"), st.binary(max_size=40), st.integers(0, 2))
+    | st.tuples(st.just("data"), st.binary(max_size=40) | st.just(b"\xff\xda" * 9), st.integers(0, 2)),
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(SEGMENTS, st.binary(max_size=40) | st.just(b"\xff\xda" * 9))
+def test_scans_are_counted_as_the_decoder_meets_them(segments: list[tuple[str, bytes, int]], after: bytes) -> None:
+    """Not inside other segments, escaped bytes or what follows the end; restart markers and padding do not matter."""
+    data = b"\xff\xd8"
+    for kind, body, padding in segments:
+        if kind == "scan":
+            inside = body.replace(b"\xff", b"\xff\x00") + b"\xff\xd3" + body.replace(b"\xff", b"\xff\x00")
+            data += b"\xff" * padding + b"\xff\xda\x00\x04\xff\xda" + inside
+        else:
+            data += b"\xff" * padding + b"\xff\xe1" + (2 + len(body)).to_bytes(2) + body
+    data += b"\xff\xd9" + after
+    count = sum(kind == "scan" for kind, _, _ in segments)
+    for most in (count - 1, count, count + 1):
+        assert has_too_many_scans(data, most) == (count > most)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the memory of a process is measured with POSIX means")

@@ -252,6 +252,16 @@ def test_a_bitmap_that_is_transparent_everywhere_shows_its_colours(masks: tuple[
     assert found.notices == ()
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_an_alpha_channel_that_hides_nothing_changes_nothing(mode: str) -> None:
+    """As screenshots have it: every pixel is as without it, light pictures included."""
+    image = Image.fromarray(np.clip(np.asarray(picture(20, 10, 3), np.int32) + 60, 0, 255).astype(np.uint8))
+    plain = image.convert({"RGBA": "RGB", "LA": "L", "P": "P"}[mode])
+    found = decode_image(encoded(plain, transparency=255) if mode == "P" else encoded(plain.convert(mode)))
+    assert np.array_equal(np.asarray(found.image), np.asarray(plain.convert("RGB")))
+    assert found.notices == ()
+
+
 def test_other_images_that_are_transparent_everywhere() -> None:
     """Colours under them are shown, which is said; where there is one colour only, nothing is to be seen: white."""
     image = picture(20, 10, 3)

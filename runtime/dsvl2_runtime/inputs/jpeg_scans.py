@@ -15,9 +15,9 @@ MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """A marker that is neither a restart marker nor an escaped 0xFF byte, which both belong to the data of a scan."""
 
 
-def has_too_many_scans(data: bytes) -> bool:
-    """Whether a JPEG file has more than `MOST_SCANS` scans, or markers without end."""
-    if data.count(b"\xff\xda") <= MOST_SCANS:  # fast, and never too few
+def has_too_many_scans(data: bytes, most: int = MOST_SCANS) -> bool:
+    """Whether a JPEG file has more than so many scans, or markers without end."""
+    if data.count(b"\xff\xda") <= most:  # fast, and never too few
         return False
     scans = at = 0
     for _ in range(MOST_MARKERS):
@@ -25,7 +25,7 @@ def has_too_many_scans(data: bytes) -> bool:
         if found is None or found[1][0] == END_OF_IMAGE:  # what follows is another file, such as a video
             return False
         scans += found[1][0] == START_OF_SCAN
-        if scans > MOST_SCANS:
+        if scans > most:
             return True
         at = found.end()
         if found[1][0] not in WITHOUT_LENGTH:

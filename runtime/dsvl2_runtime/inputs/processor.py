@@ -54,20 +54,15 @@ class ModelInputs:
 
     @property
     def pixel_values(self) -> NDArray[np.float32]:
-        """[num_tiles, 3, image_size, image_size] float32, the tiles of all images in order; a copy."""
+        """[num_tiles, 3, image_size, image_size] float32, all tiles as the reference takes them; a copy."""
         if not self.images:
             return np.zeros((0, 3, 1, 1), np.float32)
         return np.concatenate([image.pixel_values for image in self.images])
 
     @property
     def tilings(self) -> tuple[Tiling, ...]:
-        """The tiling of each image."""
+        """The tiling of each image, as the reference takes them."""
         return tuple(image.tiling for image in self.images)
-
-    @property
-    def image_sizes(self) -> tuple[tuple[int, int], ...]:
-        """(width, height) of each image in pixels, upright."""
-        return tuple(image.size for image in self.images)
 
 
 def prepare_inputs(
@@ -79,9 +74,9 @@ def prepare_inputs(
     """Decode the images one after the other and cut each into tiles, and build the prompt around them.
 
     Raises:
-        ImageError: a picture cannot be read.
-        UsageError: places and pictures differ in number, or the roles are out of order.
-        ContextOverflowError: prompt and pictures leave no position for an answer.
+        ImageError: an image cannot be read.
+        UsageError: there are not as many images as places for them, or the roles are out of order.
+        ContextOverflowError: prompt and images leave no position for an answer.
     """
     context, num_images = config.language_config.max_position_embeddings, len(images)
 

@@ -22,6 +22,7 @@ BAND_PIXELS = 4_000_000
 SIXTEEN_BITS = (0, 65535)
 WHITE, BLACK, GREY = 255, 0, 128
 GROUNDS = {WHITE: "white", BLACK: "black", GREY: "grey"}
+OPAQUE = 255
 PREVIEW_PIXELS = 1_000_000
 VISIBLE_STEP = 32
 """Of 255 levels of brightness; a smaller step between neighbours counts as unseen."""
@@ -108,11 +109,10 @@ def to_8_bits(values: Deep, used: tuple[float, float]) -> NDArray[np.uint8]:
 
 
 def _ground_converter(image: Image.Image, opaque_format: bool) -> tuple[Band, tuple[Notice, ...]]:
-    if all(_alpha_of(band).getextrema() == (0, 0) for _, band in bands(image)) and _has_colours(image):
-        return (
-            lambda band: band.convert("RGBA").convert("RGB"),
-            () if opaque_format else (Notice("image.alpha_ignored"),),
-        )
+    lowest, highest = _opacity_range(image)
+    if lowest == OPAQUE or (highest == 0 and _has_colours(image)):
+        is_told = highest == 0 and not opaque_format
+        return _without_alpha, (Notice("image.alpha_ignored"),) if is_told else ()
     ground = _best_ground(image)
     notices = () if ground == WHITE else (Notice("image.ground", {"ground": GROUNDS[ground]}),)
 
@@ -123,13 +123,22 @@ def _ground_converter(image: Image.Image, opaque_format: bool) -> tuple[Band, tu
     return on_ground, notices
 
 
-def _alpha_of(image: Image.Image) -> Image.Image:
-    return image.convert("RGBA").getchannel("A")
+def _without_alpha(band: Image.Image) -> Image.Image:
+    return band.convert("RGBA").convert("RGB")
+
+
+def _opacity_range(image: Image.Image) -> tuple[int, int]:
+    """The lowest and the highest alpha value."""
+    lowest, highest = OPAQUE, 0
+    for _, band in bands(image):
+        alpha = np.asarray(band.convert("RGBA").getchannel("A"))
+        lowest, highest = min(lowest, int(alpha.min())), max(highest, int(alpha.max()))
+    return lowest, highest
 
 
 def _has_colours(image: Image.Image) -> bool:
     """Whether there is more than one colour under a transparent image."""
-    extrema = [band.convert("RGBA").convert("RGB").getextrema() for _, band in bands(image)]
+    extrema = [_without_alpha(band).getextrema() for _, band in bands(image)]
     return any(len({value for piece in channel for value in piece}) > 1 for channel in zip(*extrema, strict=True))
 
 

@@ -26,7 +26,8 @@ PARTS = ("runtime", "export", "quant", "desktop_app", "models/dsvl2_demo", "benc
     ("mechanism", "files"),
     [
         (r"filelock", {"files.py"}),
-        (r"mkdtemp|\.rename\(", {"files.py"}),
+        # What a window has been shown is kept in the temporary folder and has its sum as its name.
+        (r"mkdtemp|\.rename\(", {"files.py", "image_store.py"}),
         (r"fsync", {"files.py", "external_data.py"}),  # the weights of an export are flushed at each commit
     ],
 )

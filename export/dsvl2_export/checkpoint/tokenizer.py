@@ -96,4 +96,4 @@ def _open_tokenizer(path: Path, content: bytes) -> Tokenizer:
         try:
             return Tokenizer.from_file(copy)
         except ModelCorruptError as error:
-            raise ModelCorruptError(path, f"unusable ({str(error).removeprefix(f'{copy}: ')})", ADVICE) from error
+            raise ModelCorruptError(path, error.found, ADVICE) from error

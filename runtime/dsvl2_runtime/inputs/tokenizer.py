@@ -90,9 +90,7 @@ class Tokenizer:
         except BaseException as error:
             if isinstance(error, (*NOT_OF_THE_LIBRARY, ModelCorruptError)):
                 raise
-            raise ModelCorruptError(
-                path, f"not a usable tokenizer: {error}", "use the checkpoint's own file"
-            ) from error
+            raise ModelCorruptError(path, f"unusable tokenizer: {error}", "use the checkpoint's own file") from error
         return tokenizer
 
     def _require_plain_text(self) -> None:

@@ -176,6 +176,7 @@ def finished(end: Finished) -> str:
     endings = {
         "cancelled": f"stopped, {took}",
         "length": f"cut off at the longest answer, {took}",
+        "repetition": f"cut off because it went round in circles, {took}",
         "timeout": f"cut off at the time limit, {took}",
     }
     return endings.get(end.reason, took)

@@ -39,6 +39,7 @@ from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequ
 from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.inputs.images import ImageBytes, ImageSource
+from dsvl2_runtime.inputs.messages import MessageDict, read_messages
 from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
@@ -49,8 +50,9 @@ from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
 log = logging.getLogger(__name__)
 
 
-Question = Content | abc.Sequence[Message]
-"""Text or parts of one user message, or the messages of a conversation up to the user's last one."""
+Question = Content | abc.Sequence[Message] | abc.Sequence[MessageDict]
+"""Text or parts of one user message, or the messages of a conversation up to the user's last one, as ours or as those
+of other programs (`inputs/messages.py`)."""
 
 
 Images = ImageSource | abc.Sequence[ImageSource]
@@ -125,7 +127,8 @@ class VisionLanguageModel:
 
         Args:
             question: text, which can never become a special token, or parts (`prompt.locate`): one message of a user,
-                with the images before it. Or whole messages, which hold the places of their images themselves.
+                with the images before it. Or whole messages, which hold the places of their images themselves;
+                as mappings (`inputs/messages.py`) they may hold the images too.
             images: one or several file paths, bytes, PIL images or uint8 arrays, in the order of their places.
 
         Raises:
@@ -133,8 +136,8 @@ class VisionLanguageModel:
             ImageError: an image cannot be read.
             ContextOverflowError: prompt and images do not fit.
         """
-        sources = _image_sources(images)
-        return prepare_inputs(_messages(question, len(sources)), sources, self.config, self.components.tokenizer)
+        messages, sources = _conversation(question, _image_sources(images))
+        return prepare_inputs(messages, sources, self.config, self.components.tokenizer)
 
     def next_token_logits(
         self,
@@ -212,16 +215,21 @@ class VisionLanguageModel:
         yield from generate(self.components, inputs, sequence or self.new_sequence(), options, watch)
 
 
-def _messages(question: Question, num_images: int) -> abc.Sequence[Message]:
-    """The messages that were given, or the one message of a user that a question stands for."""
+def _conversation(
+    question: Question, sources: abc.Sequence[ImageSource]
+) -> tuple[abc.Sequence[Message], abc.Sequence[ImageSource]]:
+    """The messages that were given, or the one message of a user that a question stands for, and their images."""
     if not isinstance(question, abc.Sequence) or isinstance(question, bytes):
         raise UsageError(f"the question is a {type(question).__name__}; give text, parts of a prompt, or messages")
+    if question and all(isinstance(item, abc.Mapping) for item in question):
+        found = read_messages(cast("abc.Sequence[MessageDict]", question), sources)
+        return found.messages, found.images
     messages = [item for item in question if isinstance(item, Message)]
     if not messages:
-        return [Message("user", question_content(cast("Content", question), num_images))]
+        return [Message("user", question_content(cast("Content", question), len(sources)))], sources
     if len(messages) < len(question):
         raise UsageError("the question has messages and parts of a prompt side by side; give one or the other")
-    return messages
+    return messages, sources
 
 
 def _image_sources(images: Images) -> abc.Sequence[ImageSource]:

@@ -9,9 +9,9 @@ from typing import Literal
 
 Phase = Literal["load", "vision", "prefill", "decode"]
 StopReason = Literal["cancelled", "timeout"]
-FinishReason = Literal["stop", "length"] | StopReason
-"""Why an answer ends: the model ended it or wrote a stop text, the longest answer or the context is full, or a `Watch`
-ended it."""
+FinishReason = Literal["stop", "length", "repetition"] | StopReason
+"""Why an answer ends: the model ended it or wrote a stop text, the longest answer or the context is full, it goes round
+in circles, or a `Watch` ended it."""
 
 
 @dataclass(frozen=True, slots=True)

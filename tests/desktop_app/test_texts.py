@@ -33,6 +33,7 @@ NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"
         (Finished(0, "cancelled", 3, 1.25), "stopped, 3 tokens in 1.2 s"),
         (Finished(0, "length", 3, 1.25), "cut off at the longest answer, 3 tokens in 1.2 s"),
         (Finished(0, "timeout", 3, 1.25), "cut off at the time limit, 3 tokens in 1.2 s"),
+        (Finished(0, "repetition", 3, 1.25), "cut off because it went round in circles, 3 tokens in 1.2 s"),
         (NO_FOLDER, "m: no such folder; make it"),
         (EngineEnd("exit", 1), "The engine ended before the answer was complete. Ask again to start it anew."),
         (wire_error(ProtocolError("not a message: x")), "The engine could not read this question: not a message: x"),

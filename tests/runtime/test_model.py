@@ -56,6 +56,18 @@ def test_a_conversation_is_asked_with_all_its_messages(model: VisionLanguageMode
     assert np.abs(logits - model.next_token_logits(OTHER, [image])).max() > 1e-3
 
 
+def test_messages_of_other_programs_are_the_same_question(model: VisionLanguageModel) -> None:
+    """With the image inside or beside them."""
+    (image,) = pictures(1)
+    expected = model.prepare([Message("user", [ImagePlace(), "\n", QUESTION])], [image])
+    text = {"type": "text", "text": QUESTION}
+    inside = model.prepare([{"role": "user", "content": [{"type": "image", "image": image}, text]}])
+    beside = model.prepare([{"role": "user", "content": [{"type": "image"}, text]}], [image])
+    for found in (inside, beside):
+        np.testing.assert_array_equal(found.input_ids, expected.input_ids)
+        assert found.images[0].sha256 == expected.images[0].sha256
+
+
 @pytest.mark.parametrize(
     ("question", "wrong"),
     [

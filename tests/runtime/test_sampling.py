@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.errors import UsageError
 
+EOS = 1
 NO_PROMPT = np.zeros(0, np.int64)
 
 
@@ -21,7 +22,7 @@ def logits(*values: float) -> NDArray[np.float32]:
 
 
 def draws(count: int, values: NDArray[np.float32], **options: Any) -> Counter[int]:
-    sampler = Sampler(GenerationOptions(**options), NO_PROMPT)
+    sampler = Sampler(GenerationOptions(**options), NO_PROMPT, EOS)
     return Counter(sampler.next_id(values) for _ in range(count))
 
 
@@ -53,7 +54,7 @@ def test_the_same_seed_draws_the_same() -> None:
     values = np.zeros(50, np.float32)
 
     def sequence(seed: int) -> list[int]:
-        sampler = Sampler(GenerationOptions(temperature=1.0, seed=seed), NO_PROMPT)
+        sampler = Sampler(GenerationOptions(temperature=1.0, seed=seed), NO_PROMPT, EOS)
         return [sampler.next_id(values) for _ in range(20)]
 
     assert sequence(3) == sequence(3)
@@ -76,11 +77,11 @@ def test_top_k_keeps_so_many() -> None:
 def test_repetition_penalty_works_on_prompt_and_answer() -> None:
     """Positive logits are divided, negative ones multiplied; the given logits stay as they are."""
     values = logits(2.0, 1.5, -1.0)
-    sampler = Sampler(GenerationOptions(repetition_penalty=2.0), np.array([0], np.int64))
+    sampler = Sampler(GenerationOptions(repetition_penalty=2.0), np.array([0], np.int64), EOS)
     assert sampler.next_id(values) == 1  # 0 was in the prompt: 1.0 against 1.5
     assert sampler.next_id(values) == 0  # now both are penalised: 1.0 against 0.75
     assert values.tolist() == [2.0, 1.5, -1.0]
-    negative = Sampler(GenerationOptions(repetition_penalty=2.0), np.array([0], np.int64))
+    negative = Sampler(GenerationOptions(repetition_penalty=2.0), np.array([0], np.int64), EOS)
     assert negative.next_id(logits(-1.0, -1.5)) == 1  # -2.0 against -1.5
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.answers.repetition import RepetitionGuard
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
@@ -109,7 +110,8 @@ def generate(
         GenerationError: logits are not finite.
         BusyError: a newer answer has taken the sequence.
     """
-    sampler = Sampler(options, inputs.input_ids)
+    sampler = Sampler(options, inputs.input_ids, components.tokenizer.eos_id)
+    guard = RepetitionGuard() if options.repetition_guard else None
     stream = StreamDecoder(components.tokenizer)
     stop_text = StopText(options.stop)
     limit = min(options.max_new_tokens, components.decoder.context_tokens - len(inputs.input_ids))
@@ -132,12 +134,16 @@ def generate(
                 reason = "stop"
                 break
             sequence.append(token_id)
-            text, stopped = stop_text.push(stream.push(token_id))
+            piece = stream.push(token_id)
+            text, stopped = stop_text.push(piece)
             yield TextChunk(text, token_id)
             watch.report("decode", count, limit)
             if stopped:
                 yield TextChunk("", None, "stop")
                 return
+            if guard is not None and guard.push(token_id, piece):
+                reason = "repetition"
+                break
     except Stopped as end:
         reason = end.reason
     text, stopped = stop_text.push(stream.flush())

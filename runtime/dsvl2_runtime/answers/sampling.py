@@ -31,6 +31,10 @@ class GenerationOptions:
     seed: int = 0
     stop: str | Sequence[str] = ()
     """Texts that end the answer and are not part of it; one, or several, which become a tuple."""
+    repetition_guard: bool = True
+    """End an answer that goes round in circles (`repetition.py`)."""
+    no_repeat_ngram: int = 0
+    """No run of so many tokens comes twice in the answer; 0 allows it. A table needs its repeated cells."""
 
     def __post_init__(self) -> None:
         one = isinstance(self.stop, str)
@@ -48,6 +52,8 @@ class GenerationOptions:
                 stop is not None and all(isinstance(text, str) and text for text in stop),
                 "a text or several texts, none of them empty",
             ),
+            "repetition_guard": (isinstance(self.repetition_guard, bool), "True or False"),
+            "no_repeat_ngram": (_whole(self.no_repeat_ngram, 0), "a whole number, 0 or more"),
         }
         for name, (valid, wanted) in checks.items():
             if not valid:
@@ -66,19 +72,39 @@ def _number(value: object, least: float, most: float = math.inf) -> bool:
 
 
 class Sampler:
-    """Chooses tokens one after the other; remembers those seen for the repetition penalty."""
+    """Chooses tokens one after the other; remembers those seen for the repetition penalty, and the answer's n-grams."""
 
-    def __init__(self, options: GenerationOptions, prompt_ids: NDArray[np.int64]) -> None:
+    def __init__(self, options: GenerationOptions, prompt_ids: NDArray[np.int64], eos_id: int) -> None:
         self._options = options
+        self._eos_id = eos_id
+        self._answer: list[int] = []
+        self._followers: dict[tuple[int, ...], set[int]] = {}
+        """The first tokens of each n-gram of the answer to the tokens that came after them."""
         self._seen = set(prompt_ids.tolist())
         self._generator = np.random.default_rng(options.seed)
 
     def next_id(self, logits: NDArray[np.float32]) -> int:
         """One token for logits [vocab] float32, all finite (`Decoder.run` sees to it), which are left as they are."""
-        scores = self._penalised(logits)
+        scores = self._without_repeats(self._penalised(logits))
         token_id = int(scores.argmax()) if self._options.temperature == 0 else self._sampled(scores)
         self._seen.add(token_id)
+        if self._options.no_repeat_ngram:
+            self._followers.setdefault(self._last_tokens(), set()).add(token_id)
+            self._answer.append(token_id)
         return token_id
+
+    def _last_tokens(self) -> tuple[int, ...]:
+        """The last tokens of the answer, one less than an n-gram has, or all of them."""
+        return tuple(self._answer[max(0, len(self._answer) + 1 - self._options.no_repeat_ngram) :])
+
+    def _without_repeats(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores in which no token can complete an n-gram of the answer once more; the end token always may come."""
+        if not self._options.no_repeat_ngram:
+            return scores
+        repeats = self._followers.get(self._last_tokens(), set()) - {self._eos_id}
+        scores = scores.copy()
+        scores[list(repeats)] = -np.inf
+        return scores
 
     def _penalised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         penalty = np.float32(self._options.repetition_penalty)

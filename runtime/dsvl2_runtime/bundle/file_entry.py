@@ -24,7 +24,7 @@ VerifyProgress = Callable[[int, int], None]
 class FileEntry(BaseModel):
     """One file of a folder that is listed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     path: str
     """Relative to the folder, with forward slashes."""

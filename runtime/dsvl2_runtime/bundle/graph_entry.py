@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dsvl2_runtime.config import LanguageConfig
 
-MANIFEST_FORM = ConfigDict(frozen=True, extra="forbid", strict=True)
+MANIFEST_FORM = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 CPU_TARGET = "cpu"
 """Of the graphs of schema 1, which names no target."""

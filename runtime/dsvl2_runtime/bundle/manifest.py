@@ -27,7 +27,7 @@ OPSET_OF_SCHEMA_1 = 21
 class _AnyManifest(BaseModel):
     """What all versions have in common; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: int
     name: str

@@ -12,10 +12,11 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from dsvl2_runtime.notices import Notice
-from dsvl2_runtime.texts import notice_text
+if TYPE_CHECKING:
+    from dsvl2_runtime.notices import Notice
+
 
 BIDI_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Unicode's property `Bidi_Control`."""
@@ -84,7 +85,9 @@ def _replace_closed_streams() -> None:
 
 
 def print_notices(notices: Iterable[Notice]) -> None:
-    """On standard error, each in a line."""
+    """Write notices to standard error, each in a line."""
+    from dsvl2_runtime.texts import notice_text  # with pydantic, for which `--help` need not wait
+
     for notice in notices:
         kind = "note" if notice.code == "model.note" else "warning"
         print_message(f"{kind}: {notice_text(notice)}")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from dsvl2_runtime.errors import DISK_ERRNOS, BusyError, ResourceError
@@ -65,6 +64,8 @@ def only_writer(out: Path) -> Iterator[None]:
         BusyError: another process holds it.
         ResourceError: the folder around it cannot be written.
     """
+    from filelock import FileLock, Timeout  # with asyncio and ssl, for which a run that writes nothing need not wait
+
     lock = _beside(out, "lock")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)

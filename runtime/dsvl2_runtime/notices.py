@@ -11,6 +11,9 @@ from pydantic.dataclasses import dataclass
 from dsvl2_runtime.config import STRICT
 
 NoticeCode = Literal[
+    "boxes.cut",
+    "boxes.dropped",
+    "boxes.last_image",
     "image.alpha_ignored",
     "image.exif_damaged",
     "image.first_frame",

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dsvl2_runtime.notices import Notice, NoticeCode
 
 SENTENCES: dict[NoticeCode, str] = {
+    "boxes.cut": "the answer ends within a list of boxes of {label!r}; what is left of it is dropped: {shown!r}",
+    "boxes.dropped": "{count} of the boxes of {label!r} are none and are dropped, such as {shown!r}",
+    "boxes.last_image": (
+        "the model does not say in which of the {images} pictures its boxes lie; they are taken to lie in the last one"
+    ),
     "image.alpha_ignored": "picture {image} is transparent everywhere; its colours are shown as if it were not",
     "image.exif_damaged": "picture {image} has damaged EXIF data; it is shown as it was stored, perhaps not upright",
     "image.first_frame": "picture {image} has several frames; only the first one is shown",

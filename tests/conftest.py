@@ -52,6 +52,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(figure)
 
 
+@pytest.fixture
+def onnxruntime_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder runs with ONNX Runtime's operators: for tests of that graph, and of what is packed for it."""
+    monkeypatch.setenv("DSVL2_KERNELS", "off")
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
     """variant -> folder of a small synthetic checkpoint."""

@@ -88,8 +88,10 @@ def list_again(folder: Path) -> None:
 
 
 def as_schema_1(document: dict[str, Any]) -> None:
-    """Make a manifest what releases before the second schema wrote."""
-    del document["graphs"]
+    """Make a manifest what releases before the second schema wrote, which had no graphs for a library."""
+    built_in = {"", "com.microsoft"}
+    newer = {graph["file"] for graph in document.pop("graphs") if not graph["opsets"].keys() <= built_in}
+    document["files"] = [entry for entry in document["files"] if entry["path"] not in newer]
     document["schema_version"] = 1
     for entry in document["files"]:
         del entry["samples_sha256"]

@@ -98,6 +98,7 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
     table = Table(title=f"{name}, {report['machine']['threads']} threads")
     table.add_column("figure")
     table.add_column("value", justify="right")
+    table.add_row("decoder's kernels", report["kernels"] or "ONNX Runtime's")
     table.add_row("load, first", f"{report['load_s']:.2f} s")
     table.add_row("load, again", f"{report['warm_load_s']:.2f} s")
     table.add_row("vision per tile", f"{report['vision_s_per_tile']:.3f} s")

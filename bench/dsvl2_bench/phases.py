@@ -37,11 +37,13 @@ def measure(bundle: Path, threads: int, repeats: int) -> dict[str, Any]:
     decode = decode_rates(model, repeats)
     vision = vision_seconds(model, repeats)
     peak, anonymous = peak_rss_gb(), anonymous_rss_gb()
+    kernels = model.kernels
     del model
     start = time.perf_counter()
     load_model(bundle, threads)
     warm_load_s = time.perf_counter() - start
     return {
+        "kernels": kernels,
         "load_s": round(load_s, 3),
         "warm_load_s": round(warm_load_s, 3),
         "prefill_tok_s": prefill,

@@ -13,6 +13,7 @@ from dsvl2_export.checkpoint.checkpoint import Checkpoint
 from dsvl2_export.graphs.decoder.graph import write_decoder
 from dsvl2_export.graphs.embed_tokens import write_embed_tokens
 from dsvl2_export.graphs.external_data import journal_of
+from dsvl2_export.graphs.own_operators import write_with_own_operators
 from dsvl2_export.graphs.projector import write_projector
 from dsvl2_export.graphs.vision_encoder import write_vision_encoder
 from dsvl2_export.graphs.vision_int8 import quantize_linears
@@ -36,6 +37,9 @@ MINIMUM_ONNXRUNTIME = "1.31.0"
 """The first release whose QMoE takes accuracy_level and packs block-wise experts once at load."""
 
 NEAREST = Nearest()
+
+OWN_GRAPH = "{}_own_kernels"
+"""Of the graph of that name, the one with our operators."""
 
 ExportProgress = Callable[[int, int], None]
 """Told (bytes on the disk, bytes expected in all)."""
@@ -109,13 +113,15 @@ def export_weights(
             if not journal.exists():
                 write_small_parts(writer.folder, source, recipe, quantizer, tell)
             write_decoder(writer.folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
+            decoder = writer.folder / f"{graph_io.DECODER}.onnx"
+            write_with_own_operators(decoder, decoder.with_name(f"{OWN_GRAPH.format(graph_io.DECODER)}.onnx"))
             writer.finish(
                 name=name or out.name,
                 variant=variant_of(config),
                 precision=precision,
                 parts=recipe.parts(),
                 config=config,
-                graphs=[graph_entry(writer.folder, name, config.language_config) for name in graph_io.GRAPHS],
+                graphs=graph_entries(writer.folder, config.language_config),
                 minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
                 note=source.note,
                 created_with=f"dsvl2-onnx {__version__}",
@@ -128,11 +134,17 @@ def export_weights(
         raise
 
 
-def graph_entry(folder: Path, name: str, config: LanguageConfig) -> GraphEntry:
-    """What the manifest says about a graph that has been written."""
-    path = folder / f"{name}{ENDING}"
-    cache = CacheFormat.of(config) if name == graph_io.DECODER else None
-    return GraphEntry(name=name, file=path.name, target=CPU_TARGET, opsets=read_graph_file(path).opsets, cache=cache)
+def graph_entries(folder: Path, config: LanguageConfig) -> list[GraphEntry]:
+    """What the manifest says about the graphs that have been written; those with our operators come last."""
+    entries = []
+    for form in ("{}", OWN_GRAPH):
+        for name in graph_io.GRAPHS:
+            path = folder / f"{form.format(name)}{ENDING}"
+            if form == "{}" or path.exists():
+                opsets = read_graph_file(path).opsets
+                cache = CacheFormat.of(config) if name == graph_io.DECODER else None
+                entries.append(GraphEntry(name=name, file=path.name, target=CPU_TARGET, opsets=opsets, cache=cache))
+    return entries
 
 
 def write_small_parts(

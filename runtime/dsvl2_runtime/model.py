@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dsvl2_kernels.library import Kernels
 from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.turns import Turns
@@ -30,10 +31,10 @@ from dsvl2_runtime.errors import (
 )
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
+from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
-from dsvl2_runtime.graphs.packed_weights import packed_decoder
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
@@ -75,7 +76,7 @@ class VisionLanguageModel:
         graphs = bundle.graph(graph_io.VISION_ENCODER, CPU.name), bundle.graph(graph_io.PROJECTOR, CPU.name)
         vision = ImageEncoder(*graphs, config, threads, watch)
         watch.report("load", 3, total)
-        decoder = _open_decoder(bundle, threads, watch)
+        decoder, self._kernels = _open_decoder(bundle, threads, watch)
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
@@ -94,6 +95,11 @@ class VisionLanguageModel:
     def weights_note(self) -> str:
         """A sentence to show beside answers, such as that the weights are random; empty when there is none."""
         return self.bundle.manifest.note
+
+    @property
+    def kernels(self) -> str | None:
+        """The instruction set of our operators that the decoder runs with; None where it runs with ONNX Runtime's."""
+        return self._kernels.level if self._kernels is not None else None
 
     def new_sequence(self) -> Sequence:
         """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""
@@ -256,21 +262,21 @@ def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
         raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
 
 
-def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> Decoder:
-    """From the packed weights, or from the bundle where there are none that can be loaded."""
+def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> tuple[Decoder, Kernels | None]:
+    """From the fastest of the bundle's graphs that can be loaded, with the library that it needs."""
     config = bundle.manifest.config.language_config
-    cache = bundle.graph_entry(graph_io.DECODER, CPU.name).cache
-    packed = packed_decoder(bundle)
-    if packed is not None:
+    *faster, last = decoder_graphs(bundle)
+    for graph in faster:
+        library = graph.kernels.path if graph.kernels is not None else None
         try:
-            return Decoder(packed, config, threads, watch, cache=cache, packed=True)
-        except ModelCorruptError:
-            log.warning(
-                "the packed weights in %s cannot be loaded and are not used; delete them with `dsvl2-onnx optimize "
-                "--remove`, or run it again",
-                packed.parent,
+            decoder = Decoder(
+                graph.path, config, threads, watch, cache=graph.cache, packed=graph.packed, library=library
             )
-    return Decoder(bundle.graph(graph_io.DECODER, CPU.name), config, threads, watch, cache=cache)
+        except ModelCorruptError as error:
+            log.warning("a slower graph is used, as %s cannot be loaded (%s); %s", graph.path, error, graph.remedy)
+        else:
+            return decoder, graph.kernels
+    return Decoder(last.path, config, threads, watch, cache=last.cache), None
 
 
 def load_model(

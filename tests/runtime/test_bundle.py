@@ -146,6 +146,7 @@ def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
         Bundle.open(folder)
 
 
+@pytest.mark.usefixtures("onnxruntime_operators")
 @pytest.mark.parametrize("content", [b"", b"\xff" * 1000, b"x" * 1000, bytes(range(256))])
 def test_a_graph_that_is_no_graph_is_an_error_of_ours(folder: Path, content: bytes) -> None:
     """Sizes and sums agree with the manifest, and still the file is rubbish."""
@@ -155,6 +156,7 @@ def test_a_graph_that_is_no_graph_is_an_error_of_ours(folder: Path, content: byt
         load_model(folder, threads=1)
 
 
+@pytest.mark.usefixtures("onnxruntime_operators")
 def test_a_graph_that_cannot_be_loaded_is_an_error_of_ours(folder: Path) -> None:
     """It has the form of a graph, but ONNX Runtime knows no such operator."""
     path = folder / "decoder.onnx"

@@ -72,6 +72,7 @@ def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> Non
         Bundle.open(folder)
 
 
+@pytest.mark.usefixtures("onnxruntime_operators")
 def test_a_bundle_of_the_first_schema_opens_the_same(folder: Path) -> None:
     """What it does not say follows from its files and sizes."""
     new = Bundle.open(folder)
@@ -113,6 +114,7 @@ def test_a_graph_is_found_by_what_can_run_it(folder: Path) -> None:
         opened.graph("projector", "elsewhere")
 
 
+@pytest.mark.usefixtures("onnxruntime_operators")
 def test_the_cache_is_as_the_manifest_says(folder: Path) -> None:
     """Names, widths and types of its rows; a graph that has others is refused."""
     rows = [{"name": "key", "dtype": "int8", "width": 12}, {"name": "scale", "dtype": "float16", "width": 3}]

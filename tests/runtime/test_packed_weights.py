@@ -33,6 +33,8 @@ from dsvl2_runtime.machine.files import only_writer
 from dsvl2_runtime.machine.machine import describe_processor
 from small_models import MakeBundle, picture
 
+pytestmark = pytest.mark.usefixtures("onnxruntime_operators")
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -146,6 +146,10 @@ def _report(
         },
         "timings": timings,
         "memory": {"rss": psutil.Process().memory_info().rss},
-        "model": {"name": model.name, "precision": model.bundle.manifest.precision},
+        "model": {
+            "name": model.name,
+            "precision": model.bundle.manifest.precision,
+            "kernels": model.kernels,
+        },
         "warnings": [notice_json(notice) for notice in (*model.notices, *inputs.notices)],
     }

@@ -33,13 +33,14 @@ class Decoder:
         *,
         cache: CacheFormat | None = None,
         packed: bool = False,
+        library: Path | None = None,
     ) -> None:
         self._tensors = graph_io.cache_tensors(config, cache)
         inputs: dict[str, Shape] = {tensor.past: (None, tensor.row) for tensor in self._tensors}
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
         outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in self._tensors}
         outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
-        self._session = open_session(path, inputs, outputs, threads, watch, packed=packed)
+        self._session = open_session(path, inputs, outputs, threads, watch, packed=packed, library=library)
         self._vocab_size = config.vocab_size
         self.context_tokens = config.max_position_embeddings
         """Positions of a sequence, prompt and answer together."""

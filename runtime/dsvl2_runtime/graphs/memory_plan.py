@@ -12,6 +12,7 @@ from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
+from dsvl2_runtime.graphs.decoder_graph import own_decoder
 from dsvl2_runtime.graphs.packed_weights import packed_bytes
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
@@ -44,11 +45,15 @@ class MemoryPlan:
 
 
 def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
-    """What a bundle will need; its files are mapped, but what ONNX Runtime packs from them is not unless it is kept."""
+    """What a bundle will need; its files are mapped, but what ONNX Runtime packs from them is not unless it is kept.
+
+    Our operators read the decoder's weights where they are mapped.
+    """
     config = bundle.manifest.config
-    mapped = packed_bytes(bundle)
-    decoder = {f"{graph_io.DECODER}.data"} if mapped else set()
-    copied = sum(entry.size for entry in bundle.manifest.files if entry.path not in decoder)
+    sizes = {entry.path: entry.size for entry in bundle.manifest.files}
+    decoder = f"{graph_io.DECODER}.data"
+    mapped = sizes[decoder] if own_decoder(bundle) is not None else packed_bytes(bundle)
+    copied = sum(size for path, size in sizes.items() if not (mapped and path == decoder))
     tensors = graph_io.cache_tensors(config.language_config, bundle.graph_entry(graph_io.DECODER, CPU.name).cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
     return MemoryPlan(

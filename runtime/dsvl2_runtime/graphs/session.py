@@ -66,6 +66,7 @@ def open_session(
     *,
     target: Target = CPU,
     packed: bool = False,
+    library: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Load one graph.
 
@@ -77,6 +78,7 @@ def open_session(
         watch: checked before and during the load.
         target: where it shall run.
         packed: `pack_graph` made the file, so that nothing is left to optimise.
+        library: with operators that the graph needs.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
@@ -87,6 +89,8 @@ def open_session(
     options = target.session_options(threads)
     if packed:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if library is not None:
+        options.register_custom_ops_library(str(library))
     session = _load_session(path, target, options, watch)
     for kind, wanted, entries in (
         ("inputs", inputs, session.get_inputs()),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+from functools import cache
+from pathlib import Path
 
+from dsvl2_kernels import library
 from dsvl2_kernels.library import Kernels, KernelsAbsentError, KernelsError, open_kernels
 
 log = logging.getLogger(__name__)
@@ -29,6 +33,11 @@ def find_kernels() -> Kernels:
 
 def usable_kernels() -> Kernels | None:
     """The library, or None; one line is logged where there is one that cannot be used."""
+    return _usable_kernels(os.environ.get(library.SETTING), library.FOLDER)
+
+
+@cache  # so that it is one line for each library and setting
+def _usable_kernels(_setting: str | None, _folder: Path) -> Kernels | None:
     try:
         return find_kernels()
     except KernelsAbsentError:

@@ -1,0 +1,140 @@
+"""Which decoder graph a loaded bundle runs with: ours where the library is, ONNX Runtime's everywhere else."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsvl2_kernels import library
+from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, open_kernels
+from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
+from dsvl2_runtime.graphs.memory_plan import plan_memory
+from small_models import MakeBundle, edit_manifest, list_again, pictures
+
+OWN = "decoder_own_kernels.onnx"
+BETWEEN_ENGINES = 0.04
+"""Norm-relative, on logits; `test_own_operators.py` has the reason."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
+    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
+
+
+@pytest.mark.parametrize("variant", ["tiny", "small", "base"])
+def test_each_level_answers_like_onnxruntime(
+    level: str, bundle: MakeBundle, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole path, with pictures; a level says its name."""
+    folder = bundle(variant, "int4")
+    asked = ("What is it?", pictures(2))
+    ours = load_model(folder, threads=2)
+    found = ours.next_token_logits(*asked)
+    monkeypatch.setenv(SETTING, "off")
+    theirs = load_model(folder, threads=2)
+    expected = theirs.next_token_logits(*asked)
+    assert (ours.kernels, theirs.kernels) == (level, None)
+    assert np.linalg.norm(found - expected) <= BETWEEN_ENGINES * np.linalg.norm(expected)
+
+
+def test_levels_agree(bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are the same to the bit; attention differs in the order of its sums."""
+    logits = []
+    for level in open_kernels().levels:
+        monkeypatch.setenv(SETTING, level)
+        logits.append(load_model(bundle("small", "int4"), threads=2).next_token_logits("What is it?", pictures(1)))
+    for found in logits[1:]:
+        assert np.linalg.norm(found - logits[0]) <= BETWEEN_ENGINES * np.linalg.norm(logits[0])
+
+
+def test_the_number_of_threads_changes_no_bit(bundle: MakeBundle) -> None:
+    logits = [load_model(bundle("small", "int4"), threads=n).next_token_logits("?", pictures(1)) for n in (1, 2, 3)]
+    for found in logits[1:]:
+        np.testing.assert_array_equal(found, logits[0])
+
+
+def test_files_of_a_bundle_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Everything works as before, nothing is said, and the plan counts the copy that ONNX Runtime makes."""
+    assert [graph.path.name for graph in decoder_graphs(Bundle.open(folder))] == [OWN, "decoder.onnx"]
+    mapped = plan_memory(Bundle.open(folder), 1)
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    assert [graph.path.name for graph in decoder_graphs(Bundle.open(folder))] == ["decoder.onnx"]
+    assert mapped.mapped == (folder / "decoder.data").stat().st_size
+    assert plan_memory(Bundle.open(folder), 1).weights > mapped.weights
+    assert load_model(folder, threads=1).kernels is None
+
+
+def test_an_older_bundle_has_no_such_graph(folder: Path) -> None:
+    edit_manifest(
+        folder, lambda document: document.update(graphs=[g for g in document["graphs"] if DOMAIN not in g["opsets"]])
+    )
+    assert load_model(folder, threads=1).kernels is None
+
+
+def test_a_graph_for_another_version_of_the_library_is_left_alone(folder: Path) -> None:
+    def newer(document: dict[str, object]) -> None:
+        for graph in document["graphs"]:  # type: ignore[attr-defined]
+            if DOMAIN in graph["opsets"]:
+                graph["opsets"][DOMAIN] = VERSION + 1
+
+    edit_manifest(folder, newer)
+    assert load_model(folder, threads=1).kernels is None
+
+
+def test_a_graph_that_cannot_be_loaded_is_passed_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One line, and the answer comes from ONNX Runtime's operators."""
+    path = folder / OWN
+    path.write_bytes(path.read_bytes().replace(b"BlockLinear", b"BlockLinaer"))
+    list_again(folder)
+    with caplog.at_level(logging.WARNING):
+        model = load_model(folder, threads=1)
+    assert model.kernels is None
+    assert np.isfinite(model.next_token_logits("?")).all()
+    (record,) = caplog.records
+    assert f"a slower graph is used, as {path} cannot be loaded" in record.getMessage()
+    assert "dsvl2-onnx verify" in record.getMessage()
+
+
+def test_a_damaged_library_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One however many bundles are opened, and the run goes on."""
+    for path in (open_kernels().path, library.FOLDER / library.DESCRIPTION):
+        shutil.copy(path, tmp_path)
+    damaged = tmp_path / open_kernels().path.name
+    damaged.write_bytes(damaged.read_bytes()[:5000])
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    for _ in range(2):
+        assert load_model(folder, threads=1).kernels is None
+    assert [record.getMessage().count("is damaged") for record in caplog.records] == [1]
+
+
+def test_scales_that_are_no_numbers_end_an_answer(folder: Path) -> None:
+    """They lie in the weights' file; the operator that reads them first refuses."""
+    from dsvl2_runtime.errors import GenerationError
+
+    data = folder / "decoder.data"
+    values = np.frombuffer(data.read_bytes(), np.float32).copy()
+    scales = placed(folder / "decoder.onnx", "gate_up.scales")
+    values[scales] = np.nan
+    data.write_bytes(values.tobytes())
+    list_again(folder)
+    with pytest.raises(GenerationError, match="gate_up has a scale that is not finite"):
+        load_model(folder, threads=1).next_token_logits("?")
+
+
+def placed(graph: Path, ending: str) -> slice:
+    """Where the first weight of that name lies in the file, in values of four bytes."""
+    import onnx
+
+    model = onnx.load(str(graph), load_external_data=False)
+    tensor = next(entry for entry in model.graph.initializer if entry.name.endswith(ending))
+    at = {entry.key: entry.value for entry in tensor.external_data}
+    start = int(at["offset"]) // 4
+    return slice(start, start + int(at["length"]) // 4)

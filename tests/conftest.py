@@ -23,8 +23,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that wanted something from the internet, whichever test it was."""
-    if not hasattr(session.config, "workerinput") and isolation.internet_attempts():
+    """Fail a run that wanted something from the internet or wrote into the user's home, whichever test it was."""
+    if not hasattr(session.config, "workerinput") and (isolation.internet_attempts() or isolation.left_in_home()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -35,11 +35,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what was wanted from the internet, and the figures that tests measured, which workers cannot print."""
-    if attempts := isolation.internet_attempts():
-        terminalreporter.section("wanted from the internet")
-        for attempt in attempts:
-            terminalreporter.line(attempt)
+    """Show what a run should not have done, and the figures that tests measured, which workers cannot print."""
+    for title, lines in (
+        ("wanted from the internet", isolation.internet_attempts()),
+        ("left in the home folder", isolation.left_in_home()),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.line(line)
     figures = [
         str(text)
         for report in terminalreporter.getreports("passed")

@@ -20,6 +20,8 @@ FOLDER = "DSVL2_TESTS_FOLDER"
 
 TERMINAL = ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "COLUMNS", "LINES")
 """Variables that change what a command prints."""
+PROGRAM = "dsvl2-onnx"
+"""Name of its cache folder."""
 SWITCHES = (
     *TERMINAL,
     # With one of these libraries behave otherwise: some are silent that would send something.
@@ -69,10 +71,11 @@ def internet_attempts() -> list[str]:
     return path.read_text("utf-8").splitlines() if path.is_file() else []
 
 
-def files_in_home() -> list[str]:
-    """Files that the run has left in its home, which was empty."""
+def left_in_home() -> list[str]:
+    """Files that the run has left in its home, which was empty, outside the program's own cache folder."""
     home = run_folder() / "home"
-    return sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if not path.is_dir())
+    files = [path.relative_to(home) for path in home.rglob("*") if not path.is_dir()]
+    return sorted(path.as_posix() for path in files if PROGRAM not in path.parts)
 
 
 def remove() -> None:

@@ -134,3 +134,10 @@ def test_the_cache_is_as_the_manifest_says(folder: Path) -> None:
     assert [(rows.shape, rows.dtype.name) for rows in cache.rows(2)][:2] == [((2, 12), "int8"), ((2, 3), "float16")]
     with pytest.raises(ModelCorruptError, match=r"decoder\.onnx: its inputs differ"):
         load_model(folder, threads=1)
+
+
+def test_a_cache_of_another_type_is_refused(folder: Path) -> None:
+    """Names and widths agree, and still the graph would read the bytes as other numbers."""
+    edit_manifest(folder, lambda document: document["graphs"][3]["cache"]["rows"][0].update(dtype="float16"))
+    with pytest.raises(ModelCorruptError, match=r"decoder\.onnx: past_latent\.0 is tensor\(float\), .* float16"):
+        load_model(folder, threads=1)

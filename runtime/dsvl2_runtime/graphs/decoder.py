@@ -40,7 +40,10 @@ class Decoder:
         inputs |= {graph_io.INPUTS_EMBEDS: (1, None, config.hidden_size), graph_io.POSITION_IDS: (1, None)}
         outputs: dict[str, Shape] = {tensor.new: (None, tensor.row) for tensor in self._tensors}
         outputs |= {graph_io.LOGITS: (1, config.vocab_size)}
-        self._session = open_session(path, inputs, outputs, threads, watch, packed=packed, library=library)
+        dtypes = {name: tensor.dtype for tensor in self._tensors for name in (tensor.past, tensor.new)}
+        self._session = open_session(
+            path, inputs, outputs, threads, watch, packed=packed, library=library, dtypes=dtypes
+        )
         self._vocab_size = config.vocab_size
         self.context_tokens = config.max_position_embeddings
         """Positions of a sequence, prompt and answer together."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import onnxruntime
@@ -32,6 +33,15 @@ GRAPH_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,  # what a bound run raises
     ValueError,  # what its Python code raises
 )
+TYPES = {
+    "float32": "tensor(float)",
+    "float16": "tensor(float16)",
+    "int8": "tensor(int8)",
+    "uint8": "tensor(uint8)",
+}
+"""ONNX Runtime's names of NumPy's types."""
+NO_DTYPES: Mapping[str, str] = MappingProxyType({})
+
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
 POLL_SECONDS = 0.05
@@ -67,6 +77,7 @@ def open_session(
     target: Target = CPU,
     packed: bool = False,
     library: Path | None = None,
+    dtypes: Mapping[str, str] = NO_DTYPES,
 ) -> onnxruntime.InferenceSession:
     """Load one graph.
 
@@ -79,6 +90,7 @@ def open_session(
         target: where it shall run.
         packed: `pack_graph` made the file, so that nothing is left to optimise.
         library: with operators that the graph needs.
+        dtypes: of inputs and outputs whose type a manifest may choose, NumPy's names.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
@@ -106,6 +118,10 @@ def open_session(
             if not _fits(found[name], shape):
                 sizes = f"{name} is {found[name]}, but by the manifest {['any' if n is None else n for n in shape]}"
                 raise ModelCorruptError(path, sizes, "copy or export the bundle again")
+        for entry in entries:
+            if entry.type != TYPES.get(dtypes.get(entry.name, ""), entry.type):
+                types = f"{entry.name} is {entry.type}, but by the manifest {dtypes[entry.name]}"
+                raise ModelCorruptError(path, types, "copy or export the bundle again")
     return session
 
 

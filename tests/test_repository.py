@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dsvl2_app.qt_libraries import DEBIAN_PACKAGES
+
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
 BINARY = {".png", ".safetensors", ".ttf", ".onnx", ".data"}
@@ -105,6 +107,17 @@ def test_python_files_that_documentation_names_are_there() -> None:
     assert len(names) > 10
     missing = {(where, name) for where, name in names if not any(f"/{path}".endswith(f"/{name}") for path in ours)}
     assert missing == set()
+
+
+def test_the_libraries_of_the_system_are_the_same_wherever_they_are_listed() -> None:
+    """What the program says is missing is what documentation and continuous integration install."""
+    lists = {
+        str(path.relative_to(ROOT)): found.group()
+        for path, text in texts().items()
+        if path != Path(__file__) and (found := re.search(r"libegl1( lib[\w.+-]+)+", text))
+    }
+    assert len(lists) >= 5
+    assert set(lists.values()) == {DEBIAN_PACKAGES}
 
 
 def test_output_of_processes_is_read_in_a_named_encoding() -> None:

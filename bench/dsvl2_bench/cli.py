@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,7 +33,11 @@ def bench(
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     repeats: Annotated[int, typer.Option(help="Runs of every figure; the median counts.", min=1)] = 3,
     peers: Annotated[
-        str | None, typer.Option(help="Measure others in turns with it: llamacpp,torch,openvino.", show_default=False)
+        str | None,
+        typer.Option(help="Measure others in turns with it: llamacpp,ik_llama,torch,openvino.", show_default=False),
+    ] = None,
+    llama_bench: Annotated[
+        Path | None, typer.Option(help="llama-bench of ik_llama.cpp, for the peer ik_llama.", show_default=False)
     ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
@@ -46,7 +51,7 @@ def bench(
     if peers and (synthetic is None or layers):
         raise UsageError("--peers needs --synthetic without --layers: the others are measured on a release's sizes")
     threads = choose_threads(threads).count
-    others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads)
+    others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads, llama_bench)
     folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
     Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures
     # Alone, one process repeats its figures; with others, whole processes take turns.
@@ -63,11 +68,13 @@ def bench(
         print_table(figure_table(folder.name, report))
 
 
-def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Callable[[], Figures]]:
+def peer_programs(
+    names: list[str], variant: str, threads: int, llama_bench: Path | None = None
+) -> dict[str, Callable[[], Figures]]:
     """The programs that measure each peer on a release's sizes.
 
     Raises:
-        UsageError: a name is not one of them, or the peer cannot run this release.
+        UsageError: a name is not one of them, the peer cannot run this release, or its program is not there.
         MissingExtraError: the peer is not installed.
     """
     programs: dict[str, Callable[[], Figures]] = {}
@@ -85,10 +92,18 @@ def peer_programs(names: list[str], variant: str, threads: int) -> dict[str, Cal
             for kind in ("Q4_0", "Q4_K"):
                 arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind)), "--threads", str(threads))
                 programs[f"llamacpp-{kind}"] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
+        elif name == "ik_llama" and variant == "small":
+            if llama_bench is None or not llama_bench.is_file():
+                raise UsageError("the peer ik_llama needs --llama-bench with the path of that program of ik_llama.cpp")
+            from dsvl2_bench.synthetic_models import synthetic_gguf
+
+            file, program = str(synthetic_gguf("Q4_0")), str(llama_bench.resolve())
+            line = ("dsvl2_bench.peers.ik_llama", file, "--program", program, "--threads", str(threads))
+            programs["ik_llama-Q4_0"] = lambda line=line: figures_of(*line)  # type: ignore[misc]
         else:
             raise UsageError(
                 f"there is no peer {name!r} for {variant}; there are {' and '.join(VISION_PEERS)} for "
-                "vision and, for small, llamacpp"
+                "vision and, for small, llamacpp and ik_llama"
             )
     return programs
 

@@ -13,7 +13,7 @@ from typing import Any
 from dsvl2_runtime.errors import GenerationError
 
 Figures = dict[str, Any]
-"""Names to numbers, None, or more figures."""
+"""Names to numbers, words, None, or more figures."""
 
 
 def figures_of(module: str, *arguments: str) -> Figures:
@@ -67,6 +67,8 @@ def medians(runs: Sequence[Figures]) -> Figures:
         values = [run[name] for run in runs]
         if isinstance(first, dict):
             result[name] = medians(values)
+        elif isinstance(first, str):
+            result[name] = ", ".join(sorted({str(value) for value in values}))
         else:
             result[name] = None if None in values else statistics.median(values)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,13 @@ def test_programs_take_turns_and_medians_count() -> None:
     found = in_turns({"a": lambda: program("a"), "b": lambda: program("b")}, 3)
     assert order == ["a", "b"] * 3
     assert found == {"a": {"s": 2.0, "by": {"1": 3}, "none": None}, "b": {"s": 4.0, "by": {"1": 4}, "none": None}}
+
+
+def test_words_have_no_median() -> None:
+    """The kernels that ran are said once; where runs differ, all are."""
+    assert in_turns({"a": lambda: {"kernels": "avx2"}}, 2) == {"a": {"kernels": "avx2"}}
+    names = iter(["avx512", "avx2"])
+    assert in_turns({"a": lambda: {"kernels": next(names)}}, 2) == {"a": {"kernels": "avx2, avx512"}}
 
 
 def test_a_program_that_fails_says_why() -> None:
@@ -103,6 +111,36 @@ def test_the_torch_tower_is_measured_tile_by_tile(monkeypatch: pytest.MonkeyPatc
     finally:
         torch.set_num_threads(threads)
     assert next(ticks, None) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for llama-bench is a script")
+def test_ik_llama_is_asked_for_our_lengths(tmp_path: Path) -> None:
+    """A stand-in answers with one rate for each test of its command line, under the labels that llama-bench gives."""
+    program = tmp_path / "llama-bench"
+    program.write_text(f"""#!{sys.executable}
+import json, sys
+words = sys.argv[1:]
+after = lambda name: [words[i + 1] for i, word in enumerate(words) if word == name]
+assert after("-mla") == ["3"] and after("-m") == ["model.gguf"] and after("-t") == ["3"]
+labels = ["pp" + n for n in after("-p")[0].split(",")] + ["tg" + after("-n")[0]]
+labels += ["tg%s@pp%s" % tuple(reversed(pair.split(","))) for pair in after("-gp")]
+print(json.dumps([{{"test": label, "avg_ts": 100 + i}} for i, label in enumerate(labels)]))
+""")
+    program.chmod(0o755)
+    found = figures_of("dsvl2_bench.peers.ik_llama", "model.gguf", "--program", str(program), "--threads", "3")
+    assert found == {
+        "prefill_tok_s": {"421": 100, "1415": 101, "2017": 102},
+        "decode_tok_s": {"0": 103, "1415": 104, "3500": 105},
+    }
+    program.write_text(f"#!{sys.executable}\nprint('no model')")
+    with pytest.raises(GenerationError, match="not the output of ik_llama"):
+        figures_of("dsvl2_bench.peers.ik_llama", "model.gguf", "--program", str(program), "--threads", "3")
+
+
+def test_ik_llama_needs_its_program(tmp_path: Path) -> None:
+    for path in (None, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match="needs --llama-bench with the path"):
+            peer_programs(["ik_llama"], "small", 1, path)
 
 
 def test_a_peer_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,15 +33,16 @@ from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.embedding import Embedding
+from dsvl2_runtime.graphs.image_cache import ImageCache
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU
-from dsvl2_runtime.inputs.images import ImageBytes, ImageSource
+from dsvl2_runtime.inputs.images import ImageBytes
 from dsvl2_runtime.inputs.messages import MessageDict, read_messages
-from dsvl2_runtime.inputs.processor import ModelInputs, prepare_inputs
+from dsvl2_runtime.inputs.processor import ModelInputs, PromptImage, ReadImage, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.machine.cores import choose_threads
@@ -56,7 +57,7 @@ Question = Content | abc.Sequence[Message] | abc.Sequence[MessageDict]
 of other programs (`inputs/messages.py`)."""
 
 
-Images = ImageSource | abc.Sequence[ImageSource]
+Images = PromptImage | abc.Sequence[PromptImage]
 
 
 class VisionLanguageModel:
@@ -84,7 +85,12 @@ class VisionLanguageModel:
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""
         self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
-        self.components = Components(tokenizer, vision, embedding, decoder, Turns())
+        self.components = Components(tokenizer, vision, embedding, decoder, ImageCache(self._manifest_sha256), Turns())
+
+    @property
+    def image_cache(self) -> ImageCache:
+        """The features of images that were asked about; `max_bytes` bounds them, and 0 keeps none."""
+        return self.components.image_cache
 
     @property
     def name(self) -> str:
@@ -142,7 +148,7 @@ class VisionLanguageModel:
             ImageError: an image cannot be read.
             ContextOverflowError: prompt and images do not fit.
         """
-        messages, sources = _conversation(question, _image_sources(images))
+        messages, sources = _conversation(question, image_sources(images))
         return prepare_inputs(messages, sources, self.config, self.components.tokenizer)
 
     def next_token_logits(
@@ -222,8 +228,8 @@ class VisionLanguageModel:
 
 
 def _conversation(
-    question: Question, sources: abc.Sequence[ImageSource]
-) -> tuple[abc.Sequence[Message], abc.Sequence[ImageSource]]:
+    question: Question, sources: abc.Sequence[PromptImage]
+) -> tuple[abc.Sequence[Message], abc.Sequence[PromptImage]]:
     """The messages that were given, or the one message of a user that a question stands for, and their images."""
     if not isinstance(question, abc.Sequence) or isinstance(question, bytes):
         raise UsageError(f"the question is a {type(question).__name__}; give text, parts of a prompt, or messages")
@@ -238,9 +244,9 @@ def _conversation(
     return messages, sources
 
 
-def _image_sources(images: Images) -> abc.Sequence[ImageSource]:
+def image_sources(images: Images) -> abc.Sequence[PromptImage]:
     """The images that were given; a single one is not taken apart, as letters of a path or rows of an array."""
-    if isinstance(images, (str, os.PathLike, bytes, ImageBytes, Image.Image, np.ndarray)):
+    if isinstance(images, (str, os.PathLike, bytes, ImageBytes, Image.Image, np.ndarray, ReadImage)):
         return [images]
     if isinstance(images, abc.Sequence) and not isinstance(images, bytes):
         return images

@@ -79,6 +79,7 @@ def test_an_answer_can_be_stopped_at_any_point(model: VisionLanguageModel) -> No
     complete = ids(answer(model, 2))
     for limit in (0, 1, 3, 6, 9):
         answers = iter([False] * limit + [True])
+        model.image_cache.clear()
         options = GenerationOptions(max_new_tokens=12)
         chunks = list(model.generate(QUESTION, pictures(2), options, Watch(should_stop=answers.__next__)))
         assert next(answers, None) is None  # it was asked so often, and not once more
@@ -94,6 +95,7 @@ def test_an_answer_ends_at_its_deadline(model: VisionLanguageModel, monkeypatch:
     for passed, tokens in ((0, 0), (tiles, 0), (tiles + 1, 0), (tiles + 1 + 3, 3)):  # the prompt is one chunk
         clock = iter([0.0] * passed + [1.0])
         monkeypatch.setattr("dsvl2_runtime.progress.time", SimpleNamespace(monotonic=clock.__next__))
+        model.image_cache.clear()
         chunks = list(model.generate(QUESTION, pictures(2), GenerationOptions(max_new_tokens=12), Watch(deadline=1.0)))
         assert chunks[-1].finish_reason == "timeout"
         assert ids(chunks) == complete[:tokens]
@@ -118,6 +120,7 @@ def test_a_failing_question_frees_the_model(model: VisionLanguageModel) -> None:
 def test_progress_goes_through_the_phases(model: VisionLanguageModel) -> None:
     """Tiles, prompt tokens, answer tokens, each to its end, in this order."""
     told: list[Progress] = []
+    model.image_cache.clear()
     inputs = model.prepare(QUESTION, pictures(2))
     list(model.generate(QUESTION, pictures(2), GenerationOptions(max_new_tokens=4), Watch(told.append)))
     order = list(dict.fromkeys(progress.phase for progress in told))

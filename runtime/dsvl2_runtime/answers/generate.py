@@ -14,6 +14,7 @@ from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.embedding import Embedding
+from dsvl2_runtime.graphs.image_cache import ImageCache
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
 from dsvl2_runtime.inputs.processor import ModelInputs
@@ -40,6 +41,7 @@ class Components:
     vision: ImageEncoder
     embedding: Embedding
     decoder: Decoder
+    image_cache: ImageCache
     turns: Turns
 
 
@@ -68,7 +70,7 @@ def read_prompt(
     spans = image_spans(inputs, components.vision.cells)
     start = sequence.take_prompt(inputs.input_ids, spans)
     unread = [image for image, span in zip(inputs.images, spans, strict=True) if span.start >= start]
-    features = components.vision.encode(unread, watch) if unread else []  # each [num_image_tokens, hidden]
+    features = components.image_cache.encode(components.vision, unread, watch)  # each [num_image_tokens, hidden]
     inputs_embeds = components.embedding.prompt(
         inputs.input_ids[start:], inputs.images_seq_mask[start:], features
     )  # [1, seq - start, hidden]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,22 @@ from dsvl2_runtime.progress import UNWATCHED, Watch
 
 TILES_PER_RUN = 1
 """Larger batches were not faster (docs/performance.md), and one at a time keeps memory low and stopping prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileFeatures:
+    """What the projector gives for some tiles."""
+
+    tiles: NDArray[np.float32]
+    """[num_tiles, cells * cells, hidden] float32."""
+    image_newline: NDArray[np.float32]
+    """[hidden] float32, the same for all tiles of a model, like the separator."""
+    view_separator: NDArray[np.float32]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the three."""
+        return self.tiles.nbytes + self.image_newline.nbytes + self.view_separator.nbytes
 
 
 class ImageEncoder:
@@ -41,34 +58,47 @@ class ImageEncoder:
         self._projector = open_session(projector, patches, features, threads, watch)
 
     def encode(self, images: Sequence[ImageInput], watch: Watch = UNWATCHED) -> list[NDArray[np.float32]]:
-        """The image tokens of each image, laid out as the prompt takes them.
+        """The image tokens of each image, laid out as the prompt takes them; `ImageCache.encode` remembers them.
 
         Args:
             images: in any number; each is encoded by itself, so its features depend on nothing else.
-            watch: checked before each tile, and told how many tiles of all images are done.
+            watch: as for `encode_tiles`.
 
         Returns:
             For each image [num_image_tokens, hidden] float32.
 
         Raises:
+            Stopped, ModelCorruptError: as `encode_tiles`.
+        """
+        encoded = self.encode_tiles([image.pixel_values for image in images], watch)
+        return [
+            lay_out(features.tiles, image.tiling, features.image_newline, features.view_separator)
+            for image, features in zip(images, encoded, strict=True)
+        ]
+
+    def encode_tiles(self, groups: Sequence[NDArray[np.float32]], watch: Watch = UNWATCHED) -> Iterator[TileFeatures]:
+        """The features of groups of tiles, each group as soon as it is complete.
+
+        Args:
+            groups: each [num_tiles, 3, image_size, image_size] float32.
+            watch: checked before each tile, and told how many tiles of all groups are done.
+
+        Raises:
             Stopped: the watch ended it.
             ModelCorruptError: the graph gives another number of tokens than the manifest says.
         """
-        total = sum(len(image.pixel_values) for image in images)
-        done = 0
-        features = []
+        total, done = sum(map(len, groups)), 0
         watch.report("vision", done, total)
-        for image in images:
-            tiles = np.empty((len(image.pixel_values), self.cells**2, self._hidden), np.float32)
+        for group in groups:
+            tiles = np.empty((len(group), self.cells**2, self._hidden), np.float32)
             newline = separator = np.zeros(0, np.float32)
             for start in range(0, len(tiles), TILES_PER_RUN):
                 watch.check()
-                pixel_values = image.pixel_values[start : start + TILES_PER_RUN]  # [1, 3, image_size, image_size]
+                pixel_values = group[start : start + TILES_PER_RUN]  # [1, 3, image_size, image_size]
                 tiles[start : start + TILES_PER_RUN], newline, separator = self._run(pixel_values)
                 done += len(pixel_values)
                 watch.report("vision", done, total)
-            features.append(lay_out(tiles, image.tiling, newline, separator))
-        return features
+            yield TileFeatures(tiles, newline, separator)
 
     def _run(self, pixel_values: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Tile features [num_tiles, cells * cells, hidden], image newline [hidden], view separator [hidden]."""

@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 
 from dsvl2_runtime.errors import ImageError, UsageError
 from dsvl2_runtime.inputs.images import LARGEST_FILE_BYTES, ImageBytes, ImageSource, image_source
+from dsvl2_runtime.inputs.processor import PromptImage
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
 
 MessageDict = Mapping[str, Any]
@@ -39,11 +40,11 @@ class Conversation:
     """Messages, and their images in the order of their places."""
 
     messages: tuple[Message, ...]
-    images: tuple[ImageSource, ...]
+    images: tuple[PromptImage, ...]
 
 
 def read_messages(
-    documents: Sequence[MessageDict], images: Sequence[ImageSource] = (), *, local_files: bool = True
+    documents: Sequence[MessageDict], images: Sequence[PromptImage] = (), *, local_files: bool = True
 ) -> Conversation:
     """Convert messages; each image stands on a line of its own, where its part stood.
 
@@ -66,9 +67,9 @@ def read_messages(
 class _Reader:
     """Collects the images of a conversation while its messages are converted."""
 
-    def __init__(self, beside: list[ImageSource], local_files: bool) -> None:
+    def __init__(self, beside: list[PromptImage], local_files: bool) -> None:
         self.beside, self._local_files = beside, local_files
-        self.images: list[ImageSource] = []
+        self.images: list[PromptImage] = []
 
     def message(self, document: object, place: str) -> Message:
         if not isinstance(document, Mapping):
@@ -107,7 +108,7 @@ class _Reader:
         self.images.append(self._image(part, place))
         return [ImagePlace(), "\n"]
 
-    def _image(self, part: Mapping[str, Any], place: str) -> ImageSource:
+    def _image(self, part: Mapping[str, Any], place: str) -> PromptImage:
         if part["type"] == "image_url":
             _require_no_more(part, {"type", "image_url"}, place)
             address = part.get("image_url")

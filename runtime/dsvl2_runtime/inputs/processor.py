@@ -13,7 +13,7 @@ from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.images import ImageSource, content_hash, decode_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
-from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_tiling, is_tiled, pixel_tiles
+from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_tiling, cut_tiles, is_tiled, normalized
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.notices import Notice
 
@@ -65,9 +65,38 @@ class ModelInputs:
         return tuple(image.tiling for image in self.images)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """An image that was decoded and cut into tiles, for any number of prompts; its source is not needed any more."""
+
+    sha256: str
+    """As `ImageInput.sha256`."""
+    size: tuple[int, int]
+    """(width, height) in pixels, upright."""
+    tiles: NDArray[np.uint8]
+    """[num_tiles, image_size, image_size, 3] uint8: the global view, then the tiles row by row."""
+    notices: tuple[Notice, ...] = ()
+    """What is not shown as it is stored."""
+
+
+PromptImage = ImageSource | ReadImage
+
+
+def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1) -> ReadImage:
+    """Decode an image and cut it as one of so many; what was cut for one or two serves in prompts of any number.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    tile_pixels = config.vision_config.image_size
+    decoded = decode_image(source, tile_pixels)
+    tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config), tile_pixels)
+    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices)
+
+
 def prepare_inputs(
     messages: Sequence[Message],
-    images: Sequence[ImageSource],
+    images: Sequence[PromptImage],
     config: ModelConfig,
     tokenizer: Tokenizer,
 ) -> ModelInputs:
@@ -96,14 +125,12 @@ def prepare_inputs(
     return ModelInputs(prompt.input_ids, prompt.images_seq_mask, tuple(inputs), tuple(notices))
 
 
-def _image_input(source: ImageSource, num_images: int, config: ModelConfig) -> tuple[ImageInput, tuple[Notice, ...]]:
+def _image_input(source: PromptImage, num_images: int, config: ModelConfig) -> tuple[ImageInput, tuple[Notice, ...]]:
     """One of so many images of a prompt, and what should be said about it."""
-    tile_pixels = config.vision_config.image_size
-    decoded = decode_image(source, tile_pixels)
-    tiling = choose_tiling(decoded.size, num_images, config)
-    pixels = pixel_tiles(decoded.image, tiling, tile_pixels)
-    image = ImageInput(content_hash(decoded), decoded.size, tiling, pixels)
-    return image, (*decoded.notices, *_scaling_notices(image, num_images, tile_pixels))
+    read = source if isinstance(source, ReadImage) else read_image(source, config, num_images)
+    tiling = choose_tiling(read.size, num_images, config)
+    image = ImageInput(read.sha256, read.size, tiling, normalized(read.tiles[: tiling.num_tiles]))
+    return image, (*read.notices, *_scaling_notices(image, num_images, config.vision_config.image_size))
 
 
 def _scaling_notices(image: ImageInput, num_images: int, tile_pixels: int) -> tuple[Notice, ...]:

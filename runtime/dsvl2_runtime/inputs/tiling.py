@@ -17,6 +17,8 @@ from dsvl2_runtime.geometry import MOST_TILED_IMAGES, tiles_to_encode, tokens_of
 
 BACKGROUND = (127, 127, 127)
 MEAN = STD = 0.5
+PREPROCESSING_VERSION = 1
+"""Raised when the same image would give other tiles than before; features that were kept are then of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ def pad_to(image: Image.Image, width: int, height: int) -> Image.Image:
     return ImageOps.pad(image, (width, height), method=Image.Resampling.BICUBIC, color=BACKGROUND)
 
 
-def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.float32]:
-    """Pixels of one image as the vision encoder takes them.
+def cut_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.uint8]:
+    """The tiles of one image.
 
     Args:
         image: RGB.
@@ -91,7 +93,7 @@ def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[
         image_size: pixels along a side of a tile.
 
     Returns:
-        [num_tiles, 3, image_size, image_size] float32 in -1..1: the global view, then the tiles row by row.
+        [num_tiles, image_size, image_size, 3] uint8: the global view, then the tiles row by row.
     """
     views = [np.asarray(pad_to(image, image_size, image_size))]
     if tiling.num_tiles > 1:
@@ -99,8 +101,25 @@ def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[
         whole = np.asarray(pad_to(image, wide * image_size, high * image_size))
         grid = whole.reshape(high, image_size, wide, image_size, 3).swapaxes(1, 2)
         views.extend(grid.reshape(-1, image_size, image_size, 3))
-    pixels = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32)
+    return np.stack(views)
+
+
+def normalized(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Tiles as the vision encoder takes them.
+
+    Args:
+        tiles: [num_tiles, image_size, image_size, 3] uint8.
+
+    Returns:
+        [num_tiles, 3, image_size, image_size] float32 in -1..1.
+    """
+    pixels = tiles.transpose(0, 3, 1, 2).astype(np.float32)
     pixels /= 255
     pixels -= MEAN
     pixels /= STD  # in the reference's order, for the same bits
     return pixels
+
+
+def pixel_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.float32]:
+    """`cut_tiles` and `normalized` in one: [num_tiles, 3, image_size, image_size] float32 in -1..1."""
+    return normalized(cut_tiles(image, tiling, image_size))

@@ -9,7 +9,7 @@ whole.
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -30,6 +30,8 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
+    data_files: Mapping[str, frozenset[str]]
+    """Of each graph, by its path, the listed files with its weights."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -47,25 +49,15 @@ class Bundle:
             raise ModelNotFoundError(folder, "no such folder", advice)
         if not stat.S_ISREG(mode_and_size(path)[0]):
             raise ModelNotFoundError(path, "missing, so this folder is no bundle", advice)
-        bundle = cls(folder, read_manifest(path))
-        for entry in bundle.manifest.files:
+        manifest = read_manifest(path)
+        for entry in manifest.files:
             check_file(folder, entry, path, AGAIN)
-        for graph in bundle.manifest.graphs:
-            bundle._require_listed(graph)
-        return bundle
+        listed = frozenset(entry.path for entry in manifest.files)
+        return cls(folder, manifest, {graph.file: _listed_data(folder, graph, listed) for graph in manifest.graphs})
 
-    def _require_listed(self, graph: GraphEntry) -> None:
-        """Refuse a graph that names files or sets of operators of which the manifest says nothing."""
-        path = self.folder / graph.file
-        found = read_graph_file(path)
-        beside = PurePosixPath(graph.file).parent
-        listed = {entry.path for entry in self.manifest.files}
-        for name in sorted(found.data_files):
-            if str(beside / name) not in listed or name != str(PurePosixPath(name)):
-                raise ModelCorruptError(path, f"its weights are in {name!r}, which {MANIFEST} does not list", AGAIN)
-        for domain in sorted(found.opsets.keys() - graph.opsets.keys() - BUILT_IN_DOMAINS):
-            wrong = f"it needs operators of {domain!r}, of which {MANIFEST} says nothing"
-            raise ModelCorruptError(path, wrong, AGAIN)
+    def data_bytes(self, graph: GraphEntry) -> int:
+        """Bytes of the files beside a graph that hold its weights."""
+        return sum(entry.size for entry in self.manifest.files if entry.path in self.data_files[graph.file])
 
     def graph_entry(self, name: str, target: str, domains: Collection[str] = ()) -> GraphEntry:
         """What the manifest says about a graph.
@@ -111,3 +103,20 @@ class Bundle:
         present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if not path.is_dir()}
         if extra := sorted(present - listed):
             raise ModelCorruptError(self.folder / extra[0], "not listed in the manifest", "remove it")
+
+
+def _listed_data(folder: Path, graph: GraphEntry, listed: Collection[str]) -> frozenset[str]:
+    """The files with a graph's weights, relative to the bundle.
+
+    Raises:
+        ModelCorruptError: it names a file or a set of operators of which the manifest says nothing.
+    """
+    path = folder / graph.file
+    found = read_graph_file(path)
+    beside = PurePosixPath(graph.file).parent
+    for name in sorted(found.data_files):
+        if str(beside / name) not in listed or name != str(PurePosixPath(name)):
+            raise ModelCorruptError(path, f"its weights are in {name!r}, which {MANIFEST} does not list", AGAIN)
+    for domain in sorted(found.opsets.keys() - graph.opsets.keys() - BUILT_IN_DOMAINS):
+        raise ModelCorruptError(path, f"it needs operators of {domain!r}, of which {MANIFEST} says nothing", AGAIN)
+    return frozenset(str(beside / name) for name in found.data_files)

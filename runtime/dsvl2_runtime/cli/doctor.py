@@ -66,7 +66,7 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     fits = plan.total <= machine.available_bytes
     verdict = ("it fits", "green") if fits else ("it does not fit", "red")
     if plan.mapped:
-        table.add_row("mapped", f"{_gb(plan.mapped)} of packed weights, in memory as far as there is room")
+        table.add_row("mapped", f"{_gb(plan.mapped)} of weights, in memory as far as there is room")
     table.add_row("in all", Text.assemble(f"{_gb(plan.total)}: ", verdict))
     return table
 

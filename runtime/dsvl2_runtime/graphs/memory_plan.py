@@ -50,11 +50,10 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
     Our operators read the decoder's weights where they are mapped.
     """
     config = bundle.manifest.config
-    sizes = {entry.path: entry.size for entry in bundle.manifest.files}
-    decoder = f"{graph_io.DECODER}.data"
-    mapped = sizes[decoder] if own_decoder(bundle) is not None else packed_bytes(bundle)
-    copied = sum(size for path, size in sizes.items() if not (mapped and path == decoder))
-    tensors = graph_io.cache_tensors(config.language_config, bundle.graph_entry(graph_io.DECODER, CPU.name).cache)
+    decoder = bundle.graph_entry(graph_io.DECODER, CPU.name)
+    mapped = bundle.data_bytes(decoder) if own_decoder(bundle) is not None else packed_bytes(bundle)
+    copied = sum(entry.size for entry in bundle.manifest.files) - (bundle.data_bytes(decoder) if mapped else 0)
+    tensors = graph_io.cache_tensors(config.language_config, decoder.cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
     return MemoryPlan(
         weights=math.ceil(copied * GROWTH_IN_MEMORY),

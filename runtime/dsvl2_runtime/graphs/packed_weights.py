@@ -118,8 +118,9 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
         except ModelCorruptError:
             log.warning("the packed weights in %s were damaged and are made again", folder)
         _sweep(bundle)
-        decoder = bundle.graph(graph_io.DECODER, CPU.name)
-        require_disk(folder, GROWTH_ON_DISK * decoder.with_suffix(".data").stat().st_size)
+        entry = bundle.graph_entry(graph_io.DECODER, CPU.name)
+        decoder = bundle.folder / entry.file
+        require_disk(folder, GROWTH_ON_DISK * bundle.data_bytes(entry))
         with new_folder(folder, overwrite=True) as unfinished:  # what is there is damaged, or it would be used
             _write_source(unfinished, bundle, ())  # first, so that `_sweep` finds what a killed attempt left
             pack_graph(decoder, unfinished / decoder.name, threads)

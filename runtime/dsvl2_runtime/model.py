@@ -107,6 +107,11 @@ class VisionLanguageModel:
         """The instruction set of our operators that the decoder runs with; None where it runs with ONNX Runtime's."""
         return self._kernels.level if self._kernels is not None else None
 
+    @property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest, as 64 hexadecimal digits: the same for the same weights."""
+        return self._manifest_sha256.hex()
+
     def new_sequence(self) -> Sequence:
         """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""
         return self.components.decoder.new_sequence()

@@ -10,6 +10,7 @@ import pytest
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.cli import run
 from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.cli.run_report import Stopwatch
 from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.progress import Phase, Progress
 
@@ -18,7 +19,7 @@ def test_phases_take_the_time_between_their_ends(monkeypatch: pytest.MonkeyPatch
     """Each from the end of the one before it, and the first token counts from the start."""
     clock = iter([2.0, 3.0, 7.0, 7.5, 9.0])
     monkeypatch.setattr(time, "perf_counter", clock.__next__)
-    stopwatch = run.Stopwatch(start=1.0)
+    stopwatch = Stopwatch(start=1.0)
     phases: tuple[Phase, ...] = ("load", "load", "prefill", "decode", "decode")
     for phase in phases:
         stopwatch.note(Progress(phase, 1, 2))
@@ -27,7 +28,7 @@ def test_phases_take_the_time_between_their_ends(monkeypatch: pytest.MonkeyPatch
 
 def test_a_run_without_an_answer_has_no_first_token() -> None:
     """Nor phases that were not reached."""
-    assert run.Stopwatch().seconds() == {}
+    assert Stopwatch().seconds() == {}
 
 
 CHUNKS = (TextChunk("Anna ", 5), TextChunk("", 6), TextChunk("Weber", 7), TextChunk("", None, "stop"))
@@ -43,7 +44,8 @@ def test_an_answer_is_written_as_it_comes_and_ends_with_a_line(capsys: pytest.Ca
             yield chunk
 
     with progress_bars(show=False) as bars:
-        run._stream(chunks(), bars)
+        for _ in run.stream(((chunk, chunk.text) for chunk in chunks()), bars):
+            pass
     assert seen == ["", "Anna ", "", "Weber"]
     assert capsys.readouterr().out == "\n"
 
@@ -57,5 +59,6 @@ def test_an_answer_that_breaks_off_ends_its_line(capsys: pytest.CaptureFixture[s
         raise GenerationError("bad")
 
     with progress_bars(show=False) as bars, pytest.raises(GenerationError):
-        run._stream(chunks(), bars)
+        for _ in run.stream(((chunk, chunk.text) for chunk in chunks()), bars):
+            pass
     assert capsys.readouterr().out == written

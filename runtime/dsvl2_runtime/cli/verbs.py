@@ -5,24 +5,16 @@ Every verb imports what it needs itself, so that `--help` does not wait for ONNX
 
 from __future__ import annotations
 
-from enum import StrEnum
 from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from dsvl2_runtime import __version__
-from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
+from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
+from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
 from dsvl2_runtime.cli.streams import print_message, print_notices
-
-
-class AnswerFormat(StrEnum):
-    """How an answer is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
 
 app = typer.Typer(
     name="dsvl2-onnx",
@@ -34,49 +26,12 @@ app = typer.Typer(
 
 
 @app.command()
-def run(
-    prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)],
-    image: Annotated[
-        list[str] | None,
-        typer.Option("--image", "-i", help="A picture, or - for standard input; repeat for more.", show_default=False),
-    ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
-    ] = DEFAULT_MODEL,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0,
-    repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
-    answer_format: Annotated[
-        AnswerFormat, typer.Option("--format", help="json has tokens and timings.")
-    ] = AnswerFormat.TEXT,
-    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False,
-) -> None:
+@with_run_options()
+def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)]) -> None:
     """Answer a question about pictures."""
-    from dsvl2_runtime.answers.sampling import GenerationOptions
-    from dsvl2_runtime.cli.run import RunRequest, run_question
+    from dsvl2_runtime.cli.run import run_question
 
-    options = GenerationOptions(
-        max_new_tokens=max_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
-    )
-    request = RunRequest(
-        question=prompt,
-        images=tuple(image or ()),
-        model=model,
-        options=options,
-        threads=threads,
-        as_json=answer_format is AnswerFormat.JSON,
-        quiet=quiet,
-        force=force,
-    )
-    run_question(request)
+    run_question(prompt, options)
 
 
 @app.command()

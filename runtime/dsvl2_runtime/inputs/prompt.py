@@ -6,6 +6,7 @@ pieces are tokenised separately around images; there is one space after `<|User|
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs import tokenizer as tokens
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
+
+GROUNDING_TOKENS = (tokens.REF, tokens.REF_END, tokens.DET, tokens.DET_END, tokens.GROUNDING)
+_GROUNDING = re.compile("(" + "|".join(re.escape(name) for name in GROUNDING_TOKENS) + ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,21 @@ def question_content(question: Content, num_images: int) -> list[ContentPart]:
 def locate(expression: str) -> list[ContentPart]:
     """The request for the boxes of what an expression describes."""
     return [SpecialToken(tokens.REF), expression, SpecialToken(tokens.REF_END)]
+
+
+def special_parts(question: Content) -> list[ContentPart]:
+    """A question in which the names of the grounding tokens mean these tokens.
+
+    Only for a user who asks for it: by default typed text is text. The tokens of roles, images and ends stay text.
+    """
+    parts: list[ContentPart] = []
+    for part in _parts(question):
+        if isinstance(part, str):
+            pieces = (piece for piece in _GROUNDING.split(part) if piece)
+            parts += [SpecialToken(piece) if piece in GROUNDING_TOKENS else piece for piece in pieces]
+        else:
+            parts.append(part)
+    return parts
 
 
 def build_prompt(messages: Sequence[Message], tokenizer: Tokenizer, image_token_counts: Sequence[int]) -> Prompt:

@@ -1,0 +1,104 @@
+"""The options that `run` and its presets share, once: a verb that takes them gets them as one object."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import wraps
+from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+
+import typer
+
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+
+P = ParamSpec("P")
+
+
+class AnswerFormat(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class BoxFormat(StrEnum):
+    """How boxes stand in a printed answer."""
+
+    OFF = "off"
+    TEXT = "text"
+    PX = "px"
+    NORM = "norm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What is asked about, how the answer is chosen, and how it is shown."""
+
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", "-i", help="A picture, or - for standard input; repeat for more.", show_default=False),
+    ] = None
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL
+    system: Annotated[str, typer.Option(help="A text before the question that says how to answer.")] = ""
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0
+    top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0
+    seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0
+    stop: Annotated[
+        list[str] | None, typer.Option(help="A text that ends the answer; repeat for more.", show_default=False)
+    ] = None
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which it ends.", min=0, show_default=False)] = (
+        None
+    )
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None
+    boxes: Annotated[BoxFormat, typer.Option(help="How boxes stand in the answer: px are pixels.")] = BoxFormat.TEXT
+    draw_boxes: Annotated[
+        str | None, typer.Option(help="Write a copy of the picture with its boxes to this file.", show_default=False)
+    ] = None
+    allow_special_tokens: Annotated[
+        bool, typer.Option("--allow-special-tokens", help="Let <|ref|> and <|grounding|> in the question have meaning.")
+    ] = False
+    answer_format: Annotated[
+        AnswerFormat, typer.Option("--format", help="json is one object at the end, jsonl one for each event.")
+    ] = AnswerFormat.TEXT
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False
+
+
+def with_run_options(**defaults: object) -> Callable[[Callable[Concatenate[RunOptions, P], None]], Callable[..., None]]:
+    """Make a verb from a function that takes `RunOptions` first; the command line offers each of them as an option.
+
+    Args:
+        **defaults: other defaults for this verb.
+    """
+
+    def decorate(verb: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
+        _, *own = inspect.signature(verb, eval_str=True).parameters.values()
+        hints = get_type_hints(RunOptions, include_extras=True)
+        shared = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(field.name, field.default),
+                annotation=hints[field.name],
+            )
+            for field in fields(RunOptions)
+        ]
+        parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *shared]
+
+        @wraps(verb)
+        def command(**values: Any) -> None:
+            options = RunOptions(**{field.name: values.pop(field.name) for field in fields(RunOptions)})
+            verb(options, **values)  # type: ignore[call-arg]  # the verb's own parameters, by name
+
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate

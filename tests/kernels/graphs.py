@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from dsvl2_kernels.library import DOMAIN, open_kernels
+from dsvl2_runtime.graphs.target import CPU
 
 
 def one_node(
@@ -37,11 +38,10 @@ def one_node(
 
 def session(model: bytes, threads: int = 2) -> onnxruntime.InferenceSession:
     """With the library; on the level that the environment says."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options = CPU.session_options(threads)
     options.log_severity_level = 4
     options.register_custom_ops_library(str(open_kernels().path))
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=[CPU.provider])
 
 
 def run(model: bytes, feeds: Mapping[str, NDArray[Any]], threads: int = 2) -> NDArray[np.float32]:

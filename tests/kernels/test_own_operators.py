@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from dsvl2_export.graphs.own_operators import write_with_own_operators
 from dsvl2_kernels.library import DOMAIN, open_kernels
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.target import CPU
 from small_models import VARIANTS, MakeBundle
 
 F = np.float32
@@ -76,12 +76,10 @@ class Session:
     """A decoder graph and its cache."""
 
     def __init__(self, path: Path, own: bool) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 2
-        options.log_severity_level = 3
+        options = CPU.session_options(2)
         if own:
             options.register_custom_ops_library(str(open_kernels().path))
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.session = CPU.new_session(path, options)
         widths = {entry.name: entry.shape[1] for entry in self.session.get_inputs() if "past" in entry.name}
         self.past = {name: np.zeros((0, width), F) for name, width in widths.items()}
 

@@ -290,3 +290,17 @@ def test_packed_weights_need_no_memory_of_their_own(
     (packed / "decoder.data").write_bytes(b"")
     with pytest.raises(ResourceError, match="GB of memory"):
         load_model(folder, threads=1)
+
+
+@pytest.mark.parametrize("place", ["missing", "below a file"])
+def test_where_nothing_was_kept_nothing_is_made(
+    tmp_path: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Also where nothing can be kept, as below a home that is a file."""
+    home = tmp_path / "home"
+    if place == "below a file":
+        home.touch()
+    monkeypatch.setattr(packed_weights, "packed_root", lambda: home / "cache" / "packed")
+    before = list(tmp_path.iterdir())
+    assert delete_packed(Bundle.open(bundle("tiny", "int4"))) == 0
+    assert list(tmp_path.iterdir()) == before

@@ -135,6 +135,8 @@ def delete_packed(bundle: Bundle) -> int:
     Raises:
         BusyError: another process packs or deletes.
     """
+    if not packed_root().is_dir():  # taking the lock would make the folders around it
+        return 0
     with only_writer(packed_root()):
         return _sweep(bundle)
 

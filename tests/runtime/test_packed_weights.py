@@ -166,6 +166,7 @@ def test_a_copy_that_cannot_be_loaded_is_passed_over(
 def test_one_writer_at_a_time(root: Path, bundle: MakeBundle) -> None:
     """A second one would sweep away what the first is writing."""
     opened = Bundle.open(bundle("tiny", "int4"))
+    root.mkdir()
     with only_writer(root):
         for write in (delete_packed, lambda opened: pack_weights(opened, 1)):
             with pytest.raises(BusyError, match="wait"):

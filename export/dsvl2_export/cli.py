@@ -1,4 +1,4 @@
-"""The verbs `export` and `synth` of `dsvl2-onnx`; heavy imports are inside them so that `--help` stays fast."""
+"""Verbs of `dsvl2-onnx` that make and change bundles; heavy imports are inside them so that `--help` stays fast."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def export(
             on_progress=lambda done, total: bars.update("export", done, total),
         )
     print_message(f"wrote {out}")
+
+
+def upgrade(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, which is changed.", show_default=False)],
+) -> None:
+    """Give a bundle of an older release the graph for this program's own kernels; its weights stay as they are."""
+    from dsvl2_export.upgrade import upgrade_bundle
+
+    if upgrade_bundle(bundle):
+        print_message(f"{bundle} has the decoder graph for our own kernels")
+    else:
+        print_message(f"{bundle} stays as it was: it has nothing that our own kernels are for")
 
 
 def synth(

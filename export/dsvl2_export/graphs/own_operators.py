@@ -20,8 +20,6 @@ from dsvl2_kernels.library import DOMAIN, VERSION
 BITS = (4, 8)
 LARGEST_BLOCK = 256
 """Values; `kernels/source/blocks.h`."""
-LEAST_REPLACED = 1
-"""Nodes that make a second graph worth writing."""
 
 Rewrite = Callable[[Any, dict[str, Any]], Any]
 """(node, its attributes) -> the node that replaces it, or None."""
@@ -37,11 +35,16 @@ def write_with_own_operators(graph: Path, out: Path) -> int:
     Returns:
         How many nodes were replaced.
     """
-    model = onnx.load(str(graph), load_external_data=False)
-    count = replace_operators(model)
-    if count >= LEAST_REPLACED:
+    model, count = with_own_operators(graph)
+    if count:
         onnx.save(model, str(out))
     return count
+
+
+def with_own_operators(graph: Path) -> tuple[onnx.ModelProto, int]:
+    """The rewritten model, which refers to the same external data, and how many nodes were replaced."""
+    model = onnx.load(str(graph), load_external_data=False)
+    return model, replace_operators(model)
 
 
 def replace_operators(model: Any) -> int:

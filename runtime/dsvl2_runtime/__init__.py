@@ -20,12 +20,17 @@ from dsvl2_runtime.errors import Dsvl2Error
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
+    from dsvl2_runtime.answers.answer import Answer, Usage
     from dsvl2_runtime.answers.generate import TextChunk
     from dsvl2_runtime.answers.sampling import GenerationOptions
+    from dsvl2_runtime.chat import Chat
     from dsvl2_runtime.model import VisionLanguageModel, load_model
     from dsvl2_runtime.progress import Progress, Watch
 
-__all__ = ["Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "VisionLanguageModel", "Watch", "load_model"]
+__all__ = [
+    "Answer", "Chat", "Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "Usage", "VisionLanguageModel",
+    "Watch", "load_model",
+]  # fmt: skip
 
 try:
     __version__ = version("dsvl2-onnx")
@@ -33,9 +38,12 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 _HOMES = {
+    "Answer": "dsvl2_runtime.answers.answer",
+    "Chat": "dsvl2_runtime.chat",
     "GenerationOptions": "dsvl2_runtime.answers.sampling",
     "Progress": "dsvl2_runtime.progress",
     "TextChunk": "dsvl2_runtime.answers.generate",
+    "Usage": "dsvl2_runtime.answers.answer",
     "VisionLanguageModel": "dsvl2_runtime.model",
     "Watch": "dsvl2_runtime.progress",
     "load_model": "dsvl2_runtime.model",

@@ -103,11 +103,16 @@ class ContextOverflowError(Dsvl2Error, ValueError):
     exit_code = 6
     http_status = 422
 
-    def __init__(self, prompt_tokens: int, image_tokens: int, context_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, image_tokens: int, context_tokens: int, *, earlier_turns: int = 0) -> None:
+        advice = "use fewer or smaller pictures or a shorter text"
+        if earlier_turns:
+            advice = f"begin a new conversation, or let the oldest of its {earlier_turns} earlier turns be dropped"
         super().__init__(
             f"the prompt needs at least {prompt_tokens} tokens ({image_tokens} of them for pictures), and the answer "
-            f"one more; this model takes {context_tokens}; use fewer or smaller pictures or a shorter text"
+            f"one more; this model takes {context_tokens}; {advice}"
         )
+        self.earlier_turns = earlier_turns
+        """Questions and answers of a conversation before this question."""
         self.prompt_tokens = prompt_tokens
         self.image_tokens = image_tokens
         """Of one tile for each image, where it was too long before any image was opened."""

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections import abc
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dsvl2_kernels.library import Kernels
 from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
+from dsvl2_runtime.answers.in_thread import in_thread
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.errors import (
     CancelledError,
     ModelCorruptError,
@@ -40,9 +40,8 @@ from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU
-from dsvl2_runtime.inputs.images import ImageBytes
 from dsvl2_runtime.inputs.messages import MessageDict, read_messages
-from dsvl2_runtime.inputs.processor import ModelInputs, PromptImage, ReadImage, prepare_inputs
+from dsvl2_runtime.inputs.processor import Images, ModelInputs, PromptImage, image_sources, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.machine.cores import choose_threads
@@ -55,9 +54,6 @@ log = logging.getLogger(__name__)
 Question = Content | abc.Sequence[Message] | abc.Sequence[MessageDict]
 """Text or parts of one user message, or the messages of a conversation up to the user's last one, as ours or as those
 of other programs (`inputs/messages.py`)."""
-
-
-Images = PromptImage | abc.Sequence[PromptImage]
 
 
 class VisionLanguageModel:
@@ -137,6 +133,25 @@ class VisionLanguageModel:
         load_sequence(Path(path), sequence, self._manifest_sha256)
         return sequence
 
+    def chat(self, system: str = "", *, drop_oldest: bool = False) -> Chat:
+        """A new conversation; any number of them take turns with this model.
+
+        Args:
+            system: a message before the first question.
+            drop_oldest: whether the oldest turns are given up when the history does not fit any more, with a notice;
+                otherwise that is an error.
+        """
+        return Chat(self.components, self.config, self._manifest_sha256, system, drop_oldest)
+
+    def resume(self, path: str | Path) -> Chat:
+        """The conversation that `Chat.save` kept in a file, to go on with.
+
+        Raises:
+            SequenceFileError: the file is missing or damaged, or belongs to another model or version.
+            ResourceError: it cannot be read.
+        """
+        return Chat.resumed(Path(path), self.components, self.config, self._manifest_sha256)
+
     def prepare(self, question: Question, images: Images = ()) -> ModelInputs:
         """Prompt and images as tensors; no graph runs.
 
@@ -204,6 +219,17 @@ class VisionLanguageModel:
         """
         yield from self.answer(self.prepare(question, images), options, watch, sequence)
 
+    def agenerate(
+        self,
+        question: Question,
+        images: Images = (),
+        options: GenerationOptions | None = None,
+        watch: Watch = UNWATCHED,
+        sequence: Sequence | None = None,
+    ) -> AsyncGenerator[TextChunk, None]:
+        """`generate` for `async for`: it works in a thread of its own, and a consumer who leaves stops it."""
+        return in_thread(lambda watch: self.generate(question, images, options, watch, sequence), watch)
+
     def answer(
         self,
         inputs: ModelInputs,
@@ -247,15 +273,6 @@ def _conversation(
     if len(messages) < len(question):
         raise UsageError("the question has messages and parts of a prompt side by side; give one or the other")
     return messages, sources
-
-
-def image_sources(images: Images) -> abc.Sequence[PromptImage]:
-    """The images that were given; a single one is not taken apart, as letters of a path or rows of an array."""
-    if isinstance(images, (str, os.PathLike, bytes, ImageBytes, Image.Image, np.ndarray, ReadImage)):
-        return [images]
-    if isinstance(images, abc.Sequence) and not isinstance(images, bytes):
-        return images
-    raise UsageError(f"images is a {type(images).__name__}; give an image, or a list of images")
 
 
 def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:

@@ -11,6 +11,9 @@ from pydantic.dataclasses import dataclass
 from dsvl2_runtime.config import STRICT
 
 NoticeCode = Literal[
+    "chat.dropped",
+    "chat.one_tile",
+    "chat.tiled",
     "boxes.cut",
     "boxes.dropped",
     "boxes.last_image",

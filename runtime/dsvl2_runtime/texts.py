@@ -5,6 +5,15 @@ from __future__ import annotations
 from dsvl2_runtime.notices import Notice, NoticeCode
 
 SENTENCES: dict[NoticeCode, str] = {
+    "chat.dropped": (
+        "the conversation is too long; its oldest questions ({turns}), with their answers and pictures ({images}), are "
+        "no longer seen"
+    ),
+    "chat.one_tile": (
+        "the conversation now has {images} pictures, and of more than {most_tiled} each is seen as one tile; those "
+        "that were there before are read again"
+    ),
+    "chat.tiled": ("the conversation has only {images} of its pictures left, so each is seen in full again"),
     "boxes.cut": "the answer ends within a list of boxes of {label!r}; what is left of it is dropped: {shown!r}",
     "boxes.dropped": "{count} of the boxes of {label!r} are none and are dropped, such as {shown!r}",
     "boxes.last_image": (

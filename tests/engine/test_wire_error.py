@@ -13,7 +13,9 @@ def test_an_error_keeps_what_another_text_can_be_made_from() -> None:
     """Class, exit code, HTTP status, sentence, and every attribute."""
     found = wire_error(ContextOverflowError(5336, 5300, 4096))
     assert (found.name, found.exit_code, found.http_status) == ("ContextOverflowError", 6, 422)
-    assert found.values == {"prompt_tokens": 5336, "image_tokens": 5300, "context_tokens": 4096}
+    assert found.values == {
+        "prompt_tokens": 5336, "image_tokens": 5300, "context_tokens": 4096, "earlier_turns": 0,
+    }  # fmt: skip
     assert found.message == str(ContextOverflowError(5336, 5300, 4096))
 
 

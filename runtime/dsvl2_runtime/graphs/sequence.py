@@ -38,6 +38,8 @@ class Sequence:
         self.images: tuple[ImageSpan, ...] = ()
         self.logits: NDArray[np.float32] = np.zeros(vocab_size, np.float32)
         """[vocab] float32, of the last position that was read; the decoder writes it in place."""
+        self.reused = 0
+        """Positions of the prompt whose rows were there when it was taken."""
         self._run = 0
 
     def begin_run(self) -> int:
@@ -47,6 +49,7 @@ class Sequence:
             A number for `require_run`.
         """
         self._run += 1
+        self.reused = 0
         return self._run
 
     def require_run(self, run: int) -> None:
@@ -80,7 +83,8 @@ class Sequence:
         self.cache.truncate(max(kept, 0))
         self.token_ids = input_ids.tolist()
         self.images = tuple(images)
-        return self.cache.length
+        self.reused = self.cache.length
+        return self.reused
 
     def append(self, token_id: int) -> None:
         """Add a token of the answer, which the next run reads."""

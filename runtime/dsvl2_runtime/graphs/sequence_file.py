@@ -54,31 +54,38 @@ def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_ty
         BusyError: another process writes the file.
         ResourceError: the file cannot be written.
     """
-    cache = sequence.cache
-    value_bytes = np.dtype(row_type).itemsize
-    sizes = (len(sequence.token_ids), cache.length, len(sequence.images), len(cache.tensors))
-    head = SIZES.pack(MAGIC, VERSION, value_bytes, *sizes, manifest_sha256)
-    digest = hashlib.sha256(head)
     with (
         only_writer(path),
         disk_errors(path),
         new_file(path, private=True) as unfinished,
         unfinished.open("wb") as file,
     ):
-        file.write(head + bytes(DIGEST_BYTES))
+        write_sequence(file, sequence, manifest_sha256, row_type)
 
-        def write(content: bytes) -> None:
-            digest.update(content)
-            file.write(content)
 
-        write(np.array([tensor.row for tensor in cache.tensors], "<u4").tobytes())
-        write(np.array(sequence.token_ids, "<u4").tobytes())
-        for image in sequence.images:
-            write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
-        for rows in cache.rows(cache.length):  # [rows, row]
-            write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
-        file.seek(len(head))
-        file.write(digest.digest())
+def write_sequence(file: BinaryIO, sequence: Sequence, manifest_sha256: bytes, row_type: RowType) -> None:
+    """Write a sequence at the end of a file; arguments and errors as `save_sequence`."""
+    cache = sequence.cache
+    value_bytes = np.dtype(row_type).itemsize
+    sizes = (len(sequence.token_ids), cache.length, len(sequence.images), len(cache.tensors))
+    head = SIZES.pack(MAGIC, VERSION, value_bytes, *sizes, manifest_sha256)
+    digest = hashlib.sha256(head)
+    file.write(head)
+    digest_at = file.tell()
+    file.write(bytes(DIGEST_BYTES))
+
+    def write(content: bytes) -> None:
+        digest.update(content)
+        file.write(content)
+
+    write(np.array([tensor.row for tensor in cache.tensors], "<u4").tobytes())
+    write(np.array(sequence.token_ids, "<u4").tobytes())
+    for image in sequence.images:
+        write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
+    for rows in cache.rows(cache.length):  # [rows, row]
+        write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
+    file.seek(digest_at)
+    file.write(digest.digest())
 
 
 def _as_stored(rows: NDArray[np.float32], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
@@ -102,13 +109,19 @@ def load_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes) -> Non
         ResourceError: it cannot be read.
     """
     with read_errors(path):
-        if not _is_regular(path):
+        if not is_regular(path):
             raise SequenceFileError(path, "no such file", "check the path")
         with path.open("rb") as file:
-            _Reader(path, file).read_into(sequence, manifest_sha256)
+            read_sequence(path, file, sequence, manifest_sha256)
 
 
-def _is_regular(path: Path) -> bool:
+def read_sequence(path: Path, file: BinaryIO, sequence: Sequence, manifest_sha256: bytes) -> None:
+    """Read a sequence from the rest of a file; `path` is for messages, the others and the errors as `load_sequence`."""
+    _Reader(path, file).read_into(sequence, manifest_sha256)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is a file that is neither a folder nor a device."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -124,6 +137,7 @@ class _Reader:
 
     def read_into(self, sequence: Sequence, manifest_sha256: bytes) -> None:
         cache = sequence.cache
+        found_size = os.fstat(self._file.fileno()).st_size - self._file.tell()
         head = self._take(SIZES.size)
         expected_digest = self._file.read(DIGEST_BYTES)
         magic, version, value_bytes, tokens, rows, images, tensors, manifest = SIZES.unpack(head)
@@ -139,7 +153,6 @@ class _Reader:
         row_sizes = [tensor.row for tensor in cache.tensors]
         size = SIZES.size + DIGEST_BYTES + 4 * tensors + 4 * tokens + IMAGE.size * images
         size += sum(row_sizes) * rows * value_bytes
-        found_size = os.fstat(self._file.fileno()).st_size
         if found_size != size:
             raise self._wrong(f"{found_size} bytes, but its header means {size}")
         if np.frombuffer(self._take(4 * tensors), "<u4").tolist() != row_sizes:

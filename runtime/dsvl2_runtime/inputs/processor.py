@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.errors import ContextOverflowError, UsageError
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
-from dsvl2_runtime.inputs.images import ImageSource, content_hash, decode_image
+from dsvl2_runtime.inputs.images import ImageBytes, ImageSource, content_hash, decode_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
 from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_tiling, cut_tiles, is_tiled, normalized
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
@@ -80,6 +82,20 @@ class ReadImage:
 
 
 PromptImage = ImageSource | ReadImage
+Images = PromptImage | Sequence[PromptImage]
+
+
+def image_sources(images: Images) -> Sequence[PromptImage]:
+    """The images that were given; a single one is not taken apart, as letters of a path or rows of an array.
+
+    Raises:
+        UsageError: it is neither an image nor a list.
+    """
+    if isinstance(images, (str, os.PathLike, bytes, ImageBytes, Image.Image, np.ndarray, ReadImage)):
+        return [images]
+    if isinstance(images, Sequence) and not isinstance(images, bytes):
+        return images
+    raise UsageError(f"images is a {type(images).__name__}; give an image, or a list of images")
 
 
 def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1) -> ReadImage:

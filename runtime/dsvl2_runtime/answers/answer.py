@@ -1,0 +1,112 @@
+"""One answer: an iterator of its pieces that also knows what it cost and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from dsvl2_runtime.answers.generate import TextChunk
+from dsvl2_runtime.errors import BusyError
+from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
+from dsvl2_runtime.inputs.processor import ModelInputs
+from dsvl2_runtime.inputs.prompt import Content, ContentPart, SpecialToken
+from dsvl2_runtime.inputs.tokenizer import DET, DET_END, GROUNDING, REF, REF_END, Tokenizer
+from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.progress import FinishReason
+
+ANSWER_TOKENS = (REF, REF_END, DET, DET_END, GROUNDING)
+"""Special tokens that belong into an answer; any other one is kept as its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Positions that an answer took."""
+
+    prompt_tokens: int
+    """The whole conversation, its images among it."""
+    image_tokens: int
+    cached_tokens: int
+    """Positions of the prompt that were not computed again."""
+    completion_tokens: int
+
+
+class Answer(Iterator[TextChunk]):
+    """Pieces of an answer as they come; `read` waits for all of them.
+
+    It belongs to one thread at a time.
+    """
+
+    def __init__(
+        self,
+        chunks: Generator[TextChunk, None, None],
+        inputs: ModelInputs,
+        sequence: TokenSequence,
+        notices: tuple[Notice, ...],
+    ) -> None:
+        self._chunks, self._sequence = chunks, sequence
+        self._prompt_tokens, self._image_tokens = len(inputs.input_ids), inputs.num_image_tokens
+        self._cached_tokens = 0
+        self.notices = notices
+        """What the user should know about this question, such as an image that is scaled down."""
+        self.text = ""
+        """What has come so far."""
+        self.token_ids: list[int] = []
+        self.finish_reason: FinishReason | None = None
+        """None until it has ended."""
+
+    def __next__(self) -> TextChunk:
+        chunk = next(self._chunks)
+        self._cached_tokens = self._cached_tokens or self._sequence.reused
+        self.text += chunk.text
+        if chunk.token_id is not None:
+            self.token_ids.append(chunk.token_id)
+        self.finish_reason = chunk.finish_reason
+        return chunk
+
+    def read(self) -> Self:
+        """Wait for the whole answer."""
+        for _ in self:
+            pass
+        return self
+
+    def close(self) -> None:
+        """Give the rest up; what has come stays.
+
+        Raises:
+            BusyError: another thread is reading it.
+        """
+        try:
+            self._chunks.close()
+        except ValueError as error:
+            raise BusyError("another thread is reading the answer of this conversation; stop it first") from error
+
+    @property
+    def usage(self) -> Usage:
+        """Positions so far."""
+        return Usage(self._prompt_tokens, self._image_tokens, self._cached_tokens, len(self.token_ids))
+
+
+def answer_content(token_ids: Sequence[int], text: str, tokenizer: Tokenizer) -> Content:
+    """An answer as a message of the history: its special tokens are special again, as when the model wrote them.
+
+    Args:
+        token_ids: that it was written with.
+        text: what was shown of it; a stop text may have cut it.
+        tokenizer: of the model.
+    """
+    names = {tokenizer.special_id(name): name for name in ANSWER_TOKENS}
+    if not names.keys() & set(token_ids):
+        return text
+    pieces: list[tuple[list[int], SpecialToken | None]] = [([], None)]
+    for token_id in token_ids:
+        if token_id in names:
+            pieces += [([token_id], SpecialToken(names[token_id])), ([], None)]
+        else:
+            pieces[-1][0].append(token_id)
+    parts: list[ContentPart] = []
+    for ids, special in pieces:
+        piece = tokenizer.decode(ids)[: len(text)]
+        text = text[len(piece) :]
+        parts.append(special if special is not None and piece == special.name else piece)
+    return [part for part in parts if part]

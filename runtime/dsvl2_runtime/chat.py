@@ -1,0 +1,229 @@
+"""A conversation about images: questions that go on from what was said, and from what was computed.
+
+Rules that hold for every conversation:
+
+- The prompt is the whole history in the official format. Its beginning that was read before is not read again: a
+  question about the same images costs its own words and those of the last answer.
+- Each image is decoded when it is added and stays what it was, whatever becomes of its file.
+- More than two images are seen as one tile each. The third image therefore changes the first two, which are read again;
+  a notice says so. Their features are kept (`graphs/image_cache.py`), so no tile is encoded twice.
+- An answer that was stopped stays in the history as far as it came. A question whose answer had not begun, or that
+  ended in an error, is taken back as if it had not been asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from collections.abc import Sequence as Items
+from pathlib import Path
+from typing import Self
+
+from dsvl2_runtime.answers.answer import Answer, answer_content
+from dsvl2_runtime.answers.chat_file import SavedChat, Turn, load_chat, save_chat
+from dsvl2_runtime.answers.generate import Components, TextChunk, generate
+from dsvl2_runtime.answers.in_thread import in_thread
+from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.geometry import MOST_TILED_IMAGES
+from dsvl2_runtime.graphs.sequence_file import RowType
+from dsvl2_runtime.inputs.processor import Images, ModelInputs, ReadImage, image_sources, prepare_inputs, read_image
+from dsvl2_runtime.inputs.prompt import Content, Message, question_content
+from dsvl2_runtime.inputs.tiling import is_tiled
+from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.progress import UNWATCHED, Watch
+
+RESERVED_SHARE = 8
+"""Where the oldest turns may be dropped, an eighth of the context is kept for the answer, if it may become so long."""
+
+
+class Chat:
+    """A conversation with a model. Any number of them take turns with one model; each belongs to one thread at a time.
+
+    Made by `VisionLanguageModel.chat` and `VisionLanguageModel.resume`.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        config: ModelConfig,
+        manifest_sha256: bytes,
+        system: str = "",
+        drop_oldest: bool = False,
+    ) -> None:
+        self._components, self._config, self._manifest_sha256 = components, config, manifest_sha256
+        self._system = system
+        self._turns: tuple[Turn, ...] = ()
+        self._sequence = components.decoder.new_sequence()
+        self._open: Answer | None = None
+        self.drop_oldest = drop_oldest
+        """Whether the oldest turns may be given up when the history does not fit any more."""
+
+    @classmethod
+    def resumed(cls, path: Path, components: Components, config: ModelConfig, manifest_sha256: bytes) -> Self:
+        """The conversation that a file holds; see `VisionLanguageModel.resume`."""
+        chat = cls(components, config, manifest_sha256)
+        saved = load_chat(path, chat._sequence, config, manifest_sha256)
+        chat._system, chat._turns, chat.drop_oldest = saved.system, saved.turns, saved.drop_oldest
+        return chat
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What was said, from the system message on; dropped turns are gone."""
+        return tuple(self._history(self._turns))
+
+    @property
+    def num_images(self) -> int:
+        """Images of the conversation."""
+        return len(self._images(self._turns))
+
+    def ask(
+        self,
+        question: Content,
+        images: Images = (),
+        options: GenerationOptions | None = None,
+        watch: Watch = UNWATCHED,
+    ) -> Answer:
+        """Ask the next question; the images are prepared at once, and the model computes while the answer is read.
+
+        An answer of this conversation that was not read to its end is ended first.
+
+        Args:
+            question: text, which can never become a special token, or parts (`prompt.locate`).
+            images: new ones, one or several file paths, bytes, PIL images or uint8 arrays; they come before the text.
+            options: how to choose tokens and when to stop.
+            watch: told how far the answer is, and asked whether to go on; a stop ends it with its reason.
+
+        Returns:
+            An iterator of `TextChunk` with `notices`, `text`, `usage` and `finish_reason`; `read()` waits for its end.
+
+        Raises:
+            UsageError: the question is empty.
+            ImageError: an image cannot be read.
+            ContextOverflowError: the history does not fit, with the numbers, and the oldest turns may not be dropped.
+            BusyError: another thread is reading an answer of this conversation.
+        """
+        self.close()
+        options = GenerationOptions() if options is None else options
+        new = tuple(
+            source if isinstance(source, ReadImage) else read_image(source, self._config)
+            for source in image_sources(images)
+        )
+        asked = Message("user", question_content(question, len(new)))
+        turns, inputs = self._fitting(asked, new, options)
+        notices = self._notices(turns, inputs)
+        chunks = self._answering(turns, Turn(asked, new), inputs, options, watch)
+        self._open = Answer(chunks, inputs, self._sequence, notices)
+        return self._open
+
+    def aask(
+        self,
+        question: Content,
+        images: Images = (),
+        options: GenerationOptions | None = None,
+        watch: Watch = UNWATCHED,
+    ) -> AsyncGenerator[TextChunk, None]:
+        """`ask` for `async for`: it works in a thread of its own, and a consumer who leaves stops it."""
+        return in_thread(lambda watch: self.ask(question, images, options, watch), watch)
+
+    def close(self) -> None:
+        """End the answer that is open, if there is one; the conversation can go on.
+
+        Raises:
+            BusyError: another thread is reading it.
+        """
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def clear(self) -> None:
+        """Forget everything that was said but the system message."""
+        self.close()
+        self._turns = ()
+        self._sequence = self._components.decoder.new_sequence()
+
+    def save(self, path: str | Path, row_type: RowType = "float16") -> None:
+        """Keep the conversation in a file, with its images and with what was computed; only its owner may read it.
+
+        Args:
+            path: the file, replaced if there is one.
+            row_type: float16 takes half the space and rounds the cached rows to 11 bits.
+
+        Raises:
+            UsageError: a cached value is too large for float16.
+            BusyError: another thread is reading an answer of this conversation, or another process writes the file.
+            ResourceError: the file cannot be written.
+        """
+        self.close()
+        saved = SavedChat(self._system, self._turns, self.drop_oldest)
+        with self._components.turns.take(UNWATCHED):
+            save_chat(Path(path), saved, self._sequence, self._manifest_sha256, row_type)
+
+    def _history(self, turns: Items[Turn]) -> list[Message]:
+        system = [Message("system", self._system)] if self._system else []
+        return [*system, *(message for turn in turns for message in (turn.question, Message("assistant", turn.answer)))]
+
+    @staticmethod
+    def _images(turns: Items[Turn]) -> list[ReadImage]:
+        return [image for turn in turns for image in turn.images]
+
+    def _fitting(
+        self, asked: Message, new: tuple[ReadImage, ...], options: GenerationOptions
+    ) -> tuple[tuple[Turn, ...], ModelInputs]:
+        """The turns that the prompt can keep, and the prompt."""
+        context = self._config.language_config.max_position_embeddings
+        reserved = min(options.max_new_tokens, context // RESERVED_SHARE)
+        turns = self._turns
+        while True:
+            try:
+                images = [*self._images(turns), *new]
+                messages = [*self._history(turns), asked]
+                inputs = prepare_inputs(messages, images, self._config, self._components.tokenizer)
+            except ContextOverflowError as error:
+                if not turns:
+                    raise
+                if not self.drop_oldest:
+                    numbers = error.prompt_tokens, error.image_tokens, error.context_tokens
+                    raise ContextOverflowError(*numbers, earlier_turns=len(turns)) from None
+            else:
+                if not (self.drop_oldest and turns and len(inputs.input_ids) + reserved > context):
+                    return turns, inputs
+            turns = turns[1:]
+
+    def _notices(self, turns: tuple[Turn, ...], inputs: ModelInputs) -> tuple[Notice, ...]:
+        """What has not been said yet: about new images, about dropped turns, and about images that are seen anew."""
+        notices = []
+        before, earlier = self.num_images, len(self._images(turns))
+        if dropped := len(self._turns) - len(turns):
+            notices.append(Notice("chat.dropped", {"turns": dropped, "images": before - earlier}))
+        total = len(inputs.images)
+        retiled = earlier > 0 and is_tiled(before) != is_tiled(total)
+        if retiled:
+            numbers = {"images": total, "most_tiled": MOST_TILED_IMAGES}
+            notices.append(Notice("chat.tiled" if is_tiled(total) else "chat.one_tile", numbers))
+        for notice in inputs.notices:
+            scaled = notice.code in ("image.one_tile", "image.scaled_down")
+            if int(notice.values["image"]) > earlier or (retiled and scaled):
+                notices.append(notice)
+        return tuple(notices)
+
+    def _answering(
+        self, turns: tuple[Turn, ...], turn: Turn, inputs: ModelInputs, options: GenerationOptions, watch: Watch
+    ) -> Generator[TextChunk, None, None]:
+        """The answer; however it ends, the history then says what was said."""
+        text, token_ids = "", list[int]()
+        keep, complete = True, False
+        try:
+            for chunk in generate(self._components, inputs, self._sequence, options, watch):
+                text += chunk.text
+                if chunk.token_id is not None:
+                    token_ids.append(chunk.token_id)
+                complete = chunk.finish_reason in ("stop", "length", "repetition")
+                yield chunk
+        except Exception:
+            keep = False
+            raise
+        finally:
+            if keep and (complete or text.strip()):
+                content = answer_content(token_ids, text, self._components.tokenizer)
+                self._turns = (*turns, Turn(turn.question, turn.images, content))

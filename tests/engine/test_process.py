@@ -28,6 +28,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     LoadFailed,
     Prepared,
+    Progressed,
     ProtocolError,
     ProtocolVersionError,
     Stop,
@@ -261,3 +262,26 @@ def test_what_libraries_print_does_not_disturb_the_events() -> None:
     assert ended.stdout == HELLO
     assert b"noise" in ended.stderr
     assert b"more" in ended.stderr
+
+
+def test_a_follow_up_computes_its_own_words_alone(
+    bundle: MakeBundle, model: VisionLanguageModel, image_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its image and the first question are not computed again, and its answer is that of a new sequence."""
+    options = GenerationOptions(max_new_tokens=4)
+    first = user_message("What?", [ImagePart(str(image_file))])
+    said = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
+    messages = (first, ChatMessage("assistant", (TextPart(said),)), user_message("And?"))
+    commands = [Load(str(bundle("small", "int4")), 1), Ask(1, (first,), options), Ask(2, messages, options)]
+    events = serve_all(b"".join(map(to_line, commands)), monkeypatch)
+    opening, ending = (event for event in events if isinstance(event, Finished))
+    prompt = model.prepare("What?", [image_file])
+    assert opening.cached_tokens == 0
+    assert ending.cached_tokens >= len(prompt.input_ids)
+    assert {event.phase for event in events if isinstance(event, Progressed) and event.turn == 2} == {
+        "prefill",
+        "decode",
+    }
+    converted, _ = model_messages(messages)
+    expected = "".join(chunk.text for chunk in model.generate(converted, [image_file], options))
+    assert "".join(event.text for event in events if isinstance(event, Wrote) and event.turn == 2) == expected

@@ -67,7 +67,7 @@ EVENTS = [
     BadMessage(ERROR, 3),
     Prepared(3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note"))),
     Wrote(3, "x\n<b>"),
-    Finished(3, "timeout", 12, 0.5),
+    Finished(3, "timeout", 12, 0.5, 40),
     Failed(3, ERROR),
 ]
 

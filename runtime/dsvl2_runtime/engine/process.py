@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Items
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ from dsvl2_runtime.engine.protocol import (
 )
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.mapped_files import report_lost_files
@@ -137,15 +139,18 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes]:
 def serve(inbox: Inbox, send: Send) -> NoReturn:
     """Carry out commands as long as the process lives."""
     model: VisionLanguageModel | None = None
+    sequence: Sequence | None = None
     while True:
         command = inbox.next_command()
         if isinstance(command, Load):
-            model = None  # its memory is needed for the next one
+            model = sequence = None  # their memory is needed for the next one
             model = load(command, send)
             continue
         turn = command.ask.turn
         try:
-            answer(model, command, inbox, send)
+            if model is not None and sequence is None:
+                sequence = model.new_sequence()
+            answer(model, command, inbox, send, sequence)
         except Exception as error:
             # The client must hear of every error: its question would otherwise wait for ever.
             send(Failed(turn, wire_error(error)))
@@ -165,8 +170,21 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
     return model
 
 
-def answer(model: VisionLanguageModel | None, question: Question, inbox: Inbox, send: Send) -> None:
+def answer(
+    model: VisionLanguageModel | None,
+    question: Question,
+    inbox: Inbox,
+    send: Send,
+    sequence: Sequence | None = None,
+) -> None:
     """Answer one question, piece by piece.
+
+    Args:
+        model: that is loaded, if any.
+        question: that was read.
+        inbox: says whether it was stopped.
+        send: takes the events.
+        sequence: of the questions before; what the prompt has in common with it is not computed again.
 
     Raises:
         NoModelError: there is no model to answer it.
@@ -175,6 +193,7 @@ def answer(model: VisionLanguageModel | None, question: Question, inbox: Inbox, 
     if model is None:
         raise NoModelError
     ask, start, tokens = question.ask, time.monotonic(), 0
+    sequence = sequence or model.new_sequence()
     messages, images = model_messages(ask.messages)
     with users_names(images):
         for image in images:
@@ -182,15 +201,16 @@ def answer(model: VisionLanguageModel | None, question: Question, inbox: Inbox, 
         inputs = model.prepare(messages, [image.path for image in images])
     send(Prepared(ask.turn, inputs.notices))
     watch = Watch(progress_sender(send, ask.turn), lambda: inbox.is_stopped(ask.turn), question.deadline)
-    for chunk in model.answer(inputs, ask.options, watch):
+    for chunk in model.answer(inputs, ask.options, watch, sequence):
         tokens += chunk.token_id is not None
         if chunk.text:
             send(Wrote(ask.turn, chunk.text))
         if chunk.finish_reason is not None:
-            send(Finished(ask.turn, chunk.finish_reason, tokens, round(time.monotonic() - start, 3)))
+            seconds = round(time.monotonic() - start, 3)
+            send(Finished(ask.turn, chunk.finish_reason, tokens, seconds, sequence.reused))
 
 
-def model_messages(messages: Sequence[ChatMessage]) -> tuple[list[Message], list[ImagePart]]:
+def model_messages(messages: Items[ChatMessage]) -> tuple[list[Message], list[ImagePart]]:
     """The messages as the prompt builder takes them, and their images in the order of their places."""
     images: list[ImagePart] = []
     converted = []
@@ -218,7 +238,7 @@ def require_content(image: ImagePart) -> None:
 
 
 @contextmanager
-def users_names(images: Sequence[ImagePart]) -> Iterator[None]:
+def users_names(images: Items[ImagePart]) -> Iterator[None]:
     """Call an image in errors as its user calls it, and not by the path of a copy."""
     names = {image.path: image.name for image in images if image.name is not None}
     try:

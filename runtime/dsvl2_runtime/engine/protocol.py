@@ -21,7 +21,7 @@ from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
@@ -206,6 +206,8 @@ class Finished:
     reason: FinishReason
     tokens: int
     seconds: float
+    cached_tokens: int = 0
+    """Positions of the prompt that were not computed again."""
     kind: Literal["finished"] = "finished"
 
 

@@ -273,7 +273,7 @@ def test_a_follow_up_computes_its_own_words_alone(
     said = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
     messages = (first, ChatMessage("assistant", (TextPart(said),)), user_message("And?"))
     commands = [Load(str(bundle("small", "int4")), 1), Ask(1, (first,), options), Ask(2, messages, options)]
-    events = serve_all(b"".join(map(to_line, commands)), monkeypatch)
+    events = serve_all(b"".join(to_line(command) for command in commands), monkeypatch)
     opening, ending = (event for event in events if isinstance(event, Finished))
     prompt = model.prepare("What?", [image_file])
     assert opening.cached_tokens == 0

@@ -20,6 +20,7 @@ from dsvl2_runtime.engine.protocol import (
     Ask,
     BadMessage,
     ChatMessage,
+    Command,
     Event,
     Failed,
     Finished,
@@ -272,7 +273,11 @@ def test_a_follow_up_computes_its_own_words_alone(
     first = user_message("What?", [ImagePart(str(image_file))])
     said = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
     messages = (first, ChatMessage("assistant", (TextPart(said),)), user_message("And?"))
-    commands = [Load(str(bundle("small", "int4")), 1), Ask(1, (first,), options), Ask(2, messages, options)]
+    commands: list[Command] = [
+        Load(str(bundle("small", "int4")), 1),
+        Ask(1, (first,), options),
+        Ask(2, messages, options),
+    ]
     events = serve_all(b"".join(to_line(command) for command in commands), monkeypatch)
     opening, ending = (event for event in events if isinstance(event, Finished))
     prompt = model.prepare("What?", [image_file])

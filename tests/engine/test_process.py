@@ -200,7 +200,8 @@ def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel,
     answer(model, Question(Ask(5, (user_message("What?", [image]),), options), None), Inbox(), events.append)
     expected = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
     assert "".join(event.text for event in events if isinstance(event, Wrote)) == expected
-    assert events[0] == Prepared(5, ())
+    inputs = model.prepare("What?", [image_file])
+    assert events[0] == Prepared(5, (), len(inputs.input_ids), inputs.num_image_tokens, ((170, 90),))
     last = events[-1]
     assert isinstance(last, Finished)
     assert (last.turn, last.tokens) == (5, 4)

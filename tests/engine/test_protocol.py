@@ -65,7 +65,9 @@ EVENTS = [
     LoadFailed(ERROR),
     BadMessage(ERROR),
     BadMessage(ERROR, 3),
-    Prepared(3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note"))),
+    Prepared(
+        3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note")), 90, 80, ((170, 90), (1, 2))
+    ),
     Wrote(3, "x\n<b>"),
     Finished(3, "timeout", 12, 0.5, 40),
     Failed(3, ERROR),

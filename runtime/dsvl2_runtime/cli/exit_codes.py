@@ -23,6 +23,8 @@ EXTRA_OF_MODULE = {
     "safetensors": "export",
     "transformers": "export",
     "PySide6": "app",
+    "starlette": "server",
+    "uvicorn": "server",
 }
 
 

@@ -14,6 +14,7 @@ from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
+from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.streams import print_message, print_notices
 
 app = typer.Typer(
@@ -91,6 +92,9 @@ def doctor(
     from dsvl2_runtime.cli.doctor import examine
 
     examine(model, threads, report_format is ReportFormat.JSON)
+
+
+app.command()(serve)
 
 
 @app.command()

@@ -199,7 +199,8 @@ def answer(
         for image in images:
             require_content(image)
         inputs = model.prepare(messages, [image.path for image in images])
-    send(Prepared(ask.turn, inputs.notices))
+    sizes = tuple(image.size for image in inputs.images)
+    send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
     watch = Watch(progress_sender(send, ask.turn), lambda: inbox.is_stopped(ask.turn), question.deadline)
     for chunk in model.answer(inputs, ask.options, watch, sequence):
         tokens += chunk.token_id is not None

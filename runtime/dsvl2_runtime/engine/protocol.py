@@ -182,10 +182,16 @@ class BadMessage:
 
 @dataclass(frozen=True, config=STRICT)
 class Prepared:
-    """The images are as the model will see them; `notices` says what of them it will not see."""
+    """The prompt and its images are as the model will see them; `notices` says what of them it will not see."""
 
     turn: int
     notices: tuple[Notice, ...]
+    prompt_tokens: int = 0
+    """All positions of the prompt."""
+    image_tokens: int = 0
+    """Those of them that images take."""
+    image_sizes: tuple[tuple[int, int], ...] = ()
+    """(width, height) in pixels of each image, upright, in the order of the prompt."""
     kind: Literal["prepared"] = "prepared"
 
 

@@ -1,0 +1,39 @@
+"""The verb `serve`: a server on this machine for clients of OpenAI's chat API, and a page to ask from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+
+DEFAULT_PORT = 11535
+
+
+def serve(
+    host: Annotated[str, typer.Option(envvar="DSVL2_HOST", help="Address; another than loopback needs a key.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", "-p", envvar="DSVL2_PORT", help="0 for any that is free.", min=0, max=65535)
+    ] = DEFAULT_PORT,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key", envvar="DSVL2_API_KEY", help="What clients have to know; the variable hides it from ps."
+        ),
+    ] = None,
+    queue: Annotated[int, typer.Option(help="Questions that may wait while one is answered.", min=0, max=1000)] = 16,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
+) -> None:
+    """Answer clients of OpenAI's chat API, on this machine only unless told otherwise, and show a page to ask from."""
+    from dsvl2_runtime.server.listen import ServeOptions
+    from dsvl2_runtime.server.listen import serve as listen
+
+    options = ServeOptions(model, host, port, api_key or None, threads, force, queue)
+    listen(options, lambda address: typer.echo(f"listening on {address}"))

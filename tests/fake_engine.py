@@ -1,0 +1,85 @@
+"""An engine without a model that does what the question says: `python fake_engine.py`.
+
+It reads commands in a thread of its own, as the real one does, so that a stop reaches an answer that is being written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from dsvl2_runtime.engine.protocol import (
+    Ask,
+    Failed,
+    Finished,
+    Hello,
+    ImagePart,
+    Load,
+    Loaded,
+    Prepared,
+    Stop,
+    TextPart,
+    Wrote,
+    greet,
+    read_command,
+    to_line,
+)
+from dsvl2_runtime.engine.wire_error import WireError
+
+lock = threading.Lock()
+stops: dict[int, threading.Event] = {}
+BOX = "<|ref|>total<|/ref|><|det|>[[0, 0, 999, 500]]<|/det|>"
+
+
+def send(event: object) -> None:
+    with lock:
+        sys.stdout.buffer.write(to_line(event))  # type: ignore[arg-type]
+        sys.stdout.buffer.flush()
+
+
+def answer(ask: Ask) -> None:
+    parts = ask.messages[-1].content
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    images = [part for part in parts if isinstance(part, ImagePart)]
+    send(Prepared(ask.turn, (), 7 + len(images), len(images), ((100, 200),) * len(images)))
+    reason = "stop"
+    if text == "wait":
+        send(Wrote(ask.turn, "waiting"))
+        stops[ask.turn].wait()
+        reason = "cancelled"
+    elif text == "die":
+        send(Wrote(ask.turn, "half"))
+        os._exit(7)
+    elif text == "fail":
+        send(Wrote(ask.turn, "half"))
+        send(Failed(ask.turn, WireError("GenerationError", "not finite", 8, 500)))
+        return
+    elif text == "refuse":
+        send(Failed(ask.turn, WireError("ContextOverflowError", "too long", 6, 422)))
+        return
+    elif text in ("length", "repetition", "timeout"):
+        reason = text
+        send(Wrote(ask.turn, text))
+    else:
+        send(Wrote(ask.turn, BOX if text == "box" else text))
+    send(Finished(ask.turn, reason, 3, 0.5))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    send(Hello())
+    greet(sys.stdin.buffer.readline())
+    for line in sys.stdin.buffer:
+        command = read_command(line)
+        if isinstance(command, Load):
+            send(Loaded("fake", "int4", ""))
+        elif isinstance(command, Ask):
+            stops[command.turn] = threading.Event()
+            threading.Thread(target=answer, args=(command,), daemon=True).start()
+        elif isinstance(command, Stop):
+            stops[command.turn].set()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

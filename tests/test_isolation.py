@@ -39,7 +39,7 @@ def test_sockets_of_this_machine_stay_open() -> None:
     code = (
         "import socket\n"
         "server = socket.create_server(('127.0.0.1', 0))\n"
-        "client = socket.create_connection(('localhost', server.getsockname()[1]))\n"
+        "client = socket.create_connection(('127.0.0.1', server.getsockname()[1]))\n"
         "client.sendall(b'here'); print(server.accept()[0].recv(4).decode())\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)

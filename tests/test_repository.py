@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -22,15 +22,25 @@ ONE_MACHINE = re.compile(
     r"\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}\b|\b[\w-]+\.(?:local|lan|internal|corp)\b"
     r"|file:///\w|[A-Z]:\\Users|\b(?:my|our) (?:machine|laptop|server|workstation|cluster)\b|\broot@"
 )
-NOT_OURS = {".git", ".venv", "__pycache__", "build", "dist"}
 
 
 def walked(root: Path) -> set[Path]:
-    """The files below a folder that no tool has made there."""
+    """The files below a folder that .gitignore does not name; only the rules that it has are understood."""
+    rules = [rule for rule in (ROOT / ".gitignore").read_text("utf-8").split() if not rule.startswith("#")]
+    kept = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
+
+    def ignored(path: Path, is_folder: bool) -> bool:
+        name = path.relative_to(root)
+        fitting = [PurePath(rule) for rule in rules if is_folder or not rule.endswith("/")]
+        return name.as_posix() not in kept and any(
+            name.match(str(rule)) and len(rule.parts) in (1, len(name.parts)) for rule in fitting
+        )
+
     found = set()
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in NOT_OURS and not name.endswith(("_cache", ".egg-info"))]
-        found |= {Path(folder) / name for name in files}
+    for at, folders, files in os.walk(root):
+        folder = Path(at)
+        folders[:] = [name for name in folders if name != ".git" and not ignored(folder / name, True)]
+        found |= {folder / name for name in files if name != ".git" and not ignored(folder / name, False)}
     return found
 
 
@@ -41,8 +51,8 @@ def tracked() -> tuple[Path, ...]:
     try:
         listed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return tuple(sorted(walked(ROOT)))
-    return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
+        listed = ""  # also where the archive was unpacked inside somebody's repository
+    return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file()) or tuple(walked(ROOT))
 
 
 def texts() -> dict[Path, str]:
@@ -145,9 +155,12 @@ def test_documentation_that_code_names_is_there() -> None:
 
 def test_a_source_archive_is_read_like_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without git the same files are looked at, and none of those that tools have left."""
-    names = ["README.md", ".ci/run", "models/dsvl2_demo/__init__.py"]
-    for name in [*names, ".venv/bin/python", "tests/__pycache__/a.pyc", ".mypy_cache/b", "x.egg-info/PKG-INFO"]:
+    names = ["README.md", ".ci/run", "models/dsvl2_demo/__init__.py", "kernels/dsvl2_kernels/library.py"]
+    made = [".venv/bin/python", "tests/__pycache__/a.pyc", "x.egg-info/PKG-INFO", ".hypothesis/examples/0", ".git/HEAD"]
+    made += ["models/synthetic/a.json", "models/dsvl2_demo/runs/log.jsonl", "kernels/dsvl2_kernels/a.so"]
+    for name in [*names, *made]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert walked(tmp_path) == {tmp_path / name for name in names}
     assert set(tracked()) <= walked(ROOT)
+    assert not [path for path in walked(ROOT) if path.suffix in {".pyc", ".so"}]

@@ -19,6 +19,7 @@ from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import LONGEST_LINE, Finished
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.errors import ResourceError
 from small_models import MakeBundle
 from windows import PATIENCE, OpenWindow, ask, wait_for
 
@@ -99,8 +100,8 @@ def test_a_model_that_is_cut_while_it_is_used_ends_no_window(
     wait_for(qtbot, lambda: window.session.open_turn is None)
     end = window.session.turns[0].end
     assert isinstance(end, EngineEnd)
-    assert (end.reason, end.code) == ("signal", signal.SIGBUS)
-    assert "a file of the model was cut short" in window.note.text()
+    assert (end.reason, end.code) == ("exit", ResourceError.exit_code)
+    assert "decoder.data was cut, replaced or taken away while it was in use" in window.note.text()
     ask(window, qtbot, "Second")
     wait_for(qtbot, lambda: window.session.open_turn is None)
     error = window.session.turns[1].end

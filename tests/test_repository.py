@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -128,6 +129,20 @@ def test_the_libraries_of_the_system_are_the_same_wherever_they_are_listed() -> 
     }
     assert len(lists) >= 5
     assert set(lists.values()) == {DEBIAN_PACKAGES}
+
+
+def test_contributing_has_every_room_of_the_runtime_in_order() -> None:
+    """As the import contract has them."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (contract,) = (entry for entry in settings["contracts"] if entry.get("containers") == ["dsvl2_runtime"])
+    order = re.findall(r"\w+", " ".join(contract["layers"]))
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("| room |")[2].partition("\n\n")[0]
+    rooms = [name for line in table.splitlines()[2:] for name in re.findall(r"`([\w.]+)`", line.split("|")[1])]
+    assert [name.removesuffix(".py") for name in rooms] == order
+    assert {path.name for path in (ROOT / "runtime" / "dsvl2_runtime").glob("*.py")} == {
+        "__init__.py",
+        *(name for name in rooms if name.endswith(".py")),
+    }
 
 
 def test_output_of_processes_is_read_in_a_named_encoding() -> None:

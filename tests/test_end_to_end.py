@@ -29,7 +29,7 @@ def network(folder: Path) -> DeepseekVL2:
 
 
 def reference_logits(folder: Path, inputs: ModelInputs, more: list[int] | None = None) -> NDArray[np.float32]:
-    """Logits of the reference network, [seq, vocab], for a prompt and tokens behind it."""
+    """Logits of the reference network, [seq, vocab], for a prompt and the tokens after it."""
     more = more or []
     input_ids = torch.from_numpy(np.concatenate([inputs.input_ids, np.array(more, np.int64)]))[None]
     mask = torch.from_numpy(np.concatenate([inputs.images_seq_mask, np.zeros(len(more), bool)]))[None]

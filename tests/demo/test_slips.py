@@ -31,7 +31,7 @@ def talk_about(seed: int) -> Conversation:
     return conversation(turns, [5])
 
 
-def test_behind_a_slip_the_truth_is_learned() -> None:
+def test_after_a_slip_the_truth_is_learned() -> None:
     """Whatever was said, what should follow a place on the page is what follows it there."""
     for seed in range(40):
         talk = talk_about(seed)
@@ -77,7 +77,7 @@ def test_letters_and_lines_are_changed_lost_and_doubled() -> None:
     assert 0.003 < slips / letters < 0.05
 
 
-def test_accuracy_is_measured_behind_true_beginnings() -> None:
+def test_accuracy_is_measured_after_true_beginnings() -> None:
     """So that figures of runs with and without slips can be compared."""
     torch.manual_seed(0)
     reader = Reader(tiny_config())

@@ -206,7 +206,7 @@ def test_one_process_is_a_group_too() -> None:
     assert Group().agree([], [3.0]) == [3.0]
 
 
-def test_a_step_with_rounded_weights_changes_those_behind_them() -> None:
+def test_a_step_with_rounded_weights_changes_the_exact_ones() -> None:
     torch.manual_seed(4)
     reader = Reader(tiny_config())
     before = {name: value.clone() for name, value in reader.state_dict().items()}

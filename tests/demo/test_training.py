@@ -111,7 +111,7 @@ def test_a_run_goes_on_where_it_was_saved(tmp_path: Path) -> None:
 
 
 def test_steps_that_were_not_saved_leave_the_log(tmp_path: Path) -> None:
-    """A run that was killed behind its last save makes those steps again, and logs them once."""
+    """A run that was killed after its last save repeats the steps since then and logs them once."""
     first = Trainer(replace(settings(tmp_path), minutes=0.0), tiny_config(), stages()[:1])
     first._run_stage(0.0)
     first.save()
@@ -131,7 +131,7 @@ def test_a_run_does_not_go_on_with_the_stages_of_another(tmp_path: Path) -> None
 
 
 def test_a_finished_run_can_be_given_more_stages(run_folder: Path, tmp_path: Path) -> None:
-    """The run of another phase's parameters is gone on with: its optimisers are made anew, its weights are kept."""
+    """A stage of another phase continues with the run's weights and new optimisers."""
     shutil.copytree(run_folder, tmp_path, dirs_exist_ok=True)
     before = torch.load(run_folder / "state.pt", weights_only=True)["model"]
     more = Trainer(settings(tmp_path), tiny_config(), (*stages(), stages()[1]))

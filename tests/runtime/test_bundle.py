@@ -70,7 +70,7 @@ def test_a_file_too_many_is_found_by_verify(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["decoder.onnx", "tokenizer.json", "vision_encoder.onnx", MANIFEST])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
-    """Whichever it is."""
+    """A graph, the tokenizer and the manifest itself alike."""
     (folder / name).unlink()
     with pytest.raises(ModelNotFoundError, match=name):
         Bundle.open(folder)
@@ -274,7 +274,7 @@ def test_a_bundle_that_is_here_is_replaced_whole(tmp_path: Path, folder: Path, m
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")
 def test_a_linked_folder_leads_nowhere(tmp_path: Path) -> None:
-    """A listed file behind it would lie outside the bundle."""
+    """A listed file that it leads to would be outside the bundle."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_text("x")
     (tmp_path / "bundle").mkdir()

@@ -130,7 +130,7 @@ def test_messages_inside_messages_have_an_end(tmp_path: Path) -> None:
     ids=["empty", "no length", "no content", "endless length", "group", "cut number", "endless tag"],
 )
 def test_what_is_no_protocol_buffer_is_refused(tmp_path: Path, content: bytes) -> None:
-    """With an error of ours that names the file."""
+    """The error names the file."""
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelCorruptError, match=r"model\.onnx"):

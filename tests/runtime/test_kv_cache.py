@@ -65,7 +65,7 @@ def test_the_cache_never_grows_over_its_end() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 4, 9])
-def test_a_truncated_cache_goes_on_behind_what_is_left(length: int) -> None:
+def test_a_truncated_cache_goes_on_after_what_is_left(length: int) -> None:
     """The rows that are left count as past, and the next ones are written over those that were cut."""
     tensors = cache_tensors(official_config("small").language_config)
     cache, first, again = KVCache(tensors, 10), Bound(), Bound()

@@ -230,7 +230,7 @@ def test_what_a_killed_attempt_left_is_swept(root: Path, bundle: MakeBundle) -> 
 
 
 def test_the_verb_keeps_and_removes(root: Path, bundle: MakeBundle) -> None:
-    """As a user does it."""
+    """On the command line, with what each call prints."""
     folder = bundle("tiny", "int4")
     runner = CliRunner()
     made = runner.invoke(app, ["optimize", str(folder), "--threads", "1"])

@@ -121,6 +121,27 @@ def test_a_hundred_requests_in_a_row_and_twenty_at_once(demo: Running) -> None:
     assert demo.answers.counts.engine_starts == 1
 
 
+def test_a_follow_up_pays_for_its_own_words(demo: Running) -> None:
+    """The client sends the whole conversation again; what the engine has read of it is not read again."""
+    client = demo.client()
+    client.chat.completions.create(model="demo", messages=say("something else"))
+    first = client.chat.completions.create(model="demo", messages=about(data_url(EXAMPLE)))
+    messages = [
+        *about(data_url(EXAMPLE)),
+        {"role": "assistant", "content": first.choices[0].message.content},
+        *say("What is the date?"),
+    ]
+    second = client.chat.completions.create(model="demo", messages=messages)
+    cached = []
+    for found in (first, second):
+        assert found.usage is not None
+        assert found.usage.prompt_tokens_details is not None
+        cached.append(found.usage.prompt_tokens_details.cached_tokens or 0)
+    assert first.usage is not None
+    assert cached[0] < 10
+    assert cached[1] >= first.usage.prompt_tokens
+
+
 def test_a_conversation_reaches_the_engine_in_order(server: Running) -> None:
     """The fake engine answers with the words of the last message, and counts its pictures."""
     messages: list[Any] = [

@@ -197,6 +197,7 @@ class Guarded:
             async with asyncio.timeout(SEND_SECONDS):
                 await send(message)
 
+        scope = {**scope, "app": self._app}  # with which the router raises errors instead of answering them itself
         request = Request(scope, noted_receive)
         try:
             self._gate.require(request)
@@ -204,7 +205,7 @@ class Guarded:
         except ClientDisconnect:
             return
         except Exception as error:
-            if not isinstance(error, Dsvl2Error):
+            if not isinstance(error, (Dsvl2Error, HTTPException)):
                 # Its words may be those of a user, so only its class and place are written down.
                 log.error("internal error %s at %s", type(error).__name__, place_of(error))
             if is_begun:

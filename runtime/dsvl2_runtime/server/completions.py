@@ -69,12 +69,12 @@ class Completion:
         """Tokens of prompt and answer."""
         prompt = self._prepared.prompt_tokens if self._prepared else 0
         image = self._prepared.image_tokens if self._prepared else 0
-        answer = self._ended().tokens
+        end = self._ended()
         return {
             "prompt_tokens": prompt,
-            "completion_tokens": answer,
-            "total_tokens": prompt + answer,
-            "prompt_tokens_details": {"image_tokens": image},
+            "completion_tokens": end.tokens,
+            "total_tokens": prompt + end.tokens,
+            "prompt_tokens_details": {"cached_tokens": end.cached_tokens, "image_tokens": image},
         }
 
     def _extension(self, end: Finished) -> dict[str, Any]:

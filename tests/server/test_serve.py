@@ -1,0 +1,92 @@
+"""The verb `serve`, as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import psutil
+import pytest
+
+from dsvl2_runtime.server.listen import open_socket
+from running_server import PATIENCE, data_url, image_part
+
+CLI = (sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "serve")
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "small_form.png"
+
+
+@contextmanager
+def served(*options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the one line that it prints."""
+    process = subprocess.Popen(
+        [*CLI, "--port", "0", "--threads", "1", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | variables,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+
+
+def refused(*options: str) -> tuple[int, str, str]:
+    found = subprocess.run([*CLI, *options], capture_output=True, encoding="utf-8", check=False, timeout=PATIENCE)
+    return found.returncode, found.stdout, found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+def test_one_line_when_ready_and_an_end_without_leftovers() -> None:
+    """The answer is there at once, standard error stays empty, and the engine ends with the server."""
+    with served("--model", "demo", DSVL2_API_KEY="k") as (process, line):
+        found = re.fullmatch(r"listening on (http://127\.0\.0\.1:[1-9][0-9]*)\n", line)
+        assert found is not None, line
+        client = openai.OpenAI(base_url=f"{found[1]}/v1", api_key="k", max_retries=0, timeout=PATIENCE)
+        content = [image_part(data_url(EXAMPLE)), {"type": "text", "text": "What is the name?"}]
+        messages: list[Any] = [{"role": "user", "content": content}]
+        answer = client.chat.completions.create(model="demo", messages=messages)
+        assert answer.choices[0].message.content == "Anna Weber"
+        with pytest.raises(openai.AuthenticationError):
+            client.with_options(api_key="other").models.list()
+        client.close()
+        engines = psutil.Process(process.pid).children(recursive=True)
+        assert engines
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out, err) == (128 + signal.SIGTERM, "", "")
+        psutil.wait_procs(engines, PATIENCE)
+        assert not [engine for engine in engines if engine.is_running()]
+
+
+def test_a_port_in_use_is_busy() -> None:
+    """Before the model is loaded."""
+    with open_socket("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        code, out, err = refused("--port", str(port))
+    assert (code, out) == (9, "")
+    assert err == f"dsvl2-onnx: port {port} is in use; choose another one, or 0 for any that is free\n"
+
+
+def test_other_machines_are_refused_without_a_key() -> None:
+    """A usage error."""
+    code, out, err = refused("--host", "0.0.0.0")  # noqa: S104 - it is refused
+    assert (code, out) == (2, "")
+    assert "--api-key" in err
+
+
+def test_a_model_that_is_not_there_keeps_its_exit_code(tmp_path: Path) -> None:
+    """Across the pipe from the engine."""
+    code, out, err = refused("--port", "0", "--model", str(tmp_path / "none"))
+    assert (code, out) == (3, "")
+    assert len(err.splitlines()) == 1

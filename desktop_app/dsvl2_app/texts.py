@@ -104,6 +104,7 @@ def waiting() -> str:
 def phase(name: Phase) -> str:
     """What the engine is doing."""
     return {
+        "pages": "Drawing the pages",
         "load": "Loading the model",
         "vision": "Looking at the picture",
         "prefill": "Reading",

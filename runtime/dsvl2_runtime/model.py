@@ -6,7 +6,6 @@ import hashlib
 import logging
 from collections import abc
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -23,10 +22,8 @@ from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.errors import (
-    CancelledError,
     ModelCorruptError,
     OutOfMemoryError,
-    TimeLimitError,
     UsageError,
 )
 from dsvl2_runtime.graphs import graph_io
@@ -46,7 +43,7 @@ from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.notices import Notice
-from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
+from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +197,7 @@ class VisionLanguageModel:
         inputs = self.prepare(question, images)
         sequence = sequence or self.new_sequence()
         sequence.begin_run()
-        with _stops_as_errors(), self.components.turns.take(watch):
+        with stops_as_errors(), self.components.turns.take(watch):
             return read_prompt(self.components, inputs, sequence, watch, chunk).copy()
 
     def generate(
@@ -333,16 +330,7 @@ def load_model(
     if not force:
         require_memory(bundle, choice.count)
     try:
-        with _stops_as_errors():
+        with stops_as_errors():
             return VisionLanguageModel(bundle, choice.count, watch, choice.notices)
     except MemoryError as error:
         raise OutOfMemoryError from error
-
-
-@contextmanager
-def _stops_as_errors() -> Iterator[None]:
-    """Turn the end that a watch asked for into an error, where there is no partial result to return."""
-    try:
-        yield
-    except Stopped as end:
-        raise (TimeLimitError if end.reason == "timeout" else CancelledError)() from None

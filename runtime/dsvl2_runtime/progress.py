@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["load", "vision", "prefill", "decode"]
+from dsvl2_runtime.errors import CancelledError, TimeLimitError
+
+Phase = Literal["pages", "load", "vision", "prefill", "decode"]
 StopReason = Literal["cancelled", "timeout"]
 FinishReason = Literal["stop", "length", "repetition"] | StopReason
 """Why an answer ends: the model ended it or wrote a stop text, the longest answer or the context is full, it goes round
@@ -20,7 +23,7 @@ class Progress:
 
     phase: Phase
     done: int
-    """Graphs loaded, tiles encoded, prompt tokens read or answer tokens written."""
+    """Pages drawn, graphs loaded, tiles encoded, prompt tokens read or answer tokens written."""
     total: int
     """The number that `done` grows to; in the phase `decode` the answer may end before it."""
 
@@ -70,3 +73,12 @@ class Watch:
 
 UNWATCHED = Watch()
 """For a caller who wants no progress and never stops the call."""
+
+
+@contextmanager
+def stops_as_errors() -> Iterator[None]:
+    """Turn the end that a watch asked for into an error, where there is no partial result to return."""
+    try:
+        yield
+    except Stopped as end:
+        raise (TimeLimitError if end.reason == "timeout" else CancelledError)() from None

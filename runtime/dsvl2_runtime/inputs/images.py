@@ -11,7 +11,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,6 +128,30 @@ def decode_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Decoded
             if isinstance(error, MemoryError) or "out of memory" in str(error):  # the words of Pillow's decoders
                 raise OutOfMemoryError from error
             raise ImageError(name, f"it is damaged ({error})", "save it again") from error
+
+
+def decode_page(source: str | os.PathLike[str] | bytes | ImageBytes, index: int) -> DecodedImage:
+    """Decode one page of a TIFF, counted from 0; any other image has the page 0 alone.
+
+    Raises:
+        ImageError, OutOfMemoryError: as `decode_image`.
+    """
+    with _opened(source, TILE_PIXELS) as (name, image, file):
+        try:
+            if not index:
+                decoded = _decoded(image, file)
+            else:
+                image.seek(index)
+                _require_usable_size(f"{name}, page {index + 1}", image, TILE_PIXELS)
+                decoded = _decoded(image, None)
+        except ImageError:
+            raise
+        except Exception as error:  # as in `decode_image`
+            if isinstance(error, MemoryError) or "out of memory" in str(error):
+                raise OutOfMemoryError from error
+            raise ImageError(f"{name}, page {index + 1}", f"it is damaged ({error})", "save it again") from error
+    notices = tuple(notice for notice in decoded.notices if notice.code != "image.first_page")
+    return replace(decoded, notices=notices)
 
 
 def check_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> None:

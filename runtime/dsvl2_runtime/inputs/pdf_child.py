@@ -1,0 +1,144 @@
+"""Renders the pages of one PDF in a process of its own, which may crash, hang or be killed without harm.
+
+PDFium is not thread-safe, and a PDF is a program for it that nobody vouches for. The document comes as the file behind
+standard input. Standard output gets the replies: each a line of JSON, after that of a page its RGB bytes.
+
+    {"pages": [1, 3], "count": 12}
+    {"page": 1, "width": 1240, "height": 1754}    followed by width * height * 3 bytes
+    {"page": 3, "error": "size", "width": 9e9, "height": 1.0}    which ends it, as every error does
+
+This module imports neither Pillow nor NumPy, so that the process starts fast and fits below its memory limit.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from typing import BinaryIO
+
+MEMORY_BYTES = 1_500_000_000
+"""Address space: a page of `most_pixels` takes 4 bytes for each while it is drawn, and 3 on its way out."""
+CPU_SECONDS = 3600
+"""For the whole document; the parent's clock for each page is far shorter, but the parent may have been killed."""
+POINTS_PER_INCH = 72
+PASSWORD_ERROR = 4
+"""FPDF_ERR_PASSWORD of `fpdfview.h`."""
+PASSWORD, NOT_A_PDF, RANGE, SIZE, DAMAGED, MEMORY = "password", "not a pdf", "range", "size", "damaged", "memory"
+"""Kinds of errors in a reply."""
+
+
+def chosen_pages(choice: str | None, count: int | None = None) -> list[int]:
+    """Page numbers from 1 in the order of a choice such as `1-3,7,9-`; all pages without one.
+
+    Args:
+        choice: from a user.
+        count: pages of the document; None to check the choice alone, for which an open end is a single page.
+
+    Raises:
+        ValueError: it is no choice, or a page is not in the document.
+    """
+    pages: list[int] = []
+    for part in ("1-" if choice is None else choice).split(","):
+        first, dash, last = part.strip().partition("-")
+        numbers = [number.strip() for number in (first, last)]
+        if not numbers[0].isascii() or not numbers[0].isdigit() or len(numbers[0]) > 6 or len(numbers[1]) > 6:
+            raise ValueError(f"{part.strip()!r} is no page or range of pages; write them as 1-3,7")
+        begin = int(numbers[0])
+        if not dash:
+            end = begin
+        elif not numbers[1]:
+            end = max(count or begin, begin)
+        elif numbers[1].isascii() and numbers[1].isdigit():
+            end = int(numbers[1])
+        else:
+            raise ValueError(f"{part.strip()!r} is no page or range of pages; write them as 1-3,7")
+        if begin < 1 or end < begin:
+            raise ValueError(f"{part.strip()!r} is no range of pages; they are counted from 1")
+        if count is not None and end > count:
+            raise ValueError(f"page {end} is asked for, but the document has {count}")
+        pages += range(begin, end + 1)
+    return pages
+
+
+def _limit() -> None:
+    """Bound what this process may take, where the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows; there the parent's clock is the only limit
+        return
+    limits = {
+        resource.RLIMIT_AS: MEMORY_BYTES,
+        resource.RLIMIT_CPU: CPU_SECONDS,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+    }
+    for name, limit in limits.items():
+        with suppress(OSError, ValueError):  # a lower hard limit is there already, or macOS has none for this
+            resource.setrlimit(name, (limit, limit))
+
+
+class _FailedError(Exception):
+    """What ends the rendering, as the last reply."""
+
+    def __init__(self, kind: str, **values: object) -> None:
+        super().__init__(kind)
+        self.reply = {"error": kind, **values}
+
+
+def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> None:
+    import pypdfium2 as pdfium
+
+    def reply(**values: object) -> None:
+        out.write(json.dumps(values).encode() + b"\n")
+        out.flush()
+
+    try:
+        document = pdfium.PdfDocument(sys.stdin.buffer)
+        count = len(document)
+    except pdfium.PdfiumError as error:
+        kind = PASSWORD if getattr(error, "err_code", None) == PASSWORD_ERROR else NOT_A_PDF
+        raise _FailedError(kind, text=str(error)) from error
+    try:
+        pages = chosen_pages(choice, count)
+    except ValueError as error:
+        raise _FailedError(RANGE, text=str(error), count=count) from error
+    reply(pages=pages, count=count)
+    with suppress(pdfium.PdfiumError):  # without its form the page is shown with empty fields
+        document.init_forms()
+    for number in pages:
+        try:
+            page = document[number - 1]
+            width, height = (max(1.0, points * dpi / POINTS_PER_INCH) for points in page.get_size())
+            if not width * height <= most_pixels:  # also if one is not a number
+                raise _FailedError(SIZE, page=number, width=f"{width:.0f}", height=f"{height:.0f}")
+            bitmap = page.render(scale=dpi / POINTS_PER_INCH, rev_byteorder=True, prefer_bgrx=False)
+            rows, stride, used = memoryview(bitmap.buffer).cast("B"), bitmap.stride, bitmap.width * 3
+            if bitmap.n_channels != 3:
+                raise _FailedError(DAMAGED, page=number, text=f"{bitmap.n_channels} channels")
+            reply(page=number, width=bitmap.width, height=bitmap.height)
+            for row in range(bitmap.height):
+                out.write(rows[row * stride : row * stride + used])
+            out.flush()
+            page.close()
+        except MemoryError:
+            raise _FailedError(MEMORY, page=number) from None
+        except (pdfium.PdfiumError, ValueError, OverflowError) as error:
+            raise _FailedError(DAMAGED, page=number, text=str(error)) from error
+
+
+def main() -> None:
+    """Entry point; the arguments are the choice of pages as JSON, dots per inch, and the most pixels of a page."""
+    choice, dpi, most_pixels = json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    _limit()
+    try:
+        _render(choice, dpi, most_pixels, sys.stdout.buffer)
+    except _FailedError as failed:
+        sys.stdout.buffer.write(json.dumps(failed.reply).encode() + b"\n")
+    except MemoryError:
+        sys.stdout.buffer.write(json.dumps({"error": MEMORY}).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
@@ -47,6 +48,8 @@ class Answer(Iterator[TextChunk]):
         self._chunks, self._sequence = chunks, sequence
         self._prompt_tokens, self._image_tokens = len(inputs.input_ids), inputs.num_image_tokens
         self._cached_tokens = 0
+        self.image_sizes = tuple(image.size for image in inputs.images)
+        """(width, height) in pixels of each image of the conversation, upright."""
         self.notices = notices
         """What the user should know about this question, such as an image that is scaled down."""
         self.text = ""
@@ -80,6 +83,11 @@ class Answer(Iterator[TextChunk]):
             self._chunks.close()
         except ValueError as error:
             raise BusyError("another thread is reading the answer of this conversation; stop it first") from error
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes in what has come so far."""
+        return parse_boxes(self.text, self.image_sizes, is_cut=self.finish_reason != "stop")[0]
 
     @property
     def usage(self) -> Usage:

@@ -6,12 +6,13 @@ Every verb imports what it needs itself, so that `--help` does not wait for ONNX
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dsvl2_runtime import __version__
-from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
@@ -33,6 +34,48 @@ def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The que
     from dsvl2_runtime.cli.run import run_question
 
     run_question(prompt, options)
+
+
+@app.command()
+def chat(
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", "-i", help="A picture for the first question; repeat for more.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
+    ] = DEFAULT_MODEL,
+    system: Annotated[str, typer.Option(help="A text before the first question that says how to answer.")] = "",
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a conversation that /save kept.", show_default=False)
+    ] = None,
+    drop_oldest: Annotated[
+        bool, typer.Option("--drop-oldest", help="Give up the oldest questions when the context is full.")
+    ] = False,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
+    seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answers.")] = False,
+) -> None:
+    """Talk about pictures: questions from the terminal or from a pipe, one a line; /help lists the commands."""
+    from dsvl2_runtime.answers.sampling import GenerationOptions
+    from dsvl2_runtime.cli.chat import ChatRequest, converse
+
+    request = ChatRequest(
+        images=tuple(image or ()),
+        model=model,
+        options=GenerationOptions(max_new_tokens=max_tokens, temperature=temperature, seed=seed),
+        system=system,
+        resume=resume,
+        drop_oldest=drop_oldest,
+        threads=threads,
+        quiet=quiet,
+        force=force,
+    )
+    if code := converse(request):
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -1,0 +1,243 @@
+"""The verb `chat`: questions line by line, from a terminal or a pipe, answered as one conversation.
+
+Answers go to standard output, everything else to standard error. On a terminal lines can be edited, the questions of
+this run come back with the arrow keys, and the tabulator completes commands and paths. Nothing is written to the disk
+but what `/save` writes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast, get_args
+
+from dsvl2_runtime.answers.answer import Answer
+from dsvl2_runtime.answers.boxes import BoxStream, BoxStyle
+from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.chat import Chat
+from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
+from dsvl2_runtime.errors import Dsvl2Error, UsageError
+from dsvl2_runtime.inputs.images import image_source
+from dsvl2_runtime.inputs.processor import PromptImage, read_image
+from dsvl2_runtime.model import VisionLanguageModel, load_model
+from dsvl2_runtime.progress import Progress, Watch
+
+ENDINGS = {
+    "length": "the answer was cut off at its longest; -n allows a longer one",
+    "repetition": "the answer was cut off because it went round in circles",
+    "cancelled": "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What the verb `chat` was asked."""
+
+    images: tuple[str, ...]
+    """Paths or `file:` addresses, for the first question."""
+    model: str
+    """A bundle's folder, or the name of a shipped model."""
+    options: GenerationOptions
+    system: str = ""
+    resume: Path | None = None
+    """A conversation that was saved."""
+    drop_oldest: bool = False
+    threads: int | None = None
+    quiet: bool = False
+    force: bool = False
+    """Load even a model that seems too large for the memory."""
+
+
+def converse(request: ChatRequest) -> int:
+    """Load the model and answer until the lines end.
+
+    Returns:
+        The exit code: on a terminal 0; from a pipe that of the first question or command that failed.
+
+    Raises:
+        Dsvl2Error: whatever is wrong with the model, the first images or the saved conversation.
+    """
+    if request.resume is not None and request.system:
+        raise UsageError("a saved conversation has its own system message; leave --system out")
+    with progress_bars(show=not request.quiet, keep=False) as bars:
+        watch = Watch(lambda progress: bars.update(progress.phase, progress.done, progress.total))
+        model = load_model(request.model, request.threads, watch, force=request.force)
+    if not request.quiet:
+        print_notices(model.notices)
+    if request.resume is None:
+        chat = model.chat(request.system, drop_oldest=request.drop_oldest)
+    else:
+        chat = model.resume(request.resume)
+        chat.drop_oldest = chat.drop_oldest or request.drop_oldest
+    repl = Repl(model, chat, request)
+    for path in request.images:
+        repl.add_image(path)
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    lines = _edited_lines(repl.prompt) if on_terminal else _plain_lines()
+    if on_terminal and not request.quiet:
+        print_message("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")
+    code = repl.run(lines, on_terminal)
+    return 0 if on_terminal else code
+
+
+@dataclass(slots=True)
+class Repl:
+    """One run of the verb: the conversation, and what the next question brings with it."""
+
+    model: VisionLanguageModel
+    chat: Chat
+    request: ChatRequest
+    waiting: list[PromptImage] = field(default_factory=list)
+    """Images for the next question."""
+    box_style: BoxStyle = "text"
+    last: Answer | None = None
+
+    def run(self, lines: Iterator[str], on_terminal: bool) -> int:
+        """Take lines until they end or `/quit` comes; the exit code of the first that failed."""
+        code = 0
+        for line in lines:
+            try:
+                if line.startswith("/"):
+                    if not self.command(line):
+                        break
+                elif line.strip():
+                    self.ask(line)
+            except Dsvl2Error as error:
+                print_message(f"dsvl2-onnx: {error}")
+                code = code or error.exit_code
+            except KeyboardInterrupt:
+                if not on_terminal:
+                    raise
+                print_message(ENDINGS["cancelled"])
+        return code
+
+    def prompt(self) -> str:
+        """What stands before the line that is typed."""
+        count = len(self.waiting)
+        return f"[{count} picture{'s' if count > 1 else ''}] > " if count else "> "
+
+    def ask(self, question: str) -> None:
+        """Ask and print; a question that fails keeps its images waiting."""
+        with progress_bars(show=not self.request.quiet, keep=False) as bars:
+
+            def on_progress(progress: Progress) -> None:
+                if progress.phase != "decode":
+                    bars.update(progress.phase, progress.done, progress.total)
+
+            self.last = answer = self.chat.ask(question, self.waiting, self.request.options, Watch(on_progress))
+            if not self.request.quiet:
+                print_notices(answer.notices)
+            boxes, in_line = BoxStream(self.box_style, answer.image_sizes), False
+            try:
+                for chunk in answer:
+                    bars.close()
+                    text = boxes.push(chunk.text) + (boxes.flush() if chunk.finish_reason is not None else "")
+                    write_answer(text)
+                    in_line = in_line or bool(text)
+            except BaseException:
+                self.chat.close()
+                if in_line:
+                    write_answer("\n")
+                raise
+        write_answer("\n")
+        self.waiting = []
+        if not self.request.quiet and answer.finish_reason in ENDINGS:
+            print_message(ENDINGS[answer.finish_reason])
+
+    def command(self, line: str) -> bool:
+        """Carry out a line that begins with a slash; False where it is the last one."""
+        name, _, rest = line.partition(" ")
+        argument = _unquoted(rest.strip())
+        if name in ("/quit", "/exit"):
+            return False
+        commands: dict[str, Callable[[str], None]] = {
+            "/image": self.add_image, "/boxes": self.boxes, "/save": self.save, "/clear": self.clear,
+            "/help": self.help_,
+        }  # fmt: skip
+        if name not in commands:
+            raise UsageError(
+                f"{name} is no command; /help lists them, and a blank before the slash makes it a question"
+            )
+        commands[name](argument)
+        return True
+
+    def add_image(self, path: str) -> None:
+        """`/image PATH`."""
+        if path in ("", "-"):
+            raise UsageError("which picture? write /image and its path")
+        source = image_source(str(Path(path).expanduser()) if path.startswith("~") else path)
+        self.waiting.append(read_image(source, self.model.config))
+        if not self.request.quiet:
+            print_message(f"picture {self.chat.num_images + len(self.waiting)}: {path}")
+
+    def boxes(self, style: str) -> None:
+        """`/boxes`: those of the last answer in pixels; with a style, how boxes stand in the next answers."""
+        if style:
+            if style not in get_args(BoxStyle):
+                raise UsageError(f"/boxes {style} is no style; there are {', '.join(get_args(BoxStyle))}")
+            self.box_style = cast("BoxStyle", style)
+            return
+        found = self.last.boxes if self.last is not None else ()
+        for box in found:
+            print_message(f"picture {box.image}: {box.label} {list(box.px)}")
+        if not found:
+            print_message("there are no boxes in the last answer")
+
+    def save(self, path: str) -> None:
+        """`/save PATH`."""
+        if not path:
+            raise UsageError("where to? write /save and a path")
+        self.chat.save(Path(path).expanduser())
+        print_message(f"saved; go on with: dsvl2-onnx chat --resume {path}")
+
+    def clear(self, _argument: str) -> None:
+        """`/clear`."""
+        self.chat.clear()
+        self.waiting, self.last = [], None
+
+    def help_(self, _argument: str) -> None:
+        """`/help`."""
+        print_message(
+            "/image PATH    add a picture to the next question\n"
+            "/boxes         show the boxes of the last answer in pixels\n"
+            "/boxes STYLE   off, text, px or norm: how boxes stand in answers\n"
+            "/save PATH     keep the conversation in a file; --resume goes on with it\n"
+            "/clear         begin a new conversation\n"
+            "/quit          leave"
+        )
+
+
+def _plain_lines() -> Iterator[str]:
+    for line in sys.stdin:
+        yield line.rstrip("\r\n")
+
+
+def _edited_lines(prompt: Callable[[], str]) -> Iterator[str]:
+    """Lines from a terminal, with a history in memory and completion."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import NestedCompleter, PathCompleter, WordCompleter, merge_completers
+    from prompt_toolkit.history import InMemoryHistory
+
+    paths, styles = PathCompleter(expanduser=True), dict.fromkeys(get_args(BoxStyle))
+    arguments = {"/image": paths, "/save": paths, "/boxes": styles, "/clear": None, "/help": None, "/quit": None}
+    # For a nested completer a word ends at the slash, so the commands themselves have one of their own.
+    names = WordCompleter(list(arguments), sentence=True)
+    completer = merge_completers([names, NestedCompleter.from_nested_dict(arguments)], deduplicate=True)
+    session: PromptSession[str] = PromptSession(
+        history=InMemoryHistory(), completer=completer, complete_while_typing=False
+    )
+    while True:
+        try:
+            yield session.prompt(prompt())
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+def _unquoted(text: str) -> str:
+    """A path as terminals paste it: in quotes where there are blanks."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text

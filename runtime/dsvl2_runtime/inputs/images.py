@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import sys
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -96,7 +95,9 @@ def image_source(argument: str) -> ImageSource:
         host, _, path = rest[2:].partition("/") if rest.startswith("//") else ("", "/", rest[1:])
         if host.lower() not in ("", "localhost"):
             raise ImageError(argument, "a file of another machine", "give the path of a file of this one")
-        return urllib.request.url2pathname("/" + path)
+        from urllib.request import url2pathname  # brings ssl with it, which no other question needs
+
+        return url2pathname("/" + path)
     is_drive = len(scheme) == 1  # of Windows
     if (rest.startswith("//") and not is_drive) or argument.lower().startswith("data:"):
         raise ImageError(argument[:LONGEST_NAME], "an address, and nothing is downloaded", "save the picture first")

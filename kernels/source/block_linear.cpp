@@ -1,7 +1,5 @@
 #include "block_linear.h"
 
-#include <numeric>
-
 #include "records.h"
 
 namespace dsvl2 {
@@ -46,8 +44,6 @@ void BlockLinear::compute(const Context& context) const {
     return;
   }
 
-  std::vector<int32_t> order(rows);
-  std::iota(order.begin(), order.end(), 0);
   const size_t pieces = pieces_of(rows, records.layout.stride), piece = (rows + pieces - 1) / pieces;
   const size_t panels = (n + kPanel - 1) / kPanel;
   context.parallel(pieces * panels, [&](size_t task) {
@@ -56,7 +52,7 @@ void BlockLinear::compute(const Context& context) const {
     // Sums pass through memory several times: rows of y, each on a page of its own, would be slower than a copy.
     const size_t count = std::min(piece, rows - first), columns = std::min(kPanel, n - column);
     float* const c = float_scratch(count * kPanel);
-    kernels_.panel_product(weights, {column, false}, records.layout, records.data(), order.data() + first, count, c, kPanel,
+    kernels_.panel_product(weights, {column, false}, records.layout, records.record(first), count, c, kPanel,
                            columns, panel_scratch());
     for (size_t r = 0; r < count; ++r) std::copy_n(c + r * kPanel, columns, y + (first + r) * n + column);
   });

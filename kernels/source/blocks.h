@@ -79,10 +79,10 @@ struct BlockKernels {
   // A block with a value that is not finite gets the scale NaN, so that every product with it is NaN.
   void (*quantize)(const float* x, size_t count, const Layout& layout, size_t first_block, uint8_t* record);
 
-  // c[i * ldc + n] = record rows[i] times weight row of column n, for i < count and n < columns <= 32. Rows beyond the
-  // end of the weight are never read.
-  void (*panel_product)(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, const int32_t* rows,
-                        size_t count, float* c, size_t ldc, size_t columns, Panel* scratch);
+  // c[i * ldc + n] = record i times weight row of column n, for i < count and n < columns <= 32. Rows beyond the end of
+  // the weight are never read.
+  void (*panel_product)(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count,
+                        float* c, size_t ldc, size_t columns, Panel* scratch);
 
   // y[i * ldy + n] = records[i] times weight row first + n, for n < count and i < record_count <= kFewRows.
   void (*row_products)(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
@@ -113,6 +113,11 @@ extern const BlockKernels kBlocks;
 }
 namespace avx512 {
 extern const BlockKernels kBlocks;
+}
+
+namespace amx {  // the rest is avx512's
+void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
+                   size_t ldc, size_t columns, Panel* scratch);
 }
 
 }  // namespace dsvl2

@@ -223,8 +223,8 @@ using Tile = void (*)(const Panel*, size_t, const Layout&, size_t, size_t, const
 template <size_t Bits>
 constexpr Tile kTiles[kTile + 1] = {nullptr, tile<1, Bits>, tile<2, Bits>, tile<3, Bits>, tile<4, Bits>};
 
-void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, const int32_t* rows,
-                   size_t count, float* c, size_t ldc, size_t columns, Panel* scratch) {
+void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
+                   size_t ldc, size_t columns, Panel* scratch) {
   const size_t step = kChunkValues / layout.block;
   const Tile* const tiles = layout.bits == 4 ? kTiles<4> : kTiles<8>;
   for (size_t begin = 0; begin < layout.blocks; begin += step) {
@@ -233,7 +233,7 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
     for (size_t first = 0; first < count; first += kTile) {
       const size_t n = count - first < kTile ? count - first : kTile;
       const uint8_t* at[kTile];
-      for (size_t i = 0; i < n; ++i) at[i] = records + size_t(rows[first + i]) * layout.stride;
+      for (size_t i = 0; i < n; ++i) at[i] = records + (first + i) * layout.stride;
       for (size_t column = 0; column < columns; column += 16)
         tiles[n](scratch, column, layout, begin, end, at, c + first * ldc, ldc, columns, begin == 0);
     }

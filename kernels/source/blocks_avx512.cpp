@@ -3,16 +3,13 @@
 #include <cmath>
 #include <cstring>
 
-#include "avx512_vectors.h"
+#include "avx512_panels.h"
 #include "blocks.h"
 
 namespace dsvl2::avx512 {
 namespace {
 
 constexpr size_t kTile = 6;  // records at a time: 12 sums of integers and 12 of fp32 in the 32 registers
-
-DSVL2_INLINE __m512i low_halves(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi8(15)); }
-DSVL2_INLINE __m512i high_halves(__m512i bytes) { return low_halves(_mm512_srli_epi16(bytes, 4)); }
 
 // ---------------------------------------------------------------------------------------------------- activations
 
@@ -57,52 +54,6 @@ void quantize(const float* x, size_t count, const Layout& layout, size_t first_b
 }
 
 // ------------------------------------------------------------------------------------------------------- panels
-
-// The last of `columns` rows stands for those beyond it, whose products nobody stores.
-size_t row_of(PanelRows panel, size_t i, size_t columns) { return panel.row(i < columns ? i : columns - 1); }
-
-// Blocks [begin, end) of 32 rows to scratch: values as [block][low halves, high halves][groups of 4][32 rows][4], in 8 bit
-// as [block][groups of 4][32 rows][4], scales as [block][32 rows].
-void unpack(const Weights& w, PanelRows panel, size_t columns, const Layout& layout, size_t begin, size_t end, Panel* out) {
-  const size_t block_bytes = layout.block * layout.bits / 8, groups = block_bytes / 4;
-  const size_t bytes = (end - begin) * block_bytes;
-  for (size_t half = 0; half < kPanel; half += 16) {
-    const uint8_t* rows[16];
-    const float* scales[16];
-    for (size_t i = 0; i < 16; ++i) {
-      const size_t row = row_of(panel, half + i, columns);
-      rows[i] = w.row(row) + begin * block_bytes;
-      scales[i] = w.scales + row * layout.blocks + begin;
-    }
-    for (size_t at = 0; at < bytes; at += 64) {
-      const __mmask16 dwords = first_lanes(static_cast<long long>(bytes - at) / 4);
-      __m512i r[16];
-      DSVL2_UNROLL(16)
-      for (int i = 0; i < 16; ++i) r[i] = _mm512_maskz_loadu_epi32(dwords, rows[i] + at);
-      transpose16(r);
-      const size_t first = at / 4, count = bytes - at < 64 ? (bytes - at) / 4 : 16;
-      for (size_t d = 0; d < count; ++d) {
-        if (layout.bits == 8) {
-          _mm512_store_si512(out->values + (first + d) * 4 * kPanel + half * 4, r[d]);
-        } else {
-          const size_t group = (first + d) / groups * 2 * groups + (first + d) % groups;
-          uint8_t* to = out->values + group * 4 * kPanel + half * 4;
-          _mm512_store_si512(to, low_halves(r[d]));
-          _mm512_store_si512(to + groups * 4 * kPanel, high_halves(r[d]));
-        }
-      }
-    }
-    for (size_t b = 0; b < end - begin; b += 16) {
-      const __mmask16 lanes = first_lanes(static_cast<long long>(end - begin - b));
-      __m512i r[16];
-      DSVL2_UNROLL(16)
-      for (int i = 0; i < 16; ++i) r[i] = _mm512_maskz_loadu_epi32(lanes, scales[i] + b);
-      transpose16(r);
-      const size_t count = end - begin - b < 16 ? end - begin - b : 16;
-      for (size_t i = 0; i < count; ++i) _mm512_store_si512(out->scales + (b + i) * kPanel + half, r[i]);
-    }
-  }
-}
 
 // R records times an unpacked chunk; what c holds is added to unless `fresh`. G is the number of groups of a block and
 // half, where it is known when this is compiled.
@@ -163,18 +114,18 @@ using Tile = void (*)(const Panel*, const Layout&, size_t, size_t, const uint8_t
 template <size_t G>
 constexpr Tile kTiles[kTile + 1] = {nullptr, tile<1, G>, tile<2, G>, tile<3, G>, tile<4, G>, tile<5, G>, tile<6, G>};
 
-void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, const int32_t* rows,
-                   size_t count, float* c, size_t ldc, size_t columns, Panel* scratch) {
+void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
+                   size_t ldc, size_t columns, Panel* scratch) {
   const size_t step = kChunkValues / layout.block, groups = layout.block / (layout.bits == 4 ? 8 : 4);
   const Tile* const tiles = groups == 8 ? kTiles<8> : groups == 16 ? kTiles<16> : kTiles<0>;
   const __mmask16 left = first_lanes(static_cast<long long>(columns)), right = first_lanes(static_cast<long long>(columns) - 16);
   for (size_t begin = 0; begin < layout.blocks; begin += step) {
     const size_t end = begin + step < layout.blocks ? begin + step : layout.blocks;
-    unpack(w, panel, columns, layout, begin, end, scratch);
+    unpack<false>(w, panel, columns, layout, begin, end, scratch);
     for (size_t first = 0; first < count; first += kTile) {
       const size_t n = count - first < kTile ? count - first : kTile;
       const uint8_t* at[kTile];
-      for (size_t i = 0; i < n; ++i) at[i] = records + size_t(rows[first + i]) * layout.stride;
+      for (size_t i = 0; i < n; ++i) at[i] = records + (first + i) * layout.stride;
       tiles[n](scratch, layout, begin, end, at, c + first * ldc, ldc, left, right, begin == 0);
     }
   }

@@ -61,10 +61,10 @@ void quantize(const float* x, size_t count, const Layout& layout, size_t first_b
   }
 }
 
-void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, const int32_t* rows,
-                   size_t count, float* c, size_t ldc, size_t columns, Panel*) {
+void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
+                   size_t ldc, size_t columns, Panel*) {
   for (size_t i = 0; i < count; ++i) {
-    const uint8_t* record = records + size_t(rows[i]) * layout.stride;
+    const uint8_t* record = records + i * layout.stride;
     for (size_t n = 0; n < columns; ++n) {
       const size_t row = panel.row(n);
       float sum = 0;

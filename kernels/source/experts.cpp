@@ -64,10 +64,12 @@ Experts::Routes Experts::route(const Context& context, const Tensor& choice, con
   for (const int32_t e : chosen) ++routes.first[size_t(e) + 1];
   for (size_t e = 0; e < experts; ++e) routes.first[e + 1] += routes.first[e];
   routes.all.resize(tokens * k_);
+  routes.places.resize(tokens * k_);
   std::vector<size_t> next(routes.first.begin(), routes.first.end() - 1);
   for (size_t t = 0; t < tokens; ++t)
     for (size_t i = 0; i < k_; ++i) {
       const auto e = size_t(chosen[t * k_ + i]);
+      routes.places[t * k_ + i] = next[e];
       routes.all[next[e]++] = {int32_t(t), weights.as<float>()[t * experts + e]};
     }
   return routes;
@@ -102,12 +104,16 @@ void Experts::compute(const Context& context) const {
   const std::vector<Piece> all = pieces(routes);
   for (const Piece& piece : all) gate_up_.matrix(piece.expert), down_.matrix(piece.expert);  // refused before any work
 
-  Records outer(gate_up_.layout(), tokens), inner(down_.layout(), routes.all.size());
+  // A record for each route, so that those of an expert lie one behind the other.
+  Records outer(gate_up_.layout(), routes.all.size()), inner(down_.layout(), routes.all.size());
   context.parallel((tokens + kTokensAtATime - 1) / kTokensAtATime, [&](size_t task) {
     for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t) {
-      kernels_.quantize(x.as<float>() + t * hidden, hidden, outer.layout, 0, outer.clear(t));
+      const size_t* const places = routes.places.data() + t * k_;
+      uint8_t* const record = outer.clear(places[0]);
+      kernels_.quantize(x.as<float>() + t * hidden, hidden, outer.layout, 0, record);
+      for (size_t i = 1; i < k_; ++i) std::memcpy(outer.record(places[i]), record, outer.layout.stride);
+      for (size_t i = 0; i < k_; ++i) inner.clear(places[i]);
       std::fill(y + t * hidden, y + (t + 1) * hidden, 0.f);
-      for (size_t i = t * k_; i < (t + 1) * k_; ++i) inner.clear(i);
     }
   });
 
@@ -116,22 +122,18 @@ void Experts::compute(const Context& context) const {
     const Piece& piece = all[task / inner.layout.blocks];
     const size_t b = task % inner.layout.blocks, first_row = b * block * 2;
     const Weights w = gate_up_.matrix(piece.expert);
-    const Route* const mine = routes.all.data() + piece.first;
     const size_t ld = 2 * block;
     float* const both = float_scratch((piece.count + 2) * ld);
     float *const row = both + piece.count * ld, *const apart = row + ld;
     const bool few = piece.count <= kFewRows;
     if (few) {
       const uint8_t* some[kFewRows];
-      for (size_t r = 0; r < piece.count; ++r) some[r] = outer.record(size_t(mine[r].token));
+      for (size_t r = 0; r < piece.count; ++r) some[r] = outer.record(piece.first + r);
       kernels_.row_products(w, first_row, ld, outer.layout, some, piece.count, both, ld);
     } else {
-      thread_local std::vector<int32_t> rows;
-      rows.resize(piece.count);
-      for (size_t r = 0; r < piece.count; ++r) rows[r] = mine[r].token;
       // A panel of 32 rows gives 16 gates and then 16 ups.
       for (size_t i = 0; i < block; i += kPanel / 2)
-        kernels_.panel_product(w, {first_row + 2 * i, true}, outer.layout, outer.data(), rows.data(), piece.count, both + 2 * i,
+        kernels_.panel_product(w, {first_row + 2 * i, true}, outer.layout, outer.record(piece.first), piece.count, both + 2 * i,
                                ld, kPanel, panel_scratch());
     }
     for (size_t r = 0; r < piece.count; ++r) {
@@ -151,7 +153,8 @@ void Experts::compute(const Context& context) const {
   const size_t width = tokens <= kFewRows ? 4 * kPanel : kPanel, parts = (hidden + width - 1) / width;
   std::vector<std::atomic<size_t>> turn(parts);
   for (auto& t : turn) t = 0;
-  context.parallel(all.size() * parts, [&](size_t task) {
+  std::atomic<bool> stopped{false};  // where memory ran out, nobody waits for what will not come
+  const auto work = [&](size_t task) {
     const size_t index = task / parts, part = task % parts, column = part * width, columns = std::min(width, hidden - column);
     const Piece& piece = all[index];
     const Weights w = down_.matrix(piece.expert);
@@ -161,18 +164,26 @@ void Experts::compute(const Context& context) const {
       for (size_t r = 0; r < piece.count; ++r) some[r] = inner.record(piece.first + r);
       kernels_.row_products(w, column, columns, inner.layout, some, piece.count, c, width);
     } else {
-      thread_local std::vector<int32_t> rows;
-      rows.resize(piece.count);
-      for (size_t r = 0; r < piece.count; ++r) rows[r] = int32_t(piece.first + r);
-      kernels_.panel_product(w, {column, false}, inner.layout, inner.data(), rows.data(), piece.count, c, width, columns,
+      kernels_.panel_product(w, {column, false}, inner.layout, inner.record(piece.first), piece.count, c, width, columns,
                              panel_scratch());
     }
-    while (turn[part].load(std::memory_order_acquire) != index) std::this_thread::yield();
+    while (turn[part].load(std::memory_order_acquire) != index) {
+      if (stopped.load(std::memory_order_relaxed)) return;
+      std::this_thread::yield();
+    }
     for (size_t r = 0; r < piece.count; ++r) {
       const Route& route = routes.all[piece.first + r];
       kernels_.add_scaled(c + r * width, route.weight, columns, y + size_t(route.token) * hidden + column);
     }
     turn[part].store(index + 1, std::memory_order_release);
+  };
+  context.parallel(all.size() * parts, [&](size_t task) {
+    try {
+      work(task);
+    } catch (...) {
+      stopped = true;
+      throw;
+    }
   });
 }
 

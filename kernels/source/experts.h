@@ -29,6 +29,7 @@ class Experts {
   struct Routes {
     std::vector<Route> all;              // by expert, tokens in their order
     std::vector<size_t> first;           // of each expert; and the end
+    std::vector<size_t> places;          // [tokens, k]: where a token's routes are in `all`
     size_t of(size_t expert) const { return first[expert + 1] - first[expert]; }
   };
   struct Piece {  // routes of one expert that are worked on together

@@ -10,6 +10,10 @@
 #else
 #include <cpuid.h>
 #endif
+#if defined(DSVL2_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace dsvl2 {
@@ -46,8 +50,16 @@ unsigned long long saved_registers() {
 
 bool bit(unsigned value, int position) { return (value >> position) & 1; }
 
+#if defined(DSVL2_AMX)
+// Linux makes room for tiles only in threads of a process that has asked for it.
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
+
 struct Processor {
-  bool avx2 = false, avx512 = false;
+  bool avx2 = false, avx512 = false, amx = false;
 
   Processor() {
     if (cpuid(0, 0).a < 7) return;
@@ -58,6 +70,10 @@ struct Processor {
     avx2 = wide && bit(one.c, 12) && bit(seven.b, 5);  // FMA, AVX2
     avx512 = avx2 && widest && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31) &&
              bit(seven.c, 11);  // F, DQ, BW, VL, VNNI
+#if defined(DSVL2_AMX)
+    constexpr unsigned long long kTiles = 0x60000;
+    amx = avx512 && (saved & kTiles) == kTiles && bit(seven.d, 24) && bit(seven.d, 25) && may_use_tiles();  // TILE, INT8
+#endif
   }
 };
 
@@ -69,6 +85,11 @@ std::vector<Level> found_levels() {
   const Processor processor;
   if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kAttention});
   if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kAttention});
+#if defined(DSVL2_AMX)
+  static BlockKernels with_tiles = avx512::kBlocks;
+  with_tiles.panel_product = amx::panel_product;
+  if (processor.amx) found.push_back({"amx", with_tiles, avx512::kAttention});
+#endif
 #endif
   return found;
 }

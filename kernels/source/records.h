@@ -54,7 +54,6 @@ class Records {
     return at;
   }
   uint8_t* record(size_t row) const { return bytes_.data() + row * layout.stride; }
-  const uint8_t* data() const { return bytes_.data(); }
   size_t rows() const { return rows_; }
 
   const Layout layout;

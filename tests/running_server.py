@@ -68,16 +68,16 @@ def running(
         try:
             served = ServedModel(answers.start().name, model, 0)
             app = make_app(answers, served, Gate("127.0.0.1", api_key), limits)
-            server = AnnouncingServer(app, ready.set)
+            server = AnnouncingServer(app, ready.set, answers.close)
             thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
             thread.start()
             assert ready.wait(PATIENCE)
             yield Running(listening.getsockname()[1], answers)
             server.should_exit = True
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the server does not end"
         finally:
             answers.close()
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "the server does not end"
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -322,6 +322,19 @@ def test_a_full_queue_is_said_so(server: Running) -> None:
     until(lambda: server.answers.taken == 0)
 
 
+def test_a_server_that_ends_tells_its_clients() -> None:
+    """The one that is being answered, and the one that waits."""
+    with running() as server:
+        stream = server.client().chat.completions.create(model="demo", messages=say("wait"), stream=True)
+        with ThreadPoolExecutor(1) as pool:
+            queued = pool.submit(refusal, server)
+            until(lambda: server.answers.taken == 2)
+            server.answers.close()
+            assert queued.result(PATIENCE).status_code == 503
+        with pytest.raises(openai.APIError, match="the server was closed"):
+            list(stream)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_dead_engine_is_an_error_and_is_started_again(server: Running, stream: bool) -> None:
     """In the middle of an answer; the next question finds a new one."""

@@ -70,12 +70,13 @@ def test_an_answer_comes_with_its_boxes(server: Running, page: Page, tmp_path: P
     page.wait_for("document.querySelectorAll('#boxes i').length === 1")
     assert page.value("document.getElementById('answer').textContent") == "total"
     assert page.value("document.querySelector('#boxes b').textContent") == "total"
-    frame, image = (
+    frame, image, label = (
         page.value(f"(({{left, top, width, height}}) => [left, top, width, height])"
                    f"(document.querySelector('{selector}').getBoundingClientRect())")
-        for selector in ("#boxes i", "#image")
+        for selector in ("#boxes i", "#image", "#boxes b")
     )  # fmt: skip
     assert frame == pytest.approx([image[0], image[1], image[2], image[3] * 500 / 999], abs=1)
+    assert label[1] == pytest.approx(frame[1], abs=3), "above the frame it would be cut off"
     keep(page, "box.png")
     assert page.complaints == []
 

@@ -59,7 +59,8 @@ def test_one_line_when_ready_and_an_end_without_leftovers() -> None:
         assert answer.choices[0].message.content == "Anna Weber"
         with pytest.raises(openai.AuthenticationError):
             client.with_options(api_key="other").models.list()
-        client.close()
+        stream = client.chat.completions.create(model="demo", messages=messages, stream=True)
+        next(stream)  # a stream that nobody reads to its end does not keep the server
         engines = psutil.Process(process.pid).children(recursive=True)
         assert engines
         process.send_signal(signal.SIGTERM)

@@ -82,15 +82,12 @@ class EngineError(Dsvl2Error):
 
 def engine_ended(end: EngineEnd) -> EngineError:
     """The error of a question whose engine is gone; what it wrote may hold a user's text, so it is left out."""
-    if end.error is not None:
-        why = end.error.message
-    elif end.reason == "closed":
-        why = "the server was closed"
+    if end.reason == "closed":
+        text = "the server was closed before this was answered"
     else:
-        why = f"it ended by {end.reason} {'' if end.code is None else end.code}".rstrip()
-    return EngineError(
-        WireError("EngineEndedError", f"the engine is gone ({why}); it is started again, so ask once more", 1, 503)
-    )
+        why = end.error.message if end.error is not None else f"{end.reason} {'' if end.code is None else end.code}"
+        text = f"the engine is gone ({why.strip()}); it is started again, so ask once more"
+    return EngineError(WireError("EngineEndedError", text, 1, 503))
 
 
 def error_type(http_status: int) -> str:

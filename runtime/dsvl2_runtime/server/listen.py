@@ -22,7 +22,7 @@ from dsvl2_runtime.server.gate import Gate, listen_address
 HEAD_SECONDS = 10.0
 """A request whose head is not complete by then gets no more time."""
 SHUTDOWN_SECONDS = 3
-"""For answers that are being written when the server is told to end."""
+"""For what clients are still to be told when the server is told to end."""
 MOST_CONNECTIONS = 512
 
 
@@ -63,7 +63,7 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
             app = make_app(answers, model, Gate(address, options.api_key))
             port = listening.getsockname()[1]
             host = f"[{address}]" if ":" in address else address
-            AnnouncingServer(app, lambda: on_ready(f"http://{host}:{port}")).run(sockets=[listening])
+            AnnouncingServer(app, lambda: on_ready(f"http://{host}:{port}"), answers.close).run(sockets=[listening])
         finally:
             answers.close()
 
@@ -85,9 +85,9 @@ def open_socket(address: str, port: int) -> socket.socket:
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Says when it can be asked."""
+    """Says when it can be asked, and ends what runs before it waits for its connections."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             http=PatientProtocol,
@@ -101,12 +101,17 @@ class AnnouncingServer(uvicorn.Server):
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._on_end = on_ready, on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all answers, which tell their clients, and then the connections."""
+        await asyncio.to_thread(self._on_end)
+        await super().shutdown(sockets)
 
 
 class PatientProtocol(H11Protocol):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
+from dsvl2_runtime.inputs.documents import pages
 from small_models import MakeBundle, picture
 
 CODE = "from dsvl2_runtime.cli.main import main; main()"
@@ -99,6 +100,29 @@ def test_clear_begins_anew_and_help_lists_the_commands(model: Path, bill: Path) 
     assert second == alone.text
     assert "there are no boxes" in found.stderr
     assert "/save PATH" in found.stderr
+
+
+def test_pages_of_a_pdf_are_pictures(model: Path, tmp_path: Path) -> None:
+    """All of them, or those that are chosen; what is no document is an error."""
+    document = tmp_path / "two pages.pdf"
+    first, second = picture(60, 60, 1), picture(60, 60, 2)
+    first.save(document, "PDF", save_all=True, append_images=[second])
+    lines = (
+        f"/pdf '{document}'\nWhat is it?\n/clear\n/pdf {document} 2\nWhat is it?\n/pdf {tmp_path / 'no.pdf'}\n/pdf\n"
+    )
+    found = chat(lines, model)
+    assert f"2 pages of {document}" in found.stderr
+    assert f"1 page of {document}" in found.stderr
+    assert "no.pdf" in found.stderr
+    assert "which document" in found.stderr
+    assert found.returncode == 5
+    talk = load_model(model, threads=1).chat()
+    drawn = [page.image for page in pages(document)]
+    options = GenerationOptions(max_new_tokens=6)
+    expected = [talk.ask("What is it?", drawn, options).read().text]
+    talk.clear()
+    expected.append(talk.ask("What is it?", drawn[1:], options).read().text)
+    assert found.stdout == "".join(f"{text}\n" for text in expected)
 
 
 def test_a_picture_that_cannot_be_read_ends_it_before_any_question(model: Path) -> None:

@@ -7,6 +7,7 @@ but what `/save` writes.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
+from dsvl2_runtime.inputs.documents import pages
 from dsvl2_runtime.inputs.images import image_source
 from dsvl2_runtime.inputs.processor import PromptImage, read_image
 from dsvl2_runtime.model import VisionLanguageModel, load_model
@@ -30,6 +32,10 @@ ENDINGS = {
     "repetition": "the answer was cut off because it went round in circles",
     "cancelled": "stopped",
 }
+
+
+PAGES = re.compile(r"[0-9][0-9,-]*")
+"""A choice of pages behind a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +160,8 @@ class Repl:
         if name in ("/quit", "/exit"):
             return False
         commands: dict[str, Callable[[str], None]] = {
-            "/image": self.add_image, "/boxes": self.boxes, "/save": self.save, "/clear": self.clear,
-            "/help": self.help_,
+            "/image": self.add_image, "/pdf": self.add_pages, "/boxes": self.boxes, "/save": self.save,
+            "/clear": self.clear, "/help": self.help_,
         }  # fmt: skip
         if name not in commands:
             raise UsageError(
@@ -172,6 +178,25 @@ class Repl:
         self.waiting.append(read_image(source, self.model.config))
         if not self.request.quiet:
             print_message(f"picture {self.chat.num_images + len(self.waiting)}: {path}")
+
+    def add_pages(self, argument: str) -> None:
+        """`/pdf PATH [PAGES]`."""
+        path, _, choice = argument.rpartition(" ")
+        if not path or not PAGES.fullmatch(choice):
+            path, choice = argument, ""
+        path = _unquoted(path.strip())
+        if not path:
+            raise UsageError("which document? write /pdf, its path and perhaps its pages, as in /pdf bill.pdf 1-2")
+        source = Path(path).expanduser()
+        found = list[PromptImage]()
+        for page in pages(source, choice or None):
+            found.append(read_image(page.image, self.model.config))
+            number = self.chat.num_images + len(self.waiting) + len(found)
+            if not self.request.quiet:
+                print_notices(notice.of_image(number) for notice in page.notices)
+        self.waiting += found
+        if not self.request.quiet:
+            print_message(f"{len(found)} page{'s' if len(found) > 1 else ''} of {path}")
 
     def boxes(self, style: str) -> None:
         """`/boxes`: those of the last answer in pixels; with a style, how boxes stand in the next answers."""
@@ -201,12 +226,13 @@ class Repl:
     def help_(self, _argument: str) -> None:
         """`/help`."""
         print_message(
-            "/image PATH    add a picture to the next question\n"
-            "/boxes         show the boxes of the last answer in pixels\n"
-            "/boxes STYLE   off, text, px or norm: how boxes stand in answers\n"
-            "/save PATH     keep the conversation in a file; --resume goes on with it\n"
-            "/clear         begin a new conversation\n"
-            "/quit          leave"
+            "/image PATH       add a picture to the next question\n"
+            "/pdf PATH PAGES   add pages of a PDF, such as 1-3 or 2,5; without PAGES all of them\n"
+            "/boxes            show the boxes of the last answer in pixels\n"
+            "/boxes STYLE      off, text, px or norm: how boxes stand in answers\n"
+            "/save PATH        keep the conversation in a file; --resume goes on with it\n"
+            "/clear            begin a new conversation\n"
+            "/quit             leave"
         )
 
 
@@ -222,7 +248,15 @@ def _edited_lines(prompt: Callable[[], str]) -> Iterator[str]:
     from prompt_toolkit.history import InMemoryHistory
 
     paths, styles = PathCompleter(expanduser=True), dict.fromkeys(get_args(BoxStyle))
-    arguments = {"/image": paths, "/save": paths, "/boxes": styles, "/clear": None, "/help": None, "/quit": None}
+    arguments = {
+        "/image": paths,
+        "/pdf": paths,
+        "/save": paths,
+        "/boxes": styles,
+        "/clear": None,
+        "/help": None,
+        "/quit": None,
+    }
     # For a nested completer a word ends at the slash, so the commands themselves have one of their own.
     names = WordCompleter(list(arguments), sentence=True)
     completer = merge_completers([names, NestedCompleter.from_nested_dict(arguments)], deduplicate=True)

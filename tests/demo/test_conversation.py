@@ -11,7 +11,14 @@ from dsvl2_demo.evaluation.held_out import question_parts
 from dsvl2_demo.pages.documents import PageRange, draw_page
 from dsvl2_demo.pages.page import Page
 from dsvl2_demo.questions.tasks import Turn, locate_turn, value_turn
-from dsvl2_demo.training.batches import FIRST_CELL_ROW, BatchBuilder, BatchRange, draw_batches, table_rows_of
+from dsvl2_demo.training.batches import (
+    FIRST_CELL_ROW,
+    BatchBuilder,
+    BatchRange,
+    draw_batches,
+    page_views,
+    table_rows_of,
+)
 from dsvl2_demo.training.conversation import IGNORED, conversation
 from dsvl2_demo.training.geometry import demo_config, tiny_config
 from dsvl2_demo.training.vocabulary import IMAGE_ID, demo_tokenizer, encode
@@ -43,7 +50,7 @@ def test_a_training_prompt_is_the_prompt_of_the_runtime(tokenizer: Tokenizer, nu
     turn: Turn | None = (value_turn if kind == "value" else locate_turn)(pages[0], random.Random(1))
     assert turn is not None
     builder = BatchBuilder(CONFIG)
-    builder.add(pages, [turn])
+    builder.add(page_views(pages, CONFIG), [turn])
     batch = builder.batch()
     message = Message("user", question_content(question_parts(turn), num_images))
     inputs = prepare_inputs([message], [one.image for one in pages], CONFIG, tokenizer)
@@ -61,7 +68,7 @@ def test_training_pixels_and_places_are_those_of_the_runtime(tokenizer: Tokenize
     one = page(3, size)
     turn = Turn("title", "What is the title?", "none")
     builder = BatchBuilder(CONFIG)
-    builder.add([one], [turn])
+    builder.add(page_views([one], CONFIG), [turn])
     batch = builder.batch()
     inputs = prepare_inputs([Message("user", question_content(turn.question, 1))], [one.image], CONFIG, tokenizer)
     pixels = (batch.pixels.numpy().astype(np.float32) / 255 - 0.5) / 0.5

@@ -28,6 +28,7 @@ from dsvl2_demo.training.batches import (
     draw_batches,
     draw_turns,
     equal_parts,
+    page_views,
 )
 from dsvl2_demo.training.curriculum import TASKS
 from dsvl2_demo.training.data_parallel import Group, together
@@ -297,7 +298,7 @@ def test_every_token_of_a_box_knows_its_coordinate() -> None:
     builder = BatchBuilder(tiny_config())
     turn = ask("locate", [page], random.Random(4), "train")
     assert turn is not None
-    builder.add([page], [turn])
+    builder.add(page_views([page], tiny_config()), [turn])
     told = builder.batch().ahead.coordinates[0].tolist()
     numbers = [int(number) for number in turn.answer.split("[[")[1].split("]]")[0].split(", ")]
     assert list(dict.fromkeys(found for found in told if found >= 0)) == list(dict.fromkeys(numbers))

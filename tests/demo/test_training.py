@@ -23,7 +23,8 @@ from dsvl2_demo.training.curriculum import Stage
 from dsvl2_demo.training.geometry import demo_config, tiny_config
 from dsvl2_demo.training.publish import publish
 from dsvl2_demo.training.resize_tiles import POSITIONS, ROW, stretched
-from dsvl2_demo.training.train import End, Settings, Trainer, parse_args
+from dsvl2_demo.training.settings import Settings, parse_args
+from dsvl2_demo.training.train import End, Trainer
 from dsvl2_demo.training.training_model import Losses, Reader
 from dsvl2_export.exporter import export_bundle
 from dsvl2_runtime import load_model
@@ -183,7 +184,7 @@ def test_training_wants_its_typefaces(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without them a model would quietly learn to read a few; whoever wants that says so."""
-    monkeypatch.setattr("dsvl2_demo.training.train.missing_training_faces", lambda: ("Lato-Regular",))
+    monkeypatch.setattr("dsvl2_demo.training.settings.missing_training_faces", lambda: ("Lato-Regular",))
     with pytest.raises(SystemExit):
         parse_args(["--out", str(tmp_path / "run")])
     assert "fonts-lato" in capsys.readouterr().err

@@ -44,7 +44,9 @@ class RouterStatistics:
         DeepSeekMoE paper section 3.3, equation 12, with the usual factor left to the trainer.
         """
         experts = self.scores.shape[-1]
-        shares = torch.bincount(self.chosen.flatten(), minlength=experts).to(self.scores.dtype) / self.chosen.numel()
+        # Compared, not counted by bincount, which a GPU has to wait for.
+        chosen = self.chosen[..., None] == torch.arange(experts, device=self.chosen.device)
+        shares = chosen.sum((0, 1)).to(self.scores.dtype) / self.chosen.numel()
         normalised = self.scores / self.scores.sum(-1, keepdim=True)
         return experts * (shares * normalised.mean(0)).sum()
 

@@ -13,7 +13,7 @@ from PIL import Image
 from dsvl2_demo.pages.documents import PageRange, draw_page
 from dsvl2_demo.pages.page import Box, Page
 from dsvl2_demo.pages.style import StyleRange
-from dsvl2_demo.questions.tasks import Turn, ask
+from dsvl2_demo.questions.tasks import Task, Turn, ask
 from dsvl2_runtime.inputs.prompt import ContentPart, locate
 from dsvl2_runtime.inputs.tokenizer import REF, REF_END
 
@@ -30,7 +30,7 @@ _REFERENCE = re.compile(re.escape(REF) + "(.*)" + re.escape(REF_END), re.DOTALL)
 class Case:
     """One question with its pictures and the right answer; `box` is in pixels of the only picture."""
 
-    task: EvaluatedTask
+    task: EvaluatedTask | Task
     images: tuple[Image.Image, ...]
     question: tuple[ContentPart, ...]
     answer: str

@@ -77,6 +77,18 @@ def _load(path: Path, pixels: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
+FOREIGN = "€£äßéçñłśžťÅ–•"
+"""What a face must have to set the words of several languages."""
+
+
+@functools.cache
+def is_complete(face: Face) -> bool:
+    """Whether a face has the accented letters and signs of `FOREIGN`; what it lacks would be drawn as a box."""
+    font = face.at(20)
+    missing = bytes(font.getmask("\uffff"))
+    return all(bytes(font.getmask(character)) != missing for character in FOREIGN)
+
+
 @functools.cache
 def _files(folders: tuple[Path, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}

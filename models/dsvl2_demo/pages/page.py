@@ -35,6 +35,8 @@ class Entry:
     value: str
     value_run: TextRun
     label_run: TextRun
+    asks: tuple[str, ...] = ()
+    """Further ways to ask for it, with a place for the label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,30 @@ class Button:
     text: str
     box: Box
     highlighted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a page shows beside labelled values: what is selected, highlighted, switched on.
+
+    `run` is the text that the answer reads, None where the answer is not written on the page; `point` is where it is
+    seen then. `about` is the text that the question names, with its run.
+    """
+
+    task: str
+    questions: tuple[str, ...]
+    answer: str
+    run: TextRun | None = None
+    point: tuple[float, float] | None = None
+    about: TextRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Named columns and rows of cells, all of them runs; a row is known by its first cell."""
+
+    headers: tuple[TextRun, ...]
+    rows: tuple[tuple[TextRun, ...], ...]
 
 
 @dataclass(slots=True)
@@ -56,6 +82,10 @@ class Page:
     entries: list[Entry] = field(default_factory=list)
     buttons: list[Button] = field(default_factory=list)
     title: str | None = None
+    facts: list[Fact] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    read_in_order: bool = True
+    """Whether there is one order to read the lines in, so that a transcription can be asked for."""
     blank: bool = False
     """Leave the text undrawn: for training on the ground truth alone, which needs no pixels."""
 
@@ -84,6 +114,15 @@ class Page:
             y + middle_of_small_letters(font),
             font.size,
         )
+
+
+def part_of(run: TextRun, start: int, end: int) -> TextRun:
+    """Some characters of a run as a run of their own."""
+    left, top, right, bottom = run.box
+    centres = run.centres[start:end]
+    reach = run.em * 0.3
+    box = (max(left, centres[0] - reach), top, min(right, centres[-1] + reach), bottom)
+    return TextRun(run.text[start:end], box, centres, run.middle, run.em)
 
 
 @functools.lru_cache(maxsize=1 << 16)

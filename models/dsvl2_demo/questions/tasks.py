@@ -23,7 +23,10 @@ NOT_SHOWN = "not shown"
 COORDINATES = 999
 """Largest coordinate of a box: 0 and 999 are the edges of the original picture."""
 
-Task = Literal["value", "transcribe", "locate", "absent", "button", "title", "label", "line", "compare"]
+Task = Literal[
+    "value", "transcribe", "locate", "absent", "button", "title", "label", "line", "compare",
+    "cell", "row", "header", "markdown", "state", "chart", "json", "shown", "continue", "locate_several",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ import numpy as np
 from dsvl2_demo.training.conversation import NEWLINE, Conversation
 from dsvl2_demo.training.vocabulary import encode
 
-READING_TASKS = ("value", "transcribe", "line", "label", "title", "button")
+READING_TASKS = (
+    "value", "transcribe", "line", "label", "title", "button", "cell", "row", "chart", "header", "continue",
+)  # fmt: skip
 CLEAN = 0.4
 """Share of conversations without a slip."""
 

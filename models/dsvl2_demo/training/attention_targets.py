@@ -8,6 +8,7 @@ The network is not changed; the loss is left out of everything but training.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +22,8 @@ from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles
 from dsvl2_export.network.language import Decoder, LanguageOutput
 from dsvl2_runtime.config import ModelConfig
 
-NEXT_HEADS: tuple[int, ...] = (0, 2, 3, 5, 6, 7)
-HERE_HEADS: tuple[int, ...] = (1, 4, 6)
+NEXT_HEADS: tuple[int, ...] = (0, 2, 3, 5, 6, 7, 8, 9)
+HERE_HEADS: tuple[int, ...] = (1, 4, 6, 10)
 """One head carries too little of a cell, which holds three or four characters of a line, to tell them apart, and heads
 that are not told do not follow by themselves: after two hours with three told heads, the others gave the right cell
 2 %."""
@@ -34,7 +35,9 @@ EDGE_BIN = 8
 """Coordinates told apart as one; 2.5 pixels of a tile."""
 
 
-def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor) -> Tensor:
+def gaze_loss(
+    decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here: Tensor, ahead: Tensor, most: int | None = None
+) -> Tensor:
     """Mean of -log(attention to the right cells) over the taught layers and heads.
 
     Args:
@@ -43,9 +46,10 @@ def gaze_loss(decoder: Decoder, output: LanguageOutput, table_rows: Tensor, here
         table_rows: `[batch, seq] int64`, which cell each position shows, -1 at text.
         here: `[batch, seq] int64`, the cell of the token at each position, -1 where there is none.
         ahead: `[batch, seq] int64`, the cell of the token that follows, -1 where there is none.
+        most: positions of each row that are taught, drawn at random; None takes all.
     """
     halfway = len(decoder.layers) // 2
-    looking_here, looking_ahead = _Queries.of(here, table_rows), _Queries.of(ahead, table_rows)
+    looking_here, looking_ahead = _Queries.of(here, table_rows, most), _Queries.of(ahead, table_rows, most)
     taught = [(layer, HERE_HEADS, looking_here) for layer in range(1, max(2, halfway))]
     taught += [(layer, NEXT_HEADS, looking_ahead) for layer in range(halfway, len(decoder.layers))]
     losses = [_heads_loss(decoder.layers[layer], output, layer, heads, queries) for layer, heads, queries in taught]
@@ -100,14 +104,23 @@ class _Queries:
     """`[batch, 1, most, seq] bool`, what they do not see."""
 
     @classmethod
-    def of(cls, wanted: Tensor, table_rows: Tensor) -> _Queries:
+    def of(cls, wanted: Tensor, table_rows: Tensor, most: int | None) -> _Queries:
         """Those with a wanted cell; `[batch, seq] int64` both."""
         looks = wanted >= 0
-        most = max(1, int(looks.sum(1).max()))
-        order = looks.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        if most is None:
+            most = max(1, int(looks.sum(1).max()))
+            order = looks.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        else:
+            drawn = torch.rand(looks.shape, device=looks.device) * looks
+            order = drawn.topk(min(most, looks.shape[1]), dim=1).indices
         positions = torch.arange(table_rows.shape[1], device=table_rows.device)
         right = table_rows[:, None, :] == wanted.gather(1, order)[..., None]
         return cls(order, looks.gather(1, order), right[:, None], (positions > order[..., None])[:, None])
+
+
+@functools.cache
+def _index(heads: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(heads, device=device)
 
 
 def _heads_loss(
@@ -119,7 +132,7 @@ def _heads_loss(
         raise TypeError("gaze is taught to latent attention only")
     config = attention.config
     rank, rope, nope = config.latent_rank, config.qk_rope_head_dim, config.qk_nope_head_dim
-    taught = torch.tensor([head for head in heads if head < config.num_attention_heads])
+    taught = _index(tuple(head for head in heads if head < config.num_attention_heads), output.hidden_states.device)
     hidden_states = output.layer_inputs[index]
     order = queries.order
     x = norm(hidden_states.gather(1, order[..., None].expand(-1, -1, hidden_states.shape[-1])))

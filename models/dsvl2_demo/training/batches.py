@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,15 @@ from dsvl2_demo.questions.tasks import Task, Turn, ask
 from dsvl2_demo.questions.traces import Place
 from dsvl2_demo.training.answer_noise import with_slips
 from dsvl2_demo.training.conversation import IGNORED, Conversation, conversation, text_tokens
-from dsvl2_demo.training.layout import SLOTS, characters_in, layout_of, views_of
+from dsvl2_demo.training.layout import (
+    SLOTS,
+    Characters,
+    SeenCharacters,
+    View,
+    characters_in,
+    layout_seen,
+    views_of,
+)
 from dsvl2_demo.training.vocabulary import IMAGE_ID, PAD_ID
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.inputs.tiling import Tiling, pad_to, plan_tiling
@@ -68,9 +76,9 @@ class Looks:
     coordinates: Tensor
     """`[batch, seq] int64`: of a box, 0 to 999, for the tokens that tell it."""
 
-    def to(self, device: torch.device) -> Looks:
-        """The same on a device."""
-        return Looks(self.cells.to(device), self.slots.to(device), self.coordinates.to(device))
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Looks:
+        """The same with each tensor changed."""
+        return Looks(change(self.cells), change(self.slots), change(self.coordinates))
 
 
 @dataclass(slots=True)
@@ -99,18 +107,26 @@ class Batch:
         """Conversations in the batch."""
         return int(self.input_ids.shape[0])
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch with its tensors on a device."""
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The same with each tensor changed."""
         return Batch(
-            self.input_ids.to(device),
-            self.targets.to(device),
-            self.table_rows.to(device),
-            self.here.to(device),
-            self.ahead.to(device),
-            self.pixels.to(device),
-            self.layout.to(device),
+            change(self.input_ids),
+            change(self.targets),
+            change(self.table_rows),
+            self.here.changed(change),
+            self.ahead.changed(change),
+            change(self.pixels),
+            change(self.layout),
             self.tasks,
         )
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch with its tensors on a device; from pinned memory the copy is not waited for."""
+        return self.changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The batch in memory that a GPU copies from by itself; `DataLoader` calls this."""
+        return self.changed(Tensor.pin_memory)
 
 
 def picture_tiles(image: Image.Image, tiling: Tiling, tile: int) -> list[Image.Image]:
@@ -143,29 +159,89 @@ def table_rows_of(tiling: Tiling, cells: int, tiles: Sequence[int]) -> NDArray[n
 class CellFinder:
     """Where a point of one picture is seen: in which cell, of a local tile if there is one, and in which slot of it."""
 
-    def __init__(self, page: Page, tiling: Tiling, tiles: Sequence[int], config: ModelConfig) -> None:
+    def __init__(
+        self, views: Sequence[View], seen: Sequence[SeenCharacters], tiles: Sequence[int], config: ModelConfig
+    ) -> None:
         self._tile = config.vision_config.image_size
         self._patch = config.vision_config.patch_size
         self._ratio = config.projector_config.downsample_ratio
         self._cells = config.cells
-        views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)
-        seen = [characters_in(page, view, self._tile, self._patch) for view in views[: tiling.num_tiles]]
-        self._views = list(zip(views, tiles, seen if len(seen) == len(views) else seen * 2, strict=False))[::-1]
+        self._views = list(zip(views, tiles, seen, strict=True))
 
-    def find(self, place: Place) -> tuple[int, int, int]:
-        """(row of the image table, slot, coordinate), the first two -1 where no view shows it or no character is."""
-        for view, tile, patches in self._views:
-            x, y = place.point[0] * view.scale_x + view.offset_x, place.point[1] * view.scale_y + view.offset_y
-            if 0 <= x < self._tile and 0 <= y < self._tile:
-                column, row = int(x // self._patch), int(y // self._patch)
-                across, down = (min(patch // self._ratio, self._cells - 1) for patch in (column, row))
-                found = patches.get(row * (self._tile // self._patch) + column, ())
-                inside = (row % self._ratio) * self._ratio + column % self._ratio
-                slot = min(range(len(found)), key=lambda at: abs(found[at].x + column * self._patch - x), default=-1)
-                table_row = FIRST_CELL_ROW + (tile * self._cells + down) * self._cells + across
-                slot = inside * SLOTS + min(slot, SLOTS - 1) if slot >= 0 else -1
-                return table_row, slot, place.coordinate
-        return NOWHERE
+    def find(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """`[count, 2]` points to `[count, 2]` of (row of the image table, slot).
+
+        Both are -1 where no view shows the point, the slot also where no character is.
+        """
+        grid = self._tile // self._patch
+        result = np.full((len(points), 2), -1, np.int64)
+        for view, tile, seen in self._views:  # the local tiles come after the global view, and count
+            x = points[:, 0] * view.scale_x + view.offset_x
+            y = points[:, 1] * view.scale_y + view.offset_y
+            inside = np.flatnonzero((x >= 0) & (x < self._tile) & (y >= 0) & (y < self._tile))
+            column, row = (np.floor(each[inside] / self._patch).astype(np.int64) for each in (x, y))
+            across, down = (np.minimum(patch // self._ratio, self._cells - 1) for patch in (column, row))
+            result[inside, 0] = FIRST_CELL_ROW + (tile * self._cells + down) * self._cells + across
+            patch = row * grid + column
+            first, end = np.searchsorted(seen.patch, patch), np.searchsorted(seen.patch, patch, side="right")
+            counts = end - first
+            slot = np.full(len(inside), -1, np.int64)
+            nearest = np.full(len(inside), np.inf)
+            for at in range(int(counts.max(initial=0))):
+                there = counts > at
+                distance = np.abs(seen.x[first[there] + at] + column[there] * self._patch - x[inside][there])
+                better = np.flatnonzero(there)[distance < nearest[there]]
+                nearest[there] = np.minimum(nearest[there], distance)
+                slot[better] = at
+            quarter = (row % self._ratio) * self._ratio + column % self._ratio
+            result[inside, 1] = np.where(slot >= 0, quarter * SLOTS + np.minimum(slot, SLOTS - 1), -1)
+        return result
+
+
+def _looks(places: Sequence[Place | None], finders: Sequence[CellFinder]) -> NDArray[np.int64]:
+    """`[seq, 3]`: cell, slot and coordinate of each place, -1 where there is none."""
+    result = np.full((len(places), len(NOWHERE)), -1, np.int64)
+    for picture, finder in enumerate(finders):
+        chosen = [
+            (index, place) for index, place in enumerate(places) if place is not None and place.picture == picture
+        ]
+        if chosen:
+            at = [index for index, _ in chosen]
+            result[at, :2] = finder.find(np.array([place.point for _, place in chosen], np.float64))
+            found = result[at, 0] >= 0
+            result[at, 2] = np.where(found, [place.coordinate for _, place in chosen], -1)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A page as the model sees it: its tiles' pixels and what stands in their patches. Several questions share it."""
+
+    tiling: Tiling
+    views: list[View]
+    """Global view, then one for each local tile."""
+    seen: list[SeenCharacters]
+    """Of each view."""
+    pixels: list[NDArray[np.uint8]]
+    """Of each distinct tile, `[3, tile, tile]`."""
+    layout: NDArray[np.uint8]
+    """Of each distinct tile, see `layout_of`."""
+
+
+def page_views(pages: Sequence[Page], config: ModelConfig) -> list[PageView]:
+    """The pages of one conversation as they are seen together."""
+    tile, patch = config.vision_config.image_size, config.vision_config.patch_size
+    result = []
+    for page, tiling in zip(pages, plan_tiling([page.image.size for page in pages], config), strict=True):
+        views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), tile)
+        characters = Characters.of(page)
+        seen = [characters_in(characters, view, tile, patch) for view in views[: tiling.num_tiles]]
+        layout = layout_seen(page, views[: tiling.num_tiles], seen, tile, patch)
+        pictures = picture_tiles(page.image, tiling, tile)
+        pixels = [np.asarray(picture, np.uint8).transpose(2, 0, 1) for picture in pictures]
+        seen = seen if len(seen) == len(views) else seen * 2
+        result.append(PageView(tiling, views, seen, pixels, layout))
+    return result
 
 
 class BatchBuilder:
@@ -182,34 +258,24 @@ class BatchBuilder:
         self._pixels: list[NDArray[np.uint8]] = []
         self._layouts: list[NDArray[np.uint8]] = []
 
-    def add(self, pages: Sequence[Page], turns: Sequence[Turn]) -> None:
-        """Append one conversation about these pages."""
+    def add(self, views: Sequence[PageView], turns: Sequence[Turn]) -> None:
+        """Append one conversation about pages as they are seen."""
         image_rows, finders = [], []
-        for page, tiling in zip(pages, plan_tiling([page.image.size for page in pages], self.config), strict=True):
-            tiles = self._add_tiles(page, tiling)
-            finders.append(CellFinder(page, tiling, tiles, self.config))
-            rows = table_rows_of(tiling, self.config.cells, tiles)
+        for view in views:
+            first = len(self._pixels)
+            self._pixels += view.pixels
+            self._layouts += list(view.layout)
+            tiles = [first, first] if len(view.pixels) == 1 else list(range(first, first + len(view.pixels)))
+            finders.append(CellFinder(view.views, view.seen, tiles, self.config))
+            rows = table_rows_of(view.tiling, self.config.cells, tiles)
             image_rows.append(rows[: self.config.cells * (self.config.cells + 1)] if self._global_only else rows)
         talk = conversation(turns, [len(rows) for rows in image_rows])
         talk = with_slips(talk, self._slips) if self._slips else talk
         rows = np.full(len(talk.input_ids), -1, np.int64)
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
-        here, ahead = (
-            [NOWHERE if place is None else finders[place.picture].find(place) for place in places]
-            for places in (talk.here, talk.ahead)
-        )
         self._conversations.append(talk)
         self._rows.append(rows)
-        self._seen.append(np.array((here, ahead), np.int64))
-
-    def _add_tiles(self, page: Page, tiling: Tiling) -> list[int]:
-        views = views_of(page.image.size, (tiling.tiles_wide, tiling.tiles_high), self._tile)[: tiling.num_tiles]
-        layout = layout_of(page, views, self._tile, self.config.vision_config.patch_size)
-        pictures = picture_tiles(page.image, tiling, self._tile)
-        first = len(self._pixels)
-        self._pixels += [np.asarray(picture, np.uint8).transpose(2, 0, 1) for picture in pictures]
-        self._layouts += list(layout)
-        return [first, first] if len(pictures) == 1 else list(range(first, first + len(pictures)))
+        self._seen.append(np.stack([_looks(places, finders) for places in (talk.here, talk.ahead)]))
 
     def batch(self) -> Batch:
         """Everything added so far, padded to the longest conversation."""
@@ -288,7 +354,7 @@ def draw_batches(
     for part in equal_parts([cost for cost, _ in weighed], count):
         builder = BatchBuilder(config, global_only=range_.global_only, slips=rng if range_.slips else None)
         for pages, turns in (examples[index] for _, index in weighed[part]):
-            builder.add(pages, turns)
+            builder.add(page_views(pages, config), turns)
         batches.append(builder.batch())
     rng.shuffle(batches)
     return batches

@@ -13,6 +13,7 @@ from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.pages.style import StyleRange
 from dsvl2_demo.questions.tasks import Task
 from dsvl2_demo.training.batches import BatchRange
+from dsvl2_demo.training.sheet_batches import SHEET_SHAPES, SheetRange
 from dsvl2_demo.training.training_model import Phase
 
 TaskWeights = tuple[tuple[Task, float], ...]
@@ -25,7 +26,7 @@ class Stage:
     name: str
     phase: Phase
     minutes: float
-    batches: BatchRange
+    batches: BatchRange | SheetRange
     batch_size: int
     learning_rate: float
     final_learning_rate: float | None = None
@@ -114,6 +115,31 @@ def further_stages() -> tuple[Stage, ...]:
         Stage("joint-sharper", "joint", 52, JOINT_SHAPES, 8, 6e-4, 3e-5),
         _rounded("rounded-sharper", 4, JOINT_SHAPES, 6e-5, 1e-5),
     )
+
+
+SHEETS = SheetRange(
+    replace(JOINT_SHAPES, pages=replace(FULL, sizes=SHEET_SHAPES, worn=0.15), fewest_turns=3, turns=10, pairs=0.0)
+)
+"""Real pages, and among them those of one tile that the first model learned."""
+
+
+def sheet_stages(minutes: float, rate: float, budget: int, repeats: int = 1) -> tuple[Stage, ...]:
+    """Real pages in so many minutes, the learning rate falling to zero at their end.
+
+    Args:
+        minutes: of training, all together.
+        rate: the highest learning rate.
+        budget: of a batch, see `SheetRange`.
+        repeats: conversations about one page, see `SheetRange`.
+    """
+    batches = replace(SHEETS, budget=budget, repeats=repeats)
+    turn = rate * 0.08
+    return (
+        Stage("sheets-eyes", "vision", minutes * 0.08, batches, 0, rate, rate * 0.7, warm_up_steps=50),
+        Stage("sheets-joint", "joint", minutes * 0.86, batches, 0, rate, turn, warm_up_steps=100),
+        Stage("sheets-rounded", "joint", minutes * 0.06, batches, 0, turn, 0.0, fresh_optimizer=False, rounded=True,
+              warm_up_steps=1),
+    )  # fmt: skip
 
 
 def _rounded(name: str, minutes: float, batches: BatchRange, rate: float, final_rate: float) -> Stage:

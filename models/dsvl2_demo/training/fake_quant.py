@@ -6,14 +6,14 @@ The gradient at a rounded weight is taken for that of the weight itself (the str
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from dsvl2_quant.formats.blocks import dequantize_blocks
-from dsvl2_quant.methods.nearest import quantize_blocks
+from dsvl2_quant.methods.nearest import SHRINKS
 from dsvl2_quant.recipe import INT4, RECIPES, Format
 from dsvl2_runtime.bundle.releases import Precision
 
@@ -33,14 +33,41 @@ def _shipped_format(name: str) -> Format | None:
     return SHIPPED.format_of(name[at:]) if at >= 0 else None
 
 
+@torch.no_grad()
+def rounded_to_four_bits(weight: Tensor) -> Tensor:
+    """What `dequantize_blocks(quantize_blocks(weight))` gives, on the device where the weight is.
+
+    Args:
+        weight: `[..., in_features]` float32, in_features a multiple of the block.
+    """
+    lowest, highest = -8.0, 7.0
+    blocks = weight.float().unflatten(-1, (-1, INT4.block_size))
+    at = blocks.abs().argmax(-1, keepdim=True)
+    extreme = blocks.gather(-1, at) / lowest
+    best, best_error = torch.zeros_like(blocks), torch.full_like(extreme, torch.inf)
+    for shrink in SHRINKS[4]:
+        scale = extreme * shrink
+        inverse = scale.reciprocal()
+        inverse = torch.where(inverse.isfinite(), inverse, 0.0)
+        made = (blocks * inverse).round().clamp(lowest, highest) * scale
+        error = (made - blocks).square().sum(-1, keepdim=True)
+        better = error < best_error
+        best, best_error = torch.where(better, made, best), torch.where(better, error, best_error)
+    return best.flatten(-2).to(weight.dtype)
+
+
 @contextmanager
 def rounded(network: nn.Module) -> Iterator[None]:
     """Let the network compute with rounded weights inside the block; afterwards they are exact again."""
     kept = [(parameter, parameter.data) for parameter in rounded_parameters(network)]
     try:
+        shapes: dict[tuple[int, ...], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
         for parameter, weight in kept:
-            blocks = quantize_blocks(weight.float().cpu().numpy(), INT4)
-            parameter.data = torch.from_numpy(dequantize_blocks(blocks)).to(weight)
+            shapes[tuple(weight.shape)].append((parameter, weight))
+        for equal in shapes.values():  # all of one shape at once, which a GPU does as quickly as one
+            whole = rounded_to_four_bits(torch.stack([weight for _, weight in equal]))
+            for (parameter, _), made in zip(equal, whole.unbind(0), strict=True):
+                parameter.data = made
         yield
     finally:
         for parameter, weight in kept:

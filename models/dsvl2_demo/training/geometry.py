@@ -13,6 +13,8 @@ from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, V
 from dsvl2_runtime.geometry import official_resolutions
 
 TILE = 308
+LARGE_TILE = 384
+"""The official one; print of 13 pixels on a page of 1280 is then 12 pixels of a tile instead of 10."""
 
 
 def demo_config() -> ModelConfig:
@@ -51,6 +53,45 @@ def demo_config() -> ModelConfig:
             eos_token_id=EOS_ID,
         ),
         candidate_resolutions=official_resolutions(TILE),
+    )
+
+
+def large_config(tile: int = LARGE_TILE) -> ModelConfig:
+    """What a GPU trains, about 21 M parameters; `grow.py` makes its first weights of those that ship."""
+    return ModelConfig(
+        vision_config=VisionConfig(
+            model_name=f"siglip_demo_patch14_{tile}",
+            image_size=tile,
+            patch_size=14,
+            width=256,
+            layers=6,
+            heads=8,
+            mlp_ratio=4.0,
+        ),
+        projector_config=ProjectorConfig(input_dim=256, n_embed=384),
+        language_config=LanguageConfig(
+            vocab_size=VOCABULARY_ROWS,
+            hidden_size=384,
+            intermediate_size=768,
+            moe_intermediate_size=128,
+            num_hidden_layers=8,
+            num_attention_heads=12,
+            num_key_value_heads=12,
+            n_shared_experts=1,
+            n_routed_experts=8,
+            num_experts_per_tok=2,
+            first_k_dense_replace=1,
+            n_group=1,
+            topk_group=1,
+            kv_lora_rank=256,
+            qk_nope_head_dim=32,
+            qk_rope_head_dim=16,
+            v_head_dim=32,
+            max_position_embeddings=4096,
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
+        ),
+        candidate_resolutions=official_resolutions(tile),
     )
 
 

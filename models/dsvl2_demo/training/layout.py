@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from dsvl2_demo.pages.page import Page
 
-CHARACTERS = "".join(map(chr, range(33, 127))) + "€£"
+CHARACTERS = (
+    "".join(map(chr, range(33, 127))) + "€£" + "äöüßÄÖÜéèêëàâáãåæçíîïñóôõøúùûÀÉÈÇÑÓÅØąćęłńśźżŁŚŻčďěňřšťůžŠŽº°¥·•×–"
+)
 """Characters a patch can hold, apart from none (0) and any other (the last class)."""
 
 SLOTS = 4
@@ -87,55 +89,99 @@ def _padded(size: tuple[int, int], box: tuple[int, int]) -> View:
     )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Seen:
-    """One character as a patch holds it, ordered from left to right; places in pixels from the patch's corner."""
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """All characters of a page but its spaces, one array entry for each; places in pixels of the page."""
 
-    x: float
-    y: float
-    em: float
-    class_: int
+    classes: NDArray[np.uint8]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    em: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, page: Page) -> Characters:
+        """Those of a page."""
+        classes: list[int] = []
+        x: list[float] = []
+        counts: list[int] = []
+        runs = page.runs
+        for run in runs:
+            before = len(classes)
+            for character, centre in zip(run.text, run.centres, strict=True):
+                if character != " ":
+                    classes.append(_CLASS_OF.get(character, _OTHER))
+                    x.append(centre)
+            counts.append(len(classes) - before)
+        y = np.repeat([run.middle for run in runs], counts)
+        em = np.repeat([run.em for run in runs], counts)
+        return cls(np.array(classes, np.uint8), np.array(x, np.float64), y.astype(np.float64), em.astype(np.float64))
 
 
-def characters_in(page: Page, view: View, tile: int, patch_size: int) -> dict[int, list[Seen]]:
-    """The legible characters of each patch of one tile that holds any, from left to right; spaces left out."""
+@dataclass(frozen=True, slots=True)
+class SeenCharacters:
+    """The legible characters of one tile, patch by patch and in each from left to right; `[count]` each."""
+
+    patch: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    """Which of its patch it is."""
+    x: NDArray[np.float64]
+    """In pixels from the patch's left edge."""
+    y: NDArray[np.float64]
+    """In pixels from the patch's upper edge."""
+    em: NDArray[np.float64]
+    """In pixels of the tile."""
+    classes: NDArray[np.uint8]
+
+
+def characters_in(characters: Characters, view: View, tile: int, patch_size: int) -> SeenCharacters:
+    """What one tile shows of a page's characters."""
     grid = tile // patch_size
-    patches: dict[int, list[Seen]] = {}
-    for run in page.runs:
-        em = run.em * view.scale_y
-        y = run.middle * view.scale_y + view.offset_y
-        row = int(y // patch_size)
-        if em < SMALLEST_LEGIBLE_EM or not 0 <= row < grid:
-            continue
-        for character, centre in zip(run.text, run.centres, strict=True):
-            x = centre * view.scale_x + view.offset_x
-            column = int(x // patch_size)
-            if character != " " and 0 <= column < grid:
-                seen = Seen(x - column * patch_size, y - row * patch_size, em, _CLASS_OF.get(character, _OTHER))
-                patches.setdefault(row * grid + column, []).append(seen)
-    for found in patches.values():
-        found.sort()
-    return patches
+    x = characters.x * view.scale_x + view.offset_x
+    y = characters.y * view.scale_y + view.offset_y
+    em = characters.em * view.scale_y
+    column, row = np.floor(x / patch_size).astype(np.int64), np.floor(y / patch_size).astype(np.int64)
+    kept = (em >= SMALLEST_LEGIBLE_EM) & (row >= 0) & (row < grid) & (column >= 0) & (column < grid)
+    x, y, em, classes = x[kept], y[kept], em[kept], characters.classes[kept]
+    column, row = column[kept], row[kept]
+    patch = row * grid + column
+    order = np.lexsort((x, patch))
+    patch = patch[order]
+    starts = np.searchsorted(patch, patch)  # of each character's patch
+    slot = np.arange(len(patch)) - starts
+    x, y = (x - column * patch_size)[order], (y - row * patch_size)[order]
+    return SeenCharacters(patch, slot, x, y, em[order], classes[order])
 
 
 def layout_of(page: Page, views: Sequence[View], tile: int, patch_size: int) -> NDArray[np.uint8]:
     """The classes of every patch, `[num_tiles, grid * grid, FEATURES] uint8`, patches row by row."""
+    characters = Characters.of(page)
+    seen = [characters_in(characters, view, tile, patch_size) for view in views]
+    return layout_seen(page, views, seen, tile, patch_size)
+
+
+def layout_seen(
+    page: Page, views: Sequence[View], seen: Sequence[SeenCharacters], tile: int, patch_size: int
+) -> NDArray[np.uint8]:
+    """The same, of characters that have been sorted into patches already."""
     grid = tile // patch_size
     layout = np.zeros((len(views), grid * grid, FEATURES), np.uint8)
-    buttons = [(*button.box, 2 if button.highlighted else 1) for button in page.buttons]
-    for tile_layout, view in zip(layout, views, strict=True):
-        for patch, found in characters_in(page, view, tile, patch_size).items():
-            cell = tile_layout[patch]
-            for slot, seen in enumerate(found[:SLOTS]):
-                cell[slot] = seen.class_
-            cell[_ROW] = 1 + int(found[0].y // SUB_PIXELS)
-            cell[_EM] = min(LARGEST_EM_BIN, max(1, round(found[0].em / 2)))
-            cell[_FIRST] = 1 + int(found[0].x // SUB_PIXELS)
-            cell[_LAST] = 1 + int(found[-1].x // SUB_PIXELS)
-            row, column = divmod(patch, grid)
-            x = ((column + 0.5) * patch_size - view.offset_x) / view.scale_x
-            y = ((row + 0.5) * patch_size - view.offset_y) / view.scale_y
-            for left, top, right, bottom, mark in buttons:
-                if left <= x <= right and top <= y <= bottom:
-                    cell[_BUTTON] = mark
+    for cells, view, found in zip(layout, views, seen, strict=True):
+        if not len(found.patch):
+            continue
+        slotted = found.slot < SLOTS
+        cells[found.patch[slotted], found.slot[slotted]] = found.classes[slotted]
+        first = found.slot == 0
+        last = np.append(first[1:], True)
+        patches = found.patch[first]
+        cells[patches, _ROW] = 1 + (found.y[first] // SUB_PIXELS).astype(np.int64)
+        cells[patches, _EM] = np.clip(np.round(found.em[first] / 2), 1, LARGEST_EM_BIN)
+        cells[patches, _FIRST] = 1 + (found.x[first] // SUB_PIXELS).astype(np.int64)
+        cells[patches, _LAST] = 1 + (found.x[last] // SUB_PIXELS).astype(np.int64)
+        row, column = np.divmod(patches, grid)
+        x = ((column + 0.5) * patch_size - view.offset_x) / view.scale_x
+        y = ((row + 0.5) * patch_size - view.offset_y) / view.scale_y
+        for button in page.buttons:
+            left, top, right, bottom = button.box
+            inside = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+            cells[patches[inside], _BUTTON] = 2 if button.highlighted else 1
     return layout

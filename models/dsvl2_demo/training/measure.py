@@ -52,8 +52,7 @@ def add_batch(tally: Tally, reader: Reader, batch: Batch, phase: Phase) -> None:
     if losses.logits is None:
         return
     learned = batch.targets != IGNORED
-    right = torch.zeros_like(learned)
-    right[learned] = losses.logits.argmax(-1) == batch.targets[learned]
+    right = losses.logits.argmax(-1) == batch.targets
     tally.right_tokens += int(right.sum())
     tally.tokens += int(learned.sum())
     tally.answer_loss.append(float(losses.answer))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dsvl2_demo.training.geometry import demo_config
-from dsvl2_demo.training.run_state import RunFolder
+from dsvl2_demo.training.geometry import demo_config, large_config
+from dsvl2_demo.training.run_state import RunFolder, read_pieces
 from dsvl2_demo.training.vocabulary import demo_tokenizer
 from dsvl2_export.checkpoint.files import config_document, processor_document, write_shards
 from dsvl2_export.checkpoint.json_files import write_json
@@ -95,10 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m dsvl2_demo.training.publish", description="Write a run as a checkpoint."
     )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run, or of its pieces")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    parser.add_argument("--large", action="store_true", help="a run on real pages, which has the larger network")
     options = parser.parse_args(arguments)
-    publish(RunFolder(options.run).require()["average"], demo_config(), options.out)
+    weights = read_pieces(options.run) or RunFolder(options.run).require()["average"]
+    publish(weights, large_config() if options.large else demo_config(), options.out)
 
 
 if __name__ == "__main__":

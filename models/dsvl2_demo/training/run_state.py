@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dsvl2_runtime.errors import UsageError
@@ -16,6 +17,8 @@ from dsvl2_runtime.machine.files import new_file
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
+PIECE_BYTES = 15_000_000
+"""Of a file of weights."""
 
 
 @dataclass(slots=True)
@@ -88,6 +91,33 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def write_pieces(weights: dict[str, Tensor], folder: Path) -> None:
+    """Weights in bf16 as `weights-N.safetensors` of at most `PIECE_BYTES`, each put in place whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces: list[dict[str, Tensor]] = [{}]
+    room = PIECE_BYTES
+    for name, value in weights.items():
+        small = value.detach().bfloat16().cpu().contiguous()
+        size = small.numel() * small.element_size()
+        if size > room:
+            pieces.append({})
+            room = PIECE_BYTES
+        pieces[-1][name] = small
+        room -= size
+    for index, piece in enumerate(pieces):
+        part = folder / f"weights-{index}.part"
+        save_file(piece, part)
+        part.replace(folder / f"weights-{index}.safetensors")
+
+
+def read_pieces(folder: Path) -> dict[str, Tensor]:
+    """What `write_pieces` wrote; empty if there is nothing."""
+    weights: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("weights-*.safetensors")):
+        weights |= load_file(path)
+    return weights
 
 
 def seed_everything(seed: int) -> None:

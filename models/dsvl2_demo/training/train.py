@@ -6,34 +6,37 @@ line per measurement to `log.jsonl` in its folder. The same code runs on CPU and
 
 from __future__ import annotations
 
-import argparse
 import copy
 import enum
 import functools
 import math
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from dsvl2_demo.pages.fonts import TRAINING_PACKAGES, missing_training_faces
-from dsvl2_demo.training.batches import Batch, BatchStream
-from dsvl2_demo.training.curriculum import Stage, further_stages, shipped_stages
+from dsvl2_demo.training.batches import Batch, BatchRange, BatchStream
+from dsvl2_demo.training.compiled import compile_blocks
+from dsvl2_demo.training.curriculum import Stage, further_stages, sheet_stages, shipped_stages
 from dsvl2_demo.training.data_parallel import Group, together
 from dsvl2_demo.training.fake_quant import rounded
-from dsvl2_demo.training.geometry import demo_config
+from dsvl2_demo.training.fused import fuse
+from dsvl2_demo.training.geometry import demo_config, large_config
+from dsvl2_demo.training.grow import grown
 from dsvl2_demo.training.measure import measure
+from dsvl2_demo.training.measured_sheets import measured_sheets
 from dsvl2_demo.training.optimizers import optimizers_for
 from dsvl2_demo.training.publish import BESIDE_FILE, NETWORK
-from dsvl2_demo.training.resize_tiles import stretched
-from dsvl2_demo.training.run_state import Progress, RunFolder, seed_everything
-from dsvl2_demo.training.training_model import Losses, Phase, Reader
+from dsvl2_demo.training.run_state import LOG_FILE, Progress, RunFolder, seed_everything, write_pieces
+from dsvl2_demo.training.settings import Settings, parse_args
+from dsvl2_demo.training.sheet_batches import SheetRange, SheetStream
+from dsvl2_demo.training.training_model import LOGGED, Losses, Phase, Reader
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import UsageError
@@ -49,25 +52,9 @@ AVERAGE_DECAY = 0.99
 
 ANSWER_TASKS = ("value", "transcribe")
 MEASURE_SEED = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is driven."""
-
-    out: Path
-    minutes: float = math.inf
-    seed: int = 1
-    threads: int = 2
-    workers: int = 1
-    save_minutes: float = 4.0
-    measure_minutes: float = 10.0
-    measure_examples: int = 64
-    phase: Phase | None = None
-    device: str = "cpu"
-    processes: int = 1
-    start: Path | None = None
-    """A published checkpoint whose weights a new run begins with."""
+MEASURED_FILE = "measured.jsonl"
+SHEETS_WHILE_TRAINING = 10
+"""Questions of each kind of page at every measurement."""
 
 
 class End(enum.IntEnum):
@@ -91,7 +78,14 @@ class Trainer:
         self.folder = RunFolder(settings.out)
         self.device = torch.device(settings.device)
         self.reader = Reader(config).to(self.device)
+        self.reader.gaze_positions = settings.gaze_positions
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+            fuse(self.reader)
         self.average = copy.deepcopy(self.reader).requires_grad_(False)
+        if settings.compiled:
+            compile_blocks(self.reader)
+        self._loaded: tuple[BatchRange | SheetRange, Iterator[Batch]] | None = None
         self.progress = Progress()
         self.optimizers: list[torch.optim.Optimizer] = []
         self._restore()
@@ -100,10 +94,10 @@ class Trainer:
         state = self.folder.load()
         if state is None:
             if self.settings.start is not None:
-                network = load_network(Checkpoint.open(self.settings.start))
-                weights = {NETWORK + name: value for name, value in network.state_dict().items()}
+                opened = Checkpoint.open(self.settings.start)
+                weights = {NETWORK + name: value for name, value in load_network(opened).state_dict().items()}
                 weights |= load_file(self.settings.start / BESIDE_FILE)
-                self.reader.load_state_dict(stretched(weights, self.reader.config))
+                self.reader.load_state_dict(grown(weights, opened.config, self.reader.config))
             self._enter_stage()
             return
         self.progress = Progress(**state["progress"])
@@ -156,16 +150,25 @@ class Trainer:
         self.progress.stage_step, self.progress.stage_seconds = 0, 0.0
 
     def _batches(self) -> Iterator[Batch]:
-        progress, rank = self.progress, self.group.rank
+        """Batches of the present stage; workers that already draw such ones go on, with what they have drawn."""
+        progress, rank, range_ = self.progress, self.group.rank, self.stage.batches
+        if self._loaded is not None and self._loaded[0] == range_ and isinstance(range_, SheetRange):
+            return self._loaded[1]
         seed = hash((self.settings.seed, progress.stage, progress.sitting, progress.step, rank))
-        stream = BatchStream(self.stage.batches, self.reader.config, self.stage.batch_size, seed)
+        stream: IterableDataset[Batch]
+        if isinstance(range_, SheetRange):
+            stream = SheetStream(range_, self.reader.config, seed)
+        else:
+            stream = BatchStream(range_, self.reader.config, self.stage.batch_size, seed)
         loader = DataLoader(
             stream,
             batch_size=None,
             num_workers=self.settings.workers,
             prefetch_factor=4 if self.settings.workers else None,
+            pin_memory=self.device.type == "cuda",
         )
-        return iter(loader)
+        self._loaded = range_, iter(loader)
+        return self._loaded[1]
 
     def _learning_rate(self) -> float:
         stage, progress = self.stage, self.progress
@@ -227,13 +230,17 @@ class Trainer:
             self.save()
             if not finished:
                 break
+        if self.progress.stage == len(self.stages) and self.settings.measured_sheets:
+            found = self.measured_sheets(self.settings.measured_sheets)
+            self.folder.log({"step": self.progress.step, "per_kind": self.settings.measured_sheets, "sheets": found})
+            self.save()
 
     def _run_stage(self, sitting_end: float) -> bool:
         """Whether the stage was finished, and not only the sitting's time over."""
         settings, progress, stage, leads = self.settings, self.progress, self.stage, self.group.leads
         last = time.monotonic()
         next_save, next_measure = last + settings.save_minutes * 60, last + settings.measure_minutes * 60
-        since: list[tuple[dict[str, float], int]] = []
+        since: list[tuple[Tensor, int]] = []
         good = 0.0
         for batch in self._batches():
             spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step + 1 == stage.steps
@@ -246,7 +253,9 @@ class Trainer:
             progress.stage_seconds += spent
             progress.total_seconds += spent
             progress.examples += batch.examples * self.group.size
-            since.append((losses.numbers(), batch.examples * self.group.size))
+            since.append((losses.logged(), batch.examples * self.group.size))
+            if leads and settings.report_steps and progress.step % settings.report_steps == 0:
+                self._report(batch)
             if leads and (end or now >= next_measure):
                 good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
                 since.clear()
@@ -260,16 +269,32 @@ class Trainer:
                 next_save = last + settings.save_minutes * 60
         return True
 
-    def _measure(self, since: list[tuple[dict[str, float], int]], seconds: float) -> float:
+    def _report(self, batch: Batch) -> None:
+        progress = self.progress
+        memory = torch.cuda.max_memory_allocated() / 1e9 if self.device.type == "cuda" else 0.0
+        print(
+            f"{self.stage.name} step {progress.step} after {progress.total_seconds:.1f} s, {progress.examples} "
+            f"conversations, batch {tuple(batch.input_ids.shape)} with {len(batch.pixels)} tiles, {memory:.1f} GB",
+            flush=True,
+        )
+
+    def _measure(self, since: list[tuple[Tensor, int]], seconds: float) -> float:
         stage, progress = self.stage, self.progress
         count = self.settings.measure_examples
-        reports = {}
+        reports: dict[str, Any] = {}
         good = 0.0
+        plain = stage.batches.plain if isinstance(stage.batches, SheetRange) else stage.batches
         for split in ("train", "held_out"):
-            tally = measure(self.average, stage.phase, stage.batches, split, count, MEASURE_SEED)
+            tally = measure(self.average, stage.phase, plain, split, count, MEASURE_SEED)
             reports[split] = tally.report()
             good = tally.exact_rate(ANSWER_TASKS)
-        means = {name: round(sum(losses[name] for losses, _ in since) / len(since), 4) for name in since[0][0]}
+        if isinstance(stage.batches, SheetRange):
+            good = 0.0
+            per_kind = min(SHEETS_WHILE_TRAINING, self.settings.measured_sheets)
+            if per_kind and stage.phase == "joint":
+                reports["sheets"] = self.measured_sheets(per_kind)
+        parts = torch.stack([losses for losses, _ in since]).mean(0).tolist()
+        means = {name: round(part, 4) for name, part in zip(LOGGED, parts, strict=True)}
         self.folder.log(
             {
                 "stage": stage.name,
@@ -284,42 +309,31 @@ class Trainer:
         )
         return good
 
+    def measured_sheets(self, per_kind: int) -> dict[str, float]:
+        """Share of held-out questions that are answered to the letter, by kind of page, with the weights that ship."""
+        lines, shares = measured_sheets(self.average, per_kind, self.settings.workers, MEASURE_SEED)
+        (self.folder.path / MEASURED_FILE).write_text(lines, "utf-8")
+        return shares
+
     def save(self) -> None:
         """Save everything needed to go on."""
         if not self.group.leads:
             return
         average: dict[str, Tensor] = self.average.state_dict()
         self.folder.save(self.progress, self.reader, average, list(self.optimizers))
-
-
-def parse_args(arguments: Sequence[str] | None = None) -> Settings:
-    """Settings from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m dsvl2_demo.training.train", description="Train the demo model.")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an existing one is gone on with")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes (default: never)")
-    parser.add_argument("--phase", choices=("language", "vision", "joint"), help="only stages of this phase")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--processes", type=int, default=1, help="that train together, of one thread each")
-    parser.add_argument("--start", type=Path, help="checkpoint to train further; give it again to go on")
-    parser.add_argument("--any-faces", action="store_true", help="train with the typefaces that there are")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = vars(parser.parse_args(arguments))
-    any_faces = options.pop("any_faces")
-    settings = Settings(**options)
-    if settings.start is not None and not (settings.start / BESIDE_FILE).is_file():
-        parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.training.publish` wrote")
-    missing = missing_training_faces()
-    if missing and not any_faces:
-        parser.error(
-            f"{len(missing)} of the typefaces to train with are not installed, {missing[0]} among them; install the "
-            f"Debian packages {TRAINING_PACKAGES}, or give --any-faces for a model that knows fewer"
-        )
-    return settings
+        if self.settings.pieces is not None:
+            write_pieces(average, self.settings.pieces)
+            for name in (LOG_FILE, MEASURED_FILE):
+                if (source := self.folder.path / name).is_file():
+                    shutil.copyfile(source, self.settings.pieces / name)
 
 
 def train(settings: Settings, group: Group) -> None:
     """The shipped curriculum, or that of more training, in this process."""
+    if settings.sheets is not None:
+        stages = sheet_stages(settings.sheets, settings.rate, settings.budget, settings.repeats)
+        Trainer(settings, large_config(), stages, group).run()
+        return
     stages = further_stages() if settings.start else shipped_stages()
     Trainer(settings, demo_config(), stages, group).run()
 

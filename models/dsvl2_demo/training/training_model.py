@@ -29,6 +29,10 @@ FEATURE_WEIGHT = 0.2
 """Weight of each feature beside the characters in the layout loss: places and sizes are coarser and easier."""
 
 
+LOGGED = ("answer", "layout", "imitation", "gaze", "slots", "named")
+"""Names of the losses that go into the log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Losses:
     """Parts of the training loss, scalars; zero where a phase has no such part."""
@@ -40,21 +44,13 @@ class Losses:
     gaze: Tensor
     slots: Tensor
     logits: Tensor | None
-    """`[answers, vocab]`, the predictions at the positions of `targets >= 0`, row by row."""
+    """`[batch, seq, vocab]`, what is predicted to follow each position."""
     named: Tensor
     """Share of characters that the layout head names rightly."""
 
-    def numbers(self) -> dict[str, float]:
-        """What goes into the log."""
-        parts = {
-            "answer": self.answer,
-            "layout": self.layout,
-            "imitation": self.imitation,
-            "gaze": self.gaze,
-            "slots": self.slots,
-            "named": self.named,
-        }
-        return {name: float(part.detach()) for name, part in parts.items()}
+    def logged(self) -> Tensor:
+        """What goes into the log, `[len(LOGGED)]` on the device: a GPU is not waited for here."""
+        return torch.stack([getattr(self, name).detach().float() for name in LOGGED])
 
 
 class LayoutEmbedding(nn.Module):
@@ -127,6 +123,8 @@ class Reader(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.gaze_positions: int | None = None
+        """Of each conversation, drawn anew in each step, whose looks are taught; None means all."""
         self.network = DeepseekVL2(config)
         self.layout_embedding = LayoutEmbedding(config)
         self.layout_head = LayoutHead(config)
@@ -164,10 +162,9 @@ class Reader(nn.Module):
         inputs_embeds = torch.where((rows >= 0).unsqueeze(-1), table[rows.clamp(min=0)], text)
         output = language.model(inputs_embeds)
         balance = torch.stack([router.balance_loss() for router in output.routers]).mean()
-        gaze = gaze_loss(language.model, output, rows, batch.here.cells, batch.ahead.cells)
+        gaze = gaze_loss(language.model, output, rows, batch.here.cells, batch.ahead.cells, self.gaze_positions)
         slots = self.slot_heads(output, batch.here, batch.ahead)
-        learned = batch.targets != IGNORED
-        logits = language.lm_head(output.hidden_states[learned]).float()  # [answers, vocab]
-        answer = F.cross_entropy(logits, batch.targets[learned])
+        logits = language.lm_head(output.hidden_states).float()  # [batch, seq, vocab]
+        answer = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
         zero = torch.zeros_like(answer)
         return Losses(answer, zero, zero, balance, gaze, slots, logits, zero)

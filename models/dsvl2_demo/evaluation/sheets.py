@@ -1,0 +1,111 @@
+"""The held-out set of real pages: receipts, invoices, windows and so on, and scores by what a question was about."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dsvl2_demo.evaluation.evaluate import Answerer
+from dsvl2_demo.evaluation.held_out import Case, question_parts
+from dsvl2_demo.evaluation.scores import character_error_rate, exact, intersection_over_union, read_box
+from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
+from dsvl2_demo.pages.page import Page
+from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
+from dsvl2_demo.questions.tasks import Task, Turn
+
+OTHER_TASKS: dict[str, tuple[Task, ...]] = {
+    "locate": ("locate",), "json": ("json",), "markdown": ("markdown",), "shown": ("shown", "absent"),
+}  # fmt: skip
+"""Further tasks by name, asked about any kind of page that has what they need."""
+TRANSCRIBED = "receipt"
+GOOD_OVERLAP = 0.5
+LONGEST_TRANSCRIPT = 400
+"""Characters."""
+PRINT_BINS = (10, 12, 14, 17, 21, 1000)
+"""Upper ends of the ranges of text height, in pixels of the page's em."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetCase:
+    """A question about a real page."""
+
+    kind: str
+    group: str
+    """`read`, a name of `OTHER_TASKS`, or `transcribe`."""
+    case: Case
+    size: tuple[int, int]
+    """(width, height) of the page in pixels."""
+    em: float
+    """Of the text that the answer reads, in pixels of the page; 0 where it is not written there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetResult:
+    """What was answered."""
+
+    asked: SheetCase
+    found: str
+
+    @property
+    def right(self) -> bool:
+        """To the letter; a box by half of its area."""
+        case = self.asked.case
+        if case.box is None:
+            return exact(self.found, case.answer)
+        box = read_box(self.found, self.asked.size)
+        return box is not None and intersection_over_union(box, case.box) >= GOOD_OVERLAP
+
+
+def sheet_cases(kinds: Sequence[str], per_kind: int, seed: int, group: str = "read") -> Iterator[SheetCase]:
+    """`per_kind` questions of a group about each kind; the same seed gives the same cases, however many are drawn."""
+    for kind in kinds:
+        rng = random.Random(f"sheets {group} {kind} {seed}")  # noqa: S311 - drawing pages, not keys
+        for _ in range(per_kind):
+            yield _case(kind, group, rng)
+
+
+def _case(kind: str, group: str, rng: random.Random) -> SheetCase:
+    tasks: tuple[Task, ...] = READ_TASKS.get(kind, ("value",))
+    if group != "read":
+        tasks = OTHER_TASKS.get(group, ("transcribe",))
+    while True:
+        page = draw_sheet(kind, "held_out", rng)
+        turn = ask_sheet(rng.choice(tasks), page, rng, "held_out")
+        if turn is None or (turn.task == "transcribe" and len(turn.answer) > LONGEST_TRANSCRIPT):
+            continue
+        case = Case(turn.task, (page.image,), question_parts(turn), turn.answer, turn.box)
+        return SheetCase(kind, group, case, page.image.size, _em(page, turn))
+
+
+def _em(page: Page, turn: Turn) -> float:
+    return next((run.em for run in page.runs if turn.answer in run.text), 0.0)
+
+
+def answered(
+    answerer: Answerer, cases: Iterable[SheetCase], on_result: Callable[[SheetResult], None]
+) -> list[SheetResult]:
+    """Ask every question in turn."""
+    results = []
+    for asked in cases:
+        results.append(SheetResult(asked, answerer(asked.case)))
+        on_result(results[-1])
+    return results
+
+
+def characters_wrong(results: Iterable[SheetResult]) -> float:
+    """Of transcriptions, edits over characters."""
+    return character_error_rate([(each.found, each.asked.case.answer) for each in results])
+
+
+def print_bin(em: float) -> str:
+    """The range of text heights that an em belongs to."""
+    lower = 0
+    for upper in PRINT_BINS:
+        if em <= upper:
+            return f"{lower + 1} to {upper} px" if upper < PRINT_BINS[-1] else f"over {lower} px"
+        lower = upper
+    return f"over {lower} px"
+
+
+ALL_KINDS = tuple(SHEETS)

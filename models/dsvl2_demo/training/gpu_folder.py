@@ -1,0 +1,133 @@
+"""One folder to train with on a machine that has a GPU and no network: `make gpu-train`.
+
+It holds the code, the weights to begin with, the typefaces cut to the characters that are drawn, and the packages that
+such a machine may lack. `train.sh MINUTES OUT` in it trains, and writes weights in pieces and a log to OUT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsvl2_demo.pages.fonts import TRAINING_FACES, TRAINING_PACKAGES, installed_faces
+from dsvl2_demo.training.layout import CHARACTERS
+from dsvl2_runtime.errors import UsageError
+
+PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo")
+CACHES = ("__pycache__", "*.pyc")
+LEFT_OUT = {"dsvl2_demo": ("bundle", "checkpoint", "docs", "runs")}
+"""Of a package, what training does without."""
+WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions", "platformdirs")
+"""What the code imports beside PyTorch, NumPy, Pillow, tokenizers and safetensors."""
+MORE_CHARACTERS = " …“”’«»’—"
+LARGEST = 60_000_000
+"""Bytes of the whole folder."""
+
+SCRIPT = """#!/usr/bin/env bash
+# train.sh MINUTES OUT [options of dsvl2_demo.training.train]: OUT gets weights in pieces and the log.
+# The state is kept in $STATE (demo-run in the home folder), so the same command goes on where it stopped.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+minutes=$1 out=$2
+shift 2
+site=${SITE:-$HOME/demo-site}
+if [ ! -d "$site" ]; then
+    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$here"/wheels/*.whl
+fi
+export PYTHONPATH=$site:$here/code PYTHONUNBUFFERED=1 PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
+mkdir -p ~/.local/share/fonts "$out"
+cp "$here"/fonts/* ~/.local/share/fonts/ || true
+ulimit -n "$(ulimit -Hn)" || true  # batches come from the workers in shared memory, a descriptor for each tensor
+workers=$(($(nproc) > 4 ? $(nproc) - 3 : 1))  # the step itself needs three cores
+exec python3 -m dsvl2_demo.training.train --out "${STATE:-$HOME/demo-run}" --pieces "$out" --start "$here/start" \\
+    --sheets "$minutes" --workers "$workers" --gaze-positions 96 --save-minutes 2 --measure-minutes 4 \\
+    --measure-examples 16 --report-steps 100 "$@"
+"""
+
+
+def copy_code(out: Path) -> None:
+    """The packages that training imports."""
+    for name in PACKAGES:
+        source = Path(str(__import__(name).__file__)).parent
+        shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*CACHES, *LEFT_OUT.get(name, ())))
+
+
+def copy_faces(out: Path) -> None:
+    """The typefaces to train with, cut to what is drawn.
+
+    Raises:
+        UsageError: fontTools is missing, or a typeface.
+    """
+    try:
+        from fontTools import subset  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise UsageError("fontTools cuts the typefaces and is not installed; run `pip install fonttools`") from error
+    faces = installed_faces(TRAINING_FACES)
+    if len(faces) < len(TRAINING_FACES):
+        raise UsageError(f"{len(faces)} of {len(TRAINING_FACES)} typefaces are installed; install {TRAINING_PACKAGES}")
+    out.mkdir(parents=True)
+    for face in faces:
+        options = subset.Options(hinting=True, layout_features=[], notdef_outline=True, name_IDs=[1, 2])
+        font = subset.load_font(str(face.path), options)
+        cutter = subset.Subsetter(options)
+        cutter.populate(text=CHARACTERS + MORE_CHARACTERS)
+        cutter.subset(font)
+        subset.save_font(font, str(out / face.path.name), options)
+
+
+def fetch_wheels(out: Path, python: str) -> None:
+    """The packages for another machine's Python, Linux on x86-64."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(out)]
+    platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
+    versions = _installed(WHEELS)
+    subprocess.run([*command, f"--python-version={python}", *platforms, *versions], check=True)  # noqa: S603
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in names]
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def make_folder(out: Path, start: Path, python: str) -> int:
+    """The whole folder; its size in bytes.
+
+    Raises:
+        UsageError: it is there already, it became too large, or something to put in is missing.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already; give another folder or remove it")
+    out.mkdir(parents=True)
+    copy_code(out / "code")
+    shutil.copytree(start, out / "start")
+    copy_faces(out / "fonts")
+    fetch_wheels(out / "wheels", python)
+    script = out / "train.sh"
+    script.write_text(SCRIPT, "utf-8")
+    script.chmod(0o755)
+    if (size := size_of(out)) > LARGEST:
+        raise UsageError(f"{out} has {size / 1e6:.1f} MB, more than the {LARGEST / 1e6:.0f} MB it may have")
+    return size
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the folder."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_demo.training.gpu_folder", description="Pack for a GPU.")
+    parser.add_argument("--out", type=Path, required=True, help="the new folder")
+    parser.add_argument("--start", type=Path, default=Path(__file__).parent.parent / "checkpoint")
+    parser.add_argument("--python", default="3.12", help="version of the Python on the machine with the GPU")
+    options = parser.parse_args(arguments)
+    print(f"{options.out}: {make_folder(options.out, options.start, options.python) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

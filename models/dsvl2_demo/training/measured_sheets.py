@@ -1,0 +1,96 @@
+"""Held-out real pages, judged with the true beginning given, while a run goes on; see `measure.py`."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dsvl2_demo.pages.kinds import draw_sheet
+from dsvl2_demo.pages.page import Page
+from dsvl2_demo.pages.words import Split
+from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
+from dsvl2_demo.questions.tasks import Turn
+from dsvl2_demo.training.batches import Batch, BatchBuilder, page_views
+from dsvl2_demo.training.fake_quant import rounded
+from dsvl2_demo.training.measure import Tally, add_batch
+from dsvl2_demo.training.sheet_batches import KIND_WEIGHTS
+from dsvl2_demo.training.training_model import Reader
+from dsvl2_runtime.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPage:
+    """What a question that is measured was about."""
+
+    kind: str
+    tiles: int
+    """Local ones."""
+    print_size: float
+    """Em of the answer's text in pixels of a tile; 0 where the answer is not written on the page."""
+
+
+class MeasuredSheets(Dataset[tuple[Batch, list[MeasuredPage]]]):
+    """Held-out pages, one question each; item by item a batch of pages of one kind, the same for the same seed."""
+
+    def __init__(self, config: ModelConfig, kinds: Sequence[str], per_kind: int, seed: int, size: int = 10) -> None:
+        self._config, self._seed, self._size = config, seed, size
+        self._items = [(kind, part) for kind in kinds for part in range(-(-per_kind // size))]
+
+    def __len__(self) -> int:
+        """Batches."""
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[Batch, list[MeasuredPage]]:
+        """A batch, and what each of its conversations is about."""
+        kind, part = self._items[index]
+        rng = random.Random(f"measured {self._seed} {kind} {part}")  # noqa: S311 - drawing pages, not keys
+        builder = BatchBuilder(self._config)
+        about = []
+        for _ in range(self._size):
+            page, turn = measured_case(kind, rng)
+            (view,) = views = page_views([page], self._config)
+            builder.add(views, [turn])
+            em = next((run.em for run in page.runs if turn.answer in run.text), 0.0)
+            tiles = view.tiling.tiles_wide * view.tiling.tiles_high
+            about.append(MeasuredPage(kind, tiles, round(em * view.views[-1].scale_y, 1)))
+        return builder.batch(), about
+
+
+def measured_case(kind: str, rng: random.Random, split: Split = "held_out") -> tuple[Page, Turn]:
+    """A page of a kind and a question about it."""
+    while True:
+        page = draw_sheet(kind, split, rng)
+        turn = ask_sheet(rng.choice(READ_TASKS.get(kind, ("value",))), page, rng, split)
+        if turn is not None:
+            return page, turn
+
+
+@torch.no_grad()
+def measured_sheets(reader: Reader, per_kind: int, workers: int, seed: int) -> tuple[str, dict[str, float]]:
+    """A JSON line for each question, and the share that is answered to the letter by kind of page.
+
+    The weights are rounded to the four bits that ship.
+    """
+    kinds = [kind for kind, _ in KIND_WEIGHTS]
+    device = next(reader.parameters()).device
+    pages = MeasuredSheets(reader.config, kinds, per_kind, seed)
+    # Not forked: by now this process has threads (pinning, autograd), whose locks a fork would copy shut.
+    context = "spawn" if workers else None
+    loader = DataLoader(pages, batch_size=None, num_workers=workers, multiprocessing_context=context)
+    hits: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    lines = []
+    with rounded(reader), torch.autocast(device.type, torch.bfloat16):
+        for batch, about in loader:
+            tally = Tally()
+            add_batch(tally, reader, batch.to(device), "joint")
+            found = {task: iter(answers) for task, answers in tally.exact.items()}
+            for (_, task, _, _), page in zip(batch.tasks, about, strict=True):
+                hit = next(found[task])
+                hits[page.kind].append(hit)
+                lines.append(json.dumps({**asdict(page), "task": task, "right": hit}) + "\n")
+    return "".join(lines), {kind: round(sum(found) / max(1, len(found)), 3) for kind, found in hits.items()}

@@ -1,0 +1,199 @@
+"""Batches of conversations about real pages, each of conversations about as long, so that little is padding."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch.utils.data import IterableDataset
+
+from dsvl2_demo.pages.documents import draw_page
+from dsvl2_demo.pages.kinds import draw_sheet
+from dsvl2_demo.pages.page import Page
+from dsvl2_demo.pages.words import Split
+from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_several, ask_sheet
+from dsvl2_demo.questions.tasks import Task, Turn
+from dsvl2_demo.training.batches import Batch, BatchBuilder, BatchRange, PageView, draw_turns, given_away, page_views
+from dsvl2_demo.training.conversation import text_tokens
+from dsvl2_runtime.config import ModelConfig
+
+KIND_WEIGHTS: tuple[tuple[str, float], ...] = (
+    ("receipt", 1.5), ("invoice", 1.5), ("letter", 0.6), ("dialog", 1.4), ("settings", 1.3), ("error", 0.8),
+    ("form", 1.5), ("table", 1.8), ("files", 0.8), ("terminal", 0.9), ("chart", 0.8), ("web", 1.0), ("prose", 0.5),
+)  # fmt: skip
+SMALL_KINDS = ("error", "dialog", "receipt", "chart")
+"""What pairs and triples of pictures show beside the pages of one tile."""
+TEXT_TOKENS = 640
+"""Of the questions and answers of one conversation, at most."""
+LENGTH_STEP = 1.3
+"""Conversations of one batch differ in length by this factor at most."""
+TILE_TOKENS = 400
+"""What looking at a tile costs, in tokens of the language model."""
+SHEET_SHAPES: tuple[tuple[int, int], ...] = ((224, 224),) * 5 + ((256, 256), (300, 200), (240, 180), (340, 260))
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRange:
+    """What batches of real pages are drawn from.
+
+    `plain` are the pages of one tile that the first model learned, `plain_share` how often they come; `pairs` and
+    `triples` the shares of conversations about two and three pictures; `budget` the cost of a batch in tokens of the
+    language model; `repeats` how often a drawn page is asked about, each time in another conversation.
+    """
+
+    plain: BatchRange
+    kinds: tuple[tuple[str, float], ...] = KIND_WEIGHTS
+    tasks: tuple[tuple[Task, float], ...] = SHEET_TASKS
+    plain_share: float = 0.2
+    pairs: float = 0.05
+    triples: float = 0.02
+    budget: int = 120_000
+    repeats: int = 1
+    wear: float = 0.35
+    most_turns: int = 20
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """Pages that were drawn and are asked about a few times."""
+
+    pages: list[Page]
+    views: list[PageView]
+    plain: bool
+    left: int
+
+
+@dataclass(slots=True)
+class _Bucket:
+    conversations: list[tuple[list[PageView], list[Turn]]] = field(default_factory=list)
+    longest: int = 0
+    tiles: int = 0
+
+
+def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random) -> list[Turn]:
+    """Several questions about one page, none answered by an earlier one; more of them for pages that cost more."""
+    names = [task for task, _ in range_.tasks]
+    weights = [weight for _, weight in range_.tasks]
+    area = page.image.width * page.image.height
+    most = max(3, min(range_.most_turns, round(6 + 14 * area / 600_000)))
+    wanted = 1 if rng.random() < 0.08 else rng.randint(most // 2, most)
+    turns: list[Turn] = []
+    spoken, tokens = "", 0
+    for _ in range(3 * wanted):
+        turn = ask_sheet(rng.choices(names, weights)[0], page, rng, split)
+        if turn is None or given_away(turn, spoken):
+            continue
+        tokens += text_tokens([turn])
+        if tokens > TEXT_TOKENS and turns:
+            break
+        turns.append(turn)
+        spoken += f"\n{turn.question}\n{turn.answer}".lower()
+        if len(turns) == wanted:
+            break
+    return turns
+
+
+class SheetDrawer:
+    """Draws pages and conversations about them, and keeps some pages for another conversation later."""
+
+    def __init__(self, range_: SheetRange, config: ModelConfig, split: Split, rng: random.Random) -> None:
+        self._range, self._config, self._split, self._rng = range_, config, split, rng
+        self._again: deque[_Drawn] = deque()
+
+    def conversation(self) -> tuple[list[PageView], list[Turn]]:
+        """The next one."""
+        while True:
+            drawn = self._next()
+            drawn.left -= 1
+            if drawn.left > 0:
+                self._again.append(drawn)
+            if turns := self._turns(drawn):
+                return drawn.views, turns
+
+    def _next(self) -> _Drawn:
+        repeats = self._range.repeats
+        # Half of a worker's last 48 pages are asked about again before new ones are drawn.
+        if repeats > 1 and len(self._again) >= 48:
+            return self._again.popleft()
+        pages, plain = self._pages()
+        return _Drawn(pages, page_views(pages, self._config), plain, repeats)
+
+    def _pages(self) -> tuple[list[Page], bool]:
+        range_, rng, split = self._range, self._rng, self._split
+        draw = rng.random()
+        if draw < range_.pairs + range_.triples:
+            count = 3 if draw < range_.triples else 2
+            large = count == 2 and rng.random() < 0.4
+            return [self._one(rng.choice(SMALL_KINDS) if large else None) for _ in range(count)], False
+        if draw < range_.pairs + range_.triples + range_.plain_share:
+            return [draw_page(range_.plain.pages, split, rng)], True
+        kinds, weights = zip(*range_.kinds, strict=True)
+        return [draw_sheet(rng.choices(kinds, weights)[0], split, rng, range_.wear)], False
+
+    def _one(self, kind: str | None) -> Page:
+        if kind is None:
+            return draw_page(self._range.plain.pages, self._split, self._rng)
+        return draw_sheet(kind, self._split, self._rng, self._range.wear)
+
+    def _turns(self, drawn: _Drawn) -> list[Turn]:
+        range_, rng, split = self._range, self._rng, self._split
+        if len(drawn.pages) > 1:
+            found = [ask_several(drawn.pages, rng) for _ in range(rng.randint(2, 6))]
+            turns: list[Turn] = []
+            spoken = ""
+            for turn in found:
+                if turn is not None and not given_away(turn, spoken):
+                    turns.append(turn)
+                    spoken += f"\n{turn.question}\n{turn.answer}".lower()
+            return turns
+        if drawn.plain:
+            return draw_turns(range_.plain, drawn.pages, split, rng)
+        return sheet_turns(range_, drawn.pages[0], split, rng)
+
+
+def sheet_batches(range_: SheetRange, config: ModelConfig, split: Split, rng: random.Random) -> Iterator[Batch]:
+    """Endless batches; each holds conversations of about one length and costs about the budget."""
+    drawer = SheetDrawer(range_, config, split, rng)
+    buckets: dict[int, _Bucket] = defaultdict(_Bucket)
+    made = 0
+    while True:
+        budget = range_.budget * min(1.0, (made + 2) / 10)  # small at first, so that training need not wait
+        views, turns = drawer.conversation()
+        length = text_tokens(turns) + sum(view.tiling.token_count(config.cells) for view in views)
+        tiles = sum(len(view.pixels) for view in views)
+        key = round(math.log(length, LENGTH_STEP))
+        bucket = buckets[key]
+        longest = max(bucket.longest, length)
+        cost = longest * (len(bucket.conversations) + 1) + TILE_TOKENS * (bucket.tiles + tiles)
+        if cost > budget and bucket.conversations:
+            made += 1
+            yield _batch(bucket, config, rng if range_.plain.slips else None)
+            bucket = buckets[key] = _Bucket()
+            longest = length
+        bucket.conversations.append((views, turns))
+        bucket.longest, bucket.tiles = longest, bucket.tiles + tiles
+
+
+def _batch(bucket: _Bucket, config: ModelConfig, slips: random.Random | None) -> Batch:
+    builder = BatchBuilder(config, slips=slips)
+    for views, turns in bucket.conversations:
+        builder.add(views, turns)
+    return builder.batch()
+
+
+class SheetStream(IterableDataset[Batch]):
+    """Endless batches from a seed, other ones in each worker."""
+
+    def __init__(self, range_: SheetRange, config: ModelConfig, seed: int) -> None:
+        super().__init__()
+        self._range, self._config, self._seed = range_, config, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches without end."""
+        worker = torch.utils.data.get_worker_info()
+        rng = random.Random(f"sheets {self._seed}/{worker.id if worker else 0}")  # noqa: S311 - drawing pages, not keys
+        yield from sheet_batches(self._range, self._config, "train", rng)

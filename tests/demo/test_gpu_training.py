@@ -1,0 +1,182 @@
+"""What a GPU trains with: the same results as the plain network, from weights that were grown."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dsvl2_demo.pages.documents import PageRange
+from dsvl2_demo.training import gpu_folder
+from dsvl2_demo.training.batches import BatchRange, draw_batches
+from dsvl2_demo.training.curriculum import sheet_stages
+from dsvl2_demo.training.fake_quant import rounded_to_four_bits
+from dsvl2_demo.training.fused import fuse
+from dsvl2_demo.training.geometry import tiny_config
+from dsvl2_demo.training.grow import grown
+from dsvl2_demo.training.measured_sheets import measured_sheets
+from dsvl2_demo.training.optimizers import StackedMuon
+from dsvl2_demo.training.run_state import PIECE_BYTES, read_pieces, write_pieces
+from dsvl2_demo.training.settings import Settings
+from dsvl2_demo.training.sheet_batches import SheetRange, sheet_batches
+from dsvl2_demo.training.train import Trainer
+from dsvl2_demo.training.training_model import Losses, Reader
+from dsvl2_quant.formats.blocks import dequantize_blocks
+from dsvl2_quant.methods.nearest import quantize_blocks
+from dsvl2_quant.recipe import INT4
+from dsvl2_runtime.config import ModelConfig
+
+PAGES = BatchRange(PageRange(sizes=((112, 112),)), turns=2)
+
+
+def _total(losses: Losses) -> Tensor:
+    return losses.answer + losses.layout + losses.gaze + losses.slots + 0.01 * losses.balance
+
+
+def test_the_fused_network_computes_the_same() -> None:
+    """Losses, and the gradient of every parameter."""
+    torch.manual_seed(0)
+    config = tiny_config()
+    plain, fused = Reader(config), Reader(config)
+    fused.load_state_dict(plain.state_dict())
+    fuse(fused)
+    batch = draw_batches(PAGES, config, 3, "train", random.Random(1))[0]
+    expected, found = _total(plain(batch, "joint")), _total(fused(batch, "joint"))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    expected.backward()
+    found.backward()
+    for (name, first), second in zip(plain.named_parameters(), fused.parameters(), strict=True):
+        if first.grad is not None:
+            torch.testing.assert_close(second.grad, first.grad, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_stacked_muon_is_muon() -> None:
+    """To the bit, for matrices of several shapes, tall and wide."""
+    torch.manual_seed(1)
+    shapes = ((8, 16), (8, 16), (20, 8), (8, 16))
+    ours = [nn.Parameter(torch.randn(*shape)) for shape in shapes]
+    theirs = [nn.Parameter(each.detach().clone()) for each in ours]
+    first = StackedMuon(ours, 1e-2)
+    second = torch.optim.Muon(theirs, 1e-2, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for own, other in zip(ours, theirs, strict=True):
+            own.grad = torch.randn_like(own)
+            other.grad = own.grad.clone()
+        first.step()
+        second.step()
+    for own, other in zip(ours, theirs, strict=True):
+        assert torch.equal(own, other)
+
+
+def test_rounding_on_the_device_is_that_of_the_recipe() -> None:
+    weight = torch.randn(6, 128, generator=torch.Generator().manual_seed(2))
+    expected = dequantize_blocks(quantize_blocks(weight.numpy(), INT4))
+    assert np.array_equal(rounded_to_four_bits(weight).numpy(), expected)
+    stacked = rounded_to_four_bits(torch.stack([weight, 2 * weight]))
+    assert np.array_equal(stacked[0].numpy(), expected)
+
+
+def _larger(config: ModelConfig) -> ModelConfig:
+    vision = replace(config.vision_config, width=128, heads=4, layers=2)
+    language = replace(
+        config.language_config, hidden_size=128, intermediate_size=192, num_attention_heads=4, num_key_value_heads=4,
+        kv_lora_rank=128,
+    )  # fmt: skip
+    projector = replace(config.projector_config, input_dim=128, n_embed=128)
+    return replace(config, vision_config=vision, language_config=language, projector_config=projector)
+
+
+def test_a_grown_network_computes_what_the_small_one_did() -> None:
+    """Wider in every way, with more heads, latents and a further block of the eyes."""
+    torch.manual_seed(3)
+    small = tiny_config()
+    large = _larger(small)
+    first = Reader(small).eval()
+    second = Reader(large).eval()
+    second.load_state_dict(grown(first.state_dict(), small, large))
+    batch = draw_batches(PAGES, small, 2, "train", random.Random(4))[0]
+    with torch.no_grad():
+        expected, found = first(batch, "joint"), second(batch, "joint")
+    assert expected.logits is not None
+    assert found.logits is not None
+    spread = float(expected.logits.std())
+    known = small.language_config.hidden_size
+    head = second.network.language.lm_head.weight
+    assert head.shape[1] > known
+    # What lm_head reads of the new values is zero, so its new columns do not matter either.
+    torch.testing.assert_close(found.logits, expected.logits, rtol=0, atol=0.01 * spread)
+
+
+def test_weights_of_the_same_sizes_stay_as_they_are() -> None:
+    config = tiny_config()
+    weights = Reader(config).state_dict()
+    for name, value in grown(weights, config, config).items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_pieces_hold_all_weights(tmp_path: Path) -> None:
+    """In bf16, each small enough for a repository."""
+    weights = Reader(tiny_config()).state_dict()
+    write_pieces(weights, tmp_path)
+    found = read_pieces(tmp_path)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], value.bfloat16()) for name, value in weights.items())
+    assert all(path.stat().st_size <= PIECE_BYTES + 100_000 for path in tmp_path.iterdir())
+
+
+def test_batches_hold_conversations_of_about_one_length() -> None:
+    """And cost about the budget, once they are not small on purpose any more."""
+    range_ = SheetRange(PAGES, budget=6000, plain_share=0.5, triples=0.1)
+    stream = sheet_batches(range_, tiny_config(), "train", random.Random(5))
+    for _ in range(8):
+        batch = next(stream)
+        lengths = (batch.input_ids != int(batch.input_ids[0, -1])).sum(1)
+        assert int(lengths.max()) <= batch.input_ids.shape[1]
+        assert batch.input_ids.numel() <= 6000
+        assert (batch.targets >= 0).any(1).all()
+
+
+@pytest.fixture(scope="module")
+def sheet_run(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    """All stages of a run on real pages, two steps each."""
+    out = tmp_path_factory.mktemp("sheets")
+    stages = tuple(replace(stage, steps=2) for stage in sheet_stages(100.0, 1e-3, 2000))
+    settings = Settings(
+        out, workers=0, sheets=100.0, measure_examples=2, pieces=out / "pieces", gaze_positions=8, report_steps=1
+    )
+    trainer = Trainer(settings, tiny_config(), stages)
+    trainer.run()
+    return trainer
+
+
+def test_a_run_on_real_pages_writes_weights_and_a_log(sheet_run: Trainer) -> None:
+    pieces = sheet_run.settings.pieces
+    assert pieces is not None
+    assert read_pieces(pieces).keys() == sheet_run.reader.state_dict().keys()
+    lines = [json.loads(line) for line in (pieces / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [line["stage"] for line in lines] == ["sheets-eyes", "sheets-joint", "sheets-rounded"]
+    assert lines[-1]["step"] == 6
+
+
+def test_real_pages_are_measured_by_kind(sheet_run: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dsvl2_demo.training.measured_sheets.KIND_WEIGHTS", (("error", 1.0), ("chart", 1.0)))
+    lines, shares = measured_sheets(sheet_run.average, 1, 0, 3)
+    found = [json.loads(line) for line in lines.splitlines()]
+    assert set(shares) == {"error", "chart"}
+    assert {line["kind"] for line in found} == {"error", "chart"}
+    assert all(line["tiles"] >= 1 for line in found)
+
+
+def test_code_for_a_gpu_is_whole(tmp_path: Path) -> None:
+    """A package that shares a name with what is left out of another is still there."""
+    gpu_folder.copy_code(tmp_path)
+    assert (tmp_path / "dsvl2_runtime" / "bundle" / "__init__.py").is_file()
+    assert (tmp_path / "dsvl2_demo" / "fonts" / "Go-Mono.ttf").is_file()
+    assert not (tmp_path / "dsvl2_demo" / "checkpoint").exists()
+    assert not (tmp_path / "dsvl2_demo" / "bundle").exists()

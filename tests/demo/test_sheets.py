@@ -1,0 +1,177 @@
+"""Real pages: every kind in both splits, with its truth and the questions about it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+
+from dsvl2_demo.evaluation.sheets import print_bin, sheet_cases
+from dsvl2_demo.pages import lexicon, words
+from dsvl2_demo.pages.kinds import SHEETS, captured, draw_sheet
+from dsvl2_demo.pages.page import Page, Table, part_of
+from dsvl2_demo.pages.words import Split
+from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_sheet
+from dsvl2_demo.questions.tasks import Task, Turn
+from dsvl2_demo.questions.traces import places_in
+from dsvl2_runtime.inputs.tokenizer import DET
+
+KINDS = sorted(SHEETS)
+PAGES = 4
+READ: tuple[Task, ...] = ("value", "cell", "title", "continue", "row")
+
+
+def pages(kind: str, split: Split = "train") -> list[Page]:
+    rng = random.Random(f"{kind} {split}")
+    return [draw_sheet(kind, split, rng) for _ in range(PAGES)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_every_kind_is_drawn_in_both_splits(kind: str, split: Split) -> None:
+    """Lists too short to keep an entry back were drawn from forever in the held-out split."""
+    for page in pages(kind, split):
+        assert page.kind == kind
+        assert page.runs
+        assert page.image.mode == "RGB"
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_every_list_has_something_for_both_splits(split: Split) -> None:
+    rng = random.Random(3)
+    for kind in lexicon.ABROAD:
+        assert lexicon.label(split, rng, (kind,)).kind == kind
+    for length in range(1, 9):
+        assert words.choose([f"word{index}" for index in range(length)], split, rng)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_stands_where_the_truth_says(kind: str) -> None:
+    """Inside the box of a run there is ink, worn and turned pages included."""
+    empty = seen = 0
+    for page in pages(kind):
+        grey = np.asarray(page.image.convert("L"), np.float32)
+        for run in page.runs:
+            left, top, right, bottom = (int(part) for part in run.box)
+            inside = grey[max(0, top) : bottom + 1, max(0, left) : right + 1]
+            seen += 1
+            empty += inside.size == 0 or inside.max() - inside.min() < 12
+            assert len(run.centres) == len(run.text)
+    assert seen
+    assert empty / seen < 0.02
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_stand_on_the_page(kind: str) -> None:
+    """What is read is written there, label and value on different places, and labels name one value each."""
+    for page in pages(kind):
+        labels = [entry.label.lower() for entry in page.entries]
+        assert len(labels) == len(set(labels))
+        texts = "\n".join(run.text for run in page.runs)
+        for entry in page.entries:
+            assert entry.value in texts
+            assert entry.value_run.text == entry.value
+        for fact in page.facts:
+            assert fact.run is None or fact.run.text == fact.answer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_that_are_read_are_traced(kind: str) -> None:
+    """Every letter of them, so that attention can be told where to look."""
+    rng = random.Random(5)
+    asked = 0
+    for page in pages(kind):
+        for task in READ:
+            turn = ask_sheet(task, page, rng, "train")
+            if turn is not None:
+                asked += 1
+                assert all(place is not None for place in places_in(turn.answer, turn.read)), (task, turn)
+    assert asked
+
+
+def test_all_tasks_are_asked_somewhere() -> None:
+    """And none of them breaks on a page that has nothing for it."""
+    rng = random.Random(8)
+    found = set()
+    for kind in KINDS:
+        for page in pages(kind):
+            for task, _ in SHEET_TASKS:
+                turn = ask_sheet(task, page, rng, "train")
+                if turn is not None:
+                    found.add(turn.task)
+                    assert turn.question
+                    assert turn.answer
+    assert found >= {task for task, _ in SHEET_TASKS} - {"locate_several", "chart"}
+
+
+def test_json_answers_are_json() -> None:
+    """With the labels that were asked for as keys, and null for what is not shown."""
+    rng = random.Random(2)
+    seen = 0
+    for page in pages("form") + pages("receipt"):
+        for _ in range(5):
+            turn = ask_sheet("json", page, rng, "train")
+            if turn is None:
+                continue
+            seen += 1
+            values = {entry.label.lower(): entry.value for entry in page.entries}
+            for label, value in json.loads(turn.answer).items():
+                assert values.get(label.lower()) == value
+    assert seen > 5
+
+
+def test_a_table_in_markdown_has_all_its_cells() -> None:
+    rng = random.Random(11)
+    turns: list[tuple[Table, Turn]] = []
+    while len(turns) < 3:
+        page = draw_sheet("table", "train", rng)
+        turn = ask_sheet("markdown", page, rng, "train")
+        if turn is not None:
+            turns.append((page.tables[0], turn))
+    for table, turn in turns:
+        lines = turn.answer.split("\n")
+        assert [cell.strip() for cell in lines[0].strip("|").split("|")] == [run.text for run in table.headers]
+        assert len(lines) == len(table.rows) + 2
+        assert re.fullmatch(r"\|( --- \|)+", lines[1])
+
+
+def test_a_turned_page_keeps_its_truth() -> None:
+    """A mark is found where the truth of the turned and scaled page puts it."""
+    page = next(page for page in pages("receipt") if page.runs)
+    page.image.paste((255, 255, 255), (0, 0, *page.image.size))
+    run = page.runs[0]
+    x, y = round(run.centres[0]), round(run.middle)
+    page.image.paste((0, 0, 0), (x - 3, y - 3, x + 4, y + 4))
+    turned = captured(page, 1.2, 0.9)
+    grey = np.asarray(turned.image.convert("L"), np.float32)
+    row, column = (int(values.mean()) for values in np.nonzero(grey < 100))
+    moved = turned.runs[0]
+    assert abs(moved.centres[0] - column) < 2
+    assert abs(moved.middle - row) < 0.02 * turned.image.width  # one height stands for a run of any length
+    assert moved.em == pytest.approx(run.em * 1.2, rel=0.02)
+
+
+def test_a_part_of_a_run_lies_inside_it() -> None:
+    run = pages("letter")[0].runs[0]
+    part = part_of(run, 1, 3)
+    assert part.text == run.text[1:3]
+    assert run.box[0] <= part.box[0] < part.box[2] <= run.box[2]
+
+
+def test_measured_cases_are_the_same_for_the_same_seed() -> None:
+    first = [asked.case.answer for asked in sheet_cases(["error", "chart"], 3, 7)]
+    assert first == [asked.case.answer for asked in sheet_cases(["error", "chart"], 3, 7)]
+    assert first != [asked.case.answer for asked in sheet_cases(["error", "chart"], 3, 8)]
+    (located,) = sheet_cases(["error"], 1, 7, "locate")
+    assert located.case.box is not None
+    assert DET in located.case.answer
+
+
+@pytest.mark.parametrize(
+    ("em", "name"), [(9, "1 to 10 px"), (12, "11 to 12 px"), (16.5, "15 to 17 px"), (40, "over 21 px")]
+)
+def test_print_is_sorted_by_its_height(em: float, name: str) -> None:
+    assert print_bin(em) == name

@@ -9,7 +9,7 @@ Source: `parse_ref_bbox` of `inference.py` in github.com/deepseek-ai/DeepSeek-VL
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,13 +74,29 @@ def parse_boxes(
     return tuple(boxes), tuple(notices)
 
 
-def show_boxes(answer: str, style: BoxStyle, image_sizes: Sequence[tuple[int, int]]) -> str:
-    """An answer with its boxes in another style; what is no box is left out of every style but `text`."""
+def _as_it_is(box: Box) -> Box:
+    return box
+
+
+def show_boxes(
+    answer: str,
+    style: BoxStyle,
+    image_sizes: Sequence[tuple[int, int]],
+    move: Callable[[Box], Box] = _as_it_is,
+) -> str:
+    """An answer with its boxes in another style; what is no box is left out of every style but `text`.
+
+    Args:
+        answer: what the model wrote.
+        style: how boxes are shown.
+        image_sizes: as for `parse_boxes`.
+        move: from an image that was asked about to the one of which that is a part.
+    """
     if style == "text":
         return answer
 
     def shown(markup: re.Match[str]) -> str:
-        boxes, _ = _boxes_of(markup, image_sizes)
+        boxes = [move(box) for box in _boxes_of(markup, image_sizes)[0]]
         numbers = [f"[{', '.join(map(str, box.px if style == 'px' else box.norm999))}]" for box in boxes]
         return " ".join(part for part in (_label(markup), *(numbers if style != "off" else ())) if part)
 
@@ -90,7 +106,10 @@ def show_boxes(answer: str, style: BoxStyle, image_sizes: Sequence[tuple[int, in
 class BoxStream:
     """Shows an answer in another style while it comes: holds back what may be part of a box until that is whole."""
 
-    def __init__(self, style: BoxStyle, image_sizes: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, style: BoxStyle, image_sizes: Sequence[tuple[int, int]], move: Callable[[Box], Box] = _as_it_is
+    ) -> None:
+        self._move = move
         self._style: BoxStyle = style
         self._image_sizes = image_sizes
         self._held = ""
@@ -105,12 +124,12 @@ class BoxStream:
         keep = later if later >= 0 else len(self._held) - _partial_name(self._held)
         keep = max(keep, begins)
         whole, self._held = self._held[:keep], self._held[keep:]
-        return show_boxes(whole, self._style, self._image_sizes)
+        return show_boxes(whole, self._style, self._image_sizes, self._move)
 
     def flush(self) -> str:
         """The rest."""
         held, self._held = self._held, ""
-        return show_boxes(held, self._style, self._image_sizes)
+        return show_boxes(held, self._style, self._image_sizes, self._move)
 
 
 def _partial_name(text: str) -> int:

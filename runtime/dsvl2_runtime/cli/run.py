@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from dsvl2_runtime.answers.boxes import Box, BoxStream
@@ -12,24 +13,29 @@ from dsvl2_runtime.answers.draw_boxes import require_drawing_format, write_drawi
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.result import result_of
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
+from dsvl2_runtime.cli.parts import Part, parts_of, strips_of
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, TimeLimitError
-from dsvl2_runtime.inputs.images import ImageSource, check_image, image_source
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Progress, Watch
 
+NOT_SHOWN = "not shown"
+"""The answer about several parts none of which shows what was asked for."""
 
-def run_question(question: Content, options: RunOptions) -> None:
+
+def run_question(question: Content, options: RunOptions, transform: Callable[[str], str] | None = None) -> None:
     """Load, ask, print.
 
     Args:
         question: typed text, or the parts that a preset makes of it.
         options: of the command line.
+        transform: what becomes of a whole answer before it is shown.
 
     Raises:
         Dsvl2Error: whatever is wrong with the model, the images or the question.
@@ -37,7 +43,7 @@ def run_question(question: Content, options: RunOptions) -> None:
     """
     events = Events(options.answer_format is AnswerFormat.JSONL)
     try:
-        Run(question, options, events).to_the_end()
+        Run(question, options, events, transform).to_the_end()
     except Dsvl2Error as error:
         events.error(error)
         raise
@@ -46,7 +52,14 @@ def run_question(question: Content, options: RunOptions) -> None:
 class Run:
     """One call of the command: what has been said and answered so far."""
 
-    def __init__(self, question: Content, options: RunOptions, events: Events) -> None:
+    def __init__(
+        self,
+        question: Content,
+        options: RunOptions,
+        events: Events,
+        transform: Callable[[str], str] | None = None,
+    ) -> None:
+        self.transform = transform
         self.options = options
         self.events = events
         self.question = special_parts(question) if options.allow_special_tokens else question
@@ -70,17 +83,22 @@ class Run:
     def to_the_end(self) -> None:
         """Load, ask, print."""
         options = self.options
-        images = [image_source(argument) for argument in options.image or ()]
-        for image in images:  # before the model: a bad path should not cost a load
-            check_image(image)
         with progress_bars(show=not options.quiet, keep=False) as bars:
             watch = self._watch(bars)
+            parts = parts_of(options, watch)
+            first = next(parts)  # before the model: a bad path should not cost a load
             model = load_model(options.model, options.threads, watch, force=options.force)
             self.say(model.notices)
             self.events.write("start", model=model.name, precision=model.bundle.manifest.precision)
-            answer = self.ask(model, images, bars, watch)
-        if options.draw_boxes is not None:
-            self.draw(Path(options.draw_boxes), images)
+            answers = []
+            for whole in chain((first,), parts):
+                for part in strips_of(whole, options, model):
+                    answers.append(self.ask(model, part, bars, watch))
+                if options.draw_boxes is not None:
+                    self.draw(Path(options.draw_boxes), whole)
+                if finish_reason(self.answered) == "timeout":
+                    break
+        answer = self.finish([text for text in answers if text is not None])
         if not self.as_text:
             report = run_report(model, answer, self.answered, self.notices, self.stopwatch)
             self.events.write("end", **report)
@@ -89,25 +107,44 @@ class Run:
         if finish_reason(self.answered) == "timeout":
             raise TimeLimitError
 
-    def ask(self, model: VisionLanguageModel, images: Sequence[ImageSource], bars: ProgressBars, watch: Watch) -> str:
-        """Ask about all images at once; the answer as it is shown."""
-        inputs = model.prepare(self._messages(len(images)), images)
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> str | None:
+        """Ask about the images of one part; its answer as it is shown, or None where it is left out."""
+        inputs = model.prepare(self._messages(len(part.images)), part.images)
         self.stopwatch.end("decode_image")
-        self.say(inputs.notices)
+        self.say((*part.notices, *inputs.notices))
         sequence, self.read_tokens = model.new_sequence(), 0
         shown: list[str] = []
-        boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images])
-        chunks = self._shown(model.answer(inputs, self.generation, watch, sequence), boxes, shown, bars)
-        result = result_of(chunks, inputs)
+        boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
+        chunks = model.answer(inputs, self.generation, watch, sequence)
+        at_once = self.as_text and part.is_alone and self.transform is None
+        result = result_of(self._shown(chunks, boxes, shown, bars if at_once else None), inputs)
         self.say(result.notices[len(inputs.notices) :])
-        for box in result.boxes:
+        found = tuple(part.box_in_whole(box) for box in result.boxes)
+        for box in found:
             self.write_box(box)
-        answer = "".join(shown)
+        text = "".join(shown) if self.transform is None else self.transform("".join(shown))
         cached = len(inputs.input_ids) - self.read_tokens if self.read_tokens else 0
         self.answered.append(
-            Answered({}, inputs, cached, answer, result.finish_reason, result.completion_tokens, result.boxes)
+            Answered(part.place, inputs, cached, text, result.finish_reason, result.completion_tokens, found)
         )
+        if part.is_alone:
+            answer = text
+        elif says_not_shown(text):
+            return None
+        else:
+            answer = f"{part.name}:\n{text}" if "\n" in text else f"{part.name}: {text}"
+        if self.as_text and not at_once:
+            bars.close()
+            write_answer(answer + "\n")
         return answer
+
+    def finish(self, answers: Sequence[str]) -> str:
+        """The whole answer; where all parts say that it is not shown, that is said once."""
+        if answers:
+            return "\n".join(answers)
+        if self.as_text:
+            write_answer(NOT_SHOWN + "\n")
+        return NOT_SHOWN
 
     def write_box(self, box: Box) -> None:
         """As an event."""
@@ -119,12 +156,13 @@ class Run:
         if not self.options.quiet:
             print_notices(notices)
 
-    def draw(self, out: Path, images: Sequence[ImageSource]) -> None:
-        """A copy of each image that has boxes; with a number in its name where there are several images."""
-        for number, image in enumerate(images, 1):
+    def draw(self, out: Path, part: Part) -> None:
+        """A copy of each image that has boxes; with the picture's number in its name where there are several."""
+        several = len(part.images) > 1 or not part.is_alone
+        for number, image in enumerate(part.images, part.first_picture):
             boxes = [box for each in self.answered for box in each.boxes if box.image == number]
-            if boxes or len(images) == 1:
-                write_drawing(out if len(images) == 1 else out.with_stem(f"{out.stem}-{number}"), image, boxes)
+            if boxes or not several:
+                write_drawing(out.with_stem(f"{out.stem}-{number}") if several else out, image, boxes)
 
     def _messages(self, num_images: int) -> list[Message]:
         user = Message("user", question_content(self.question, num_images))
@@ -143,11 +181,11 @@ class Run:
         return Watch(on_progress, deadline=None if timeout is None else time.monotonic() + timeout)
 
     def _shown(
-        self, chunks: Iterator[TextChunk], boxes: BoxStream, shown: list[str], bars: ProgressBars
+        self, chunks: Iterator[TextChunk], boxes: BoxStream, shown: list[str], bars: ProgressBars | None
     ) -> Iterator[TextChunk]:
-        """Pass the chunks on, and print them as they come or write their events."""
+        """Pass the chunks on, and print them as they come, if there are bars to be closed for that, or as events."""
         visible = with_box_style(chunks, boxes, shown)
-        if self.as_text:
+        if bars is not None:
             yield from stream(visible, bars)
             return
         for original, text in visible:

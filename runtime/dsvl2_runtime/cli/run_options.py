@@ -33,6 +33,13 @@ class BoxFormat(StrEnum):
     NORM = "norm"
 
 
+class SplitChoice(StrEnum):
+    """Whether large pictures are cut into strips."""
+
+    OFF = "off"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What is asked about, how the answer is chosen, and how it is shown."""
@@ -41,6 +48,15 @@ class RunOptions:
         list[str] | None,
         typer.Option("--image", "-i", help="A picture, or - for standard input; repeat for more.", show_default=False),
     ] = None
+    pdf: Annotated[
+        str | None,
+        typer.Option(help="A PDF, or a TIFF, whose pages are asked about one by one.", show_default=False),
+    ] = None
+    pages: Annotated[str | None, typer.Option(help="Of --pdf, such as 1-3,7.", show_default=False)] = None
+    dpi: Annotated[float, typer.Option(help="Dots per inch of the pages of --pdf.")] = 150.0
+    split: Annotated[
+        SplitChoice, typer.Option(help="auto asks about large pictures strip by strip, so that small print is seen.")
+    ] = SplitChoice.OFF
     model: Annotated[
         str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
     ] = DEFAULT_MODEL

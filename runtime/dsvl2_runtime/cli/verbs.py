@@ -17,6 +17,7 @@ from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.streams import print_message, print_notices
+from dsvl2_runtime.cli.task_verbs import add_task_verbs
 
 app = typer.Typer(
     name="dsvl2-onnx",
@@ -34,6 +35,9 @@ def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The que
     from dsvl2_runtime.cli.run import run_question
 
     run_question(prompt, options)
+
+
+add_task_verbs(app)
 
 
 @app.command()

@@ -72,7 +72,7 @@ RAW_PICTURE = ForeignFormat(
     _bytes(rb"\x00.{3}ftypcrx |FUJIFILMCCD-RAW|II(?:RO|RS|U\x00)|MMOR|FOVb|II\*\x00.{4}CR\x02"),
 )
 FOREIGN = (
-    ForeignFormat("a PDF document", _PAGE, _bytes(rb".{0,1020}%PDF-")),
+    ForeignFormat("a PDF document", "ask about its pages with --pdf, or save one as PNG", _bytes(rb".{0,1020}%PDF-")),
     ForeignFormat(
         "a HEIC picture",
         "save it as JPEG or PNG; a phone can be set to take JPEG",

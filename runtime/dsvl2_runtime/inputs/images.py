@@ -82,7 +82,7 @@ class DecodedImage:
     """What is not shown as it is stored."""
 
 
-def image_source(argument: str) -> ImageSource:
+def image_source(argument: str) -> str | ImageBytes:
     """What a user means by the name of an image: a path, `-` for standard input, or a `file:` URI.
 
     Raises:

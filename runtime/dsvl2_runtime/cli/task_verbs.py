@@ -1,0 +1,77 @@
+"""The presets: `run` with the question that a task needs, and with all its options."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dsvl2_runtime.cli.run_options import BoxFormat, RunOptions, with_run_options
+
+
+class TableFormat(StrEnum):
+    """How a table is printed."""
+
+    MARKDOWN = "markdown"
+    CSV = "csv"
+
+
+AsTable = Annotated[TableFormat, typer.Option("--as", help="csv for a spreadsheet.")]
+
+
+@with_run_options(max_tokens=2048)
+def ocr(options: RunOptions) -> None:
+    """Read all the text in a picture."""
+    from dsvl2_runtime.answers import tasks
+    from dsvl2_runtime.cli.run import run_question
+
+    run_question(tasks.OCR, options)
+
+
+@with_run_options()
+def describe(options: RunOptions) -> None:
+    """Describe a picture."""
+    from dsvl2_runtime.answers import tasks
+    from dsvl2_runtime.cli.run import run_question
+
+    run_question(tasks.DESCRIBE, options)
+
+
+@with_run_options(boxes=BoxFormat.PX)
+def locate(
+    options: RunOptions,
+    expression: Annotated[str, typer.Argument(help='What to find, such as "the Save button".', show_default=False)],
+) -> None:
+    """Find something in a picture: its box in pixels."""
+    from dsvl2_runtime.cli.run import run_question
+    from dsvl2_runtime.errors import UsageError
+    from dsvl2_runtime.inputs import prompt
+
+    if not expression.strip():
+        raise UsageError("there is nothing to look for; name what to find")
+    run_question(prompt.locate(expression.strip()), options)
+
+
+@with_run_options(max_tokens=2048)
+def table(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> None:
+    """Read a table as Markdown or CSV."""
+    from dsvl2_runtime.answers import tasks
+    from dsvl2_runtime.cli.run import run_question
+
+    run_question(tasks.TABLE, options, tasks.as_csv if table_format is TableFormat.CSV else None)
+
+
+@with_run_options(max_tokens=2048)
+def chart(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> None:
+    """Read the values of a chart as a table in Markdown or CSV."""
+    from dsvl2_runtime.answers import tasks
+    from dsvl2_runtime.cli.run import run_question
+
+    run_question(tasks.CHART, options, tasks.as_csv if table_format is TableFormat.CSV else None)
+
+
+def add_task_verbs(app: typer.Typer) -> None:
+    """Offer the presets as verbs."""
+    for verb in (ocr, describe, locate, table, chart):
+        app.command()(verb)

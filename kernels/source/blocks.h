@@ -111,6 +111,9 @@ extern const BlockKernels kBlocks;
 namespace avx2 {
 extern const BlockKernels kBlocks;
 }
+namespace avxvnni {
+extern const BlockKernels kBlocks;
+}
 namespace avx512 {
 extern const BlockKernels kBlocks;
 }

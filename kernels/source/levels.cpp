@@ -59,7 +59,7 @@ bool may_use_tiles() {
 #endif
 
 struct Processor {
-  bool avx2 = false, avx512 = false, amx = false;
+  bool avx2 = false, avxvnni = false, avx512 = false, amx = false;
 
   Processor() {
     if (cpuid(0, 0).a < 7) return;
@@ -68,6 +68,7 @@ struct Processor {
     const unsigned long long saved = saved_registers();
     const bool wide = (saved & 0x06) == 0x06, widest = (saved & 0xe6) == 0xe6;
     avx2 = wide && bit(one.c, 12) && bit(seven.b, 5);  // FMA, AVX2
+    avxvnni = avx2 && bit(cpuid(7, 1).a, 4);
     avx512 = avx2 && widest && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31) &&
              bit(seven.c, 11);  // F, DQ, BW, VL, VNNI
 #if defined(DSVL2_AMX)
@@ -84,6 +85,9 @@ std::vector<Level> found_levels() {
 #if defined(DSVL2_X86)
   const Processor processor;
   if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kAttention});
+#if defined(DSVL2_AVX_VNNI_BUILT)
+  if (processor.avxvnni) found.push_back({"avxvnni", avxvnni::kBlocks, avx2::kAttention});
+#endif
   if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kAttention});
 #if defined(DSVL2_AMX)
   static BlockKernels with_tiles = avx512::kBlocks;

@@ -1,0 +1,379 @@
+// Block products with 256-bit vectors, for the two files that include this: with AVX2 alone, and with AVX-VNNI, which
+// multiplies unsigned by signed bytes and adds four of them in 32 bits (kVnni).
+//
+// Without it `vpmaddubsw` adds pairs in 16 bits: with 4-bit weights eight of its sums fit (8 * 2 * 15 * 127 = 30480), with
+// 8-bit ones magnitudes are multiplied with activations that take the weight's sign (2 * 128 * 127 = 32512), so that
+// nothing saturates.
+//
+// Everything lies in a namespace without a name: each file has its own, compiled with its own flags.
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "blocks.h"
+#include "compiler.h"
+
+namespace dsvl2 {
+namespace {
+
+#if defined(DSVL2_AVX_VNNI)
+constexpr bool kVnni = true;
+#else
+constexpr bool kVnni = false;
+#endif
+constexpr size_t kTile = 4;        // records at a time
+constexpr size_t kSumsIn16Bits = 8;
+
+DSVL2_INLINE __m256i dot([[maybe_unused]] __m256i sums, [[maybe_unused]] __m256i w, [[maybe_unused]] __m256i a) {
+#if defined(DSVL2_AVX_VNNI)
+  return _mm256_dpbusd_avx_epi32(sums, w, a);
+#else
+  return sums;  // never called
+#endif
+}
+DSVL2_INLINE __m256i load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+DSVL2_INLINE __m256i low_halves(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
+DSVL2_INLINE __m256i high_halves(__m256i bytes) { return low_halves(_mm256_srli_epi16(bytes, 4)); }
+DSVL2_INLINE __m256i to_32_bits(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }
+
+// The first n of 8 lanes, as maskload and maskstore take them.
+DSVL2_INLINE __m256i first_lanes(long long n) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : n < 0 ? 0 : int(n)), lane);
+}
+DSVL2_INLINE __m256 load_first(const float* at, size_t n) {
+  return n >= 8 ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, first_lanes(static_cast<long long>(n)));
+}
+
+// Lanes 0 to 7 in `a` and 8 to 15 in `b`, in the order that blocks.h promises.
+DSVL2_INLINE float sum_lanes(__m256 a, __m256 b) {
+  a = _mm256_add_ps(a, b);
+  const __m128 c = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+}
+
+// ---------------------------------------------------------------------------------------------------- activations
+
+int32_t largest_magnitude(const float* x, size_t count) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i most = _mm256_setzero_si256();
+  for (size_t i = 0; i < count; i += 8)
+    most = _mm256_max_epi32(most, _mm256_and_si256(magnitude, _mm256_castps_si256(load_first(x + i, count - i))));
+  __m128i m = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+  m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1)));
+}
+
+void quantize(const float* x, size_t count, const Layout& layout, size_t first_block, uint8_t* record) {
+  auto* scales = reinterpret_cast<float*>(record + layout.scales);
+  auto* starts = reinterpret_cast<int32_t*>(record + layout.starts);
+  const int32_t zero_point = layout.bits == 4 ? 8 : 128;
+  alignas(32) int8_t ordered[kLargestBlock];
+  for (size_t b = first_block, begin = 0; begin < count; ++b, begin += layout.block) {
+    const size_t here = count - begin < layout.block ? count - begin : layout.block;
+    const int32_t bits = largest_magnitude(x + begin, here);  // what is not finite is above everything else
+    float largest;
+    std::memcpy(&largest, &bits, sizeof largest);
+    const bool finite = bits < 0x7f800000, zero = !finite || largest < kSmallestBlockMaximum;
+    const __m256 inverse = _mm256_set1_ps(zero ? 0.f : 127.f / largest);
+    __m256i sum = _mm256_setzero_si256();
+    std::memset(ordered, 0, layout.block);
+    for (size_t i = 0; i < here && !zero; i += 8) {
+      const __m256i v = _mm256_cvtps_epi32(_mm256_mul_ps(load_first(x + begin + i, here - i), inverse));
+      sum = _mm256_add_epi32(sum, v);
+      const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(ordered + i), _mm_packs_epi16(words, words));
+    }
+    if (layout.bits == 8) {
+      std::memcpy(record + b * layout.block, ordered, layout.block);
+    } else {
+      const __m128i apart = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+      for (size_t i = 0; i < layout.block; i += 16) {
+        const __m128i v = _mm_shuffle_epi8(_mm_load_si128(reinterpret_cast<const __m128i*>(ordered + i)), apart);
+        uint8_t* to = record + (b * layout.block + i) / 2;
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(to), v);
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(to + layout.odd), _mm_unpackhi_epi64(v, v));
+      }
+    }
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    scales[b] = !finite ? NAN : zero ? 0.f : largest / 127.f;
+    starts[b] = -zero_point * _mm_cvtsi128_si32(s);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------- panels
+
+DSVL2_INLINE void transpose8(__m256i r[8]) {  // 8 rows of 8 dwords to 8 columns
+  __m256i t[8], u[8];
+  DSVL2_UNROLL(4)
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+  }
+  DSVL2_UNROLL(2)
+  for (int i = 0; i < 2; ++i) {
+    u[4 * i + 0] = _mm256_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    u[4 * i + 1] = _mm256_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    u[4 * i + 2] = _mm256_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    u[4 * i + 3] = _mm256_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+  DSVL2_UNROLL(4)
+  for (int j = 0; j < 4; ++j) {
+    r[j] = _mm256_permute2x128_si256(u[j], u[4 + j], 0x20);
+    r[4 + j] = _mm256_permute2x128_si256(u[j], u[4 + j], 0x31);
+  }
+}
+
+// Blocks [begin, end) of 32 rows: values as [block][low halves, high halves][groups of 4][32 rows][4], in 8 bit, minus 128
+// without VNNI, as [block][groups of 4][32 rows][4], scales as [block][32 rows]. The last of `columns` rows stands for those beyond it.
+void unpack(const Weights& w, PanelRows panel, size_t columns, const Layout& layout, size_t begin, size_t end, Panel* out) {
+  const size_t block_bytes = layout.block * layout.bits / 8, groups = block_bytes / 4;
+  const size_t bytes = (end - begin) * block_bytes;
+  for (size_t eight = 0; eight < kPanel; eight += 8) {
+    const uint8_t* rows[8];
+    const float* scales[8];
+    for (size_t i = 0; i < 8; ++i) {
+      const size_t row = panel.row(eight + i < columns ? eight + i : columns - 1);
+      rows[i] = w.row(row) + begin * block_bytes;
+      scales[i] = w.scales + row * layout.blocks + begin;
+    }
+    for (size_t at = 0; at < bytes; at += 32) {
+      const size_t count = bytes - at < 32 ? (bytes - at) / 4 : 8;
+      __m256i r[8];
+      for (int i = 0; i < 8; ++i)
+        r[i] = count == 8 ? load(rows[i] + at)
+                          : _mm256_maskload_epi32(reinterpret_cast<const int*>(rows[i] + at), first_lanes(static_cast<long long>(count)));
+      transpose8(r);
+      for (size_t d = 0; d < count; ++d) {
+        const size_t dword = at / 4 + d;
+        if (layout.bits == 8) {
+          uint8_t* to = out->values + dword * 4 * kPanel + eight * 4;
+          _mm256_store_si256(reinterpret_cast<__m256i*>(to), kVnni ? r[d] : _mm256_xor_si256(r[d], _mm256_set1_epi8(-128)));
+        } else {
+          uint8_t* to = out->values + (dword / groups * 2 * groups + dword % groups) * 4 * kPanel + eight * 4;
+          _mm256_store_si256(reinterpret_cast<__m256i*>(to), low_halves(r[d]));
+          _mm256_store_si256(reinterpret_cast<__m256i*>(to + groups * 4 * kPanel), high_halves(r[d]));
+        }
+      }
+    }
+    for (size_t b = 0; b < end - begin; ++b)
+      for (size_t i = 0; i < 8; ++i) out->scales[b * kPanel + eight + i] = scales[i][b];
+  }
+}
+
+DSVL2_INLINE __m256i four_bytes(const uint8_t* at) {
+  int32_t four;
+  std::memcpy(&four, at, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// R records times 16 columns, from `column` on, of an unpacked chunk.
+template <int R, size_t Bits>
+void tile(const Panel* panel, size_t column, const Layout& layout, size_t begin, size_t end, const uint8_t* const* records,
+          float* c, size_t ldc, size_t columns, bool fresh) {
+  const size_t halves = Bits == 4 ? 2 : 1, groups = layout.block / 4 / halves;
+  const __m256i masks[2] = {first_lanes(static_cast<long long>(columns) - static_cast<long long>(column)),
+                            first_lanes(static_cast<long long>(columns) - static_cast<long long>(column) - 8)};
+  __m256 f[R][2];
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < 2; ++j)
+      f[i][j] = fresh ? _mm256_setzero_ps() : _mm256_maskload_ps(c + i * ldc + column + 8 * j, masks[j]);
+  const uint8_t* w = panel->values + column * 4;
+  const float* s = panel->scales + column;
+  for (size_t b = begin; b < end; ++b, s += kPanel) {
+    __m256i sums[R][2];
+    DSVL2_UNROLL(4)
+    for (int i = 0; i < R; ++i) {
+      int32_t start = 0;
+      if (kVnni || Bits == 4) std::memcpy(&start, records[i] + layout.starts + b * 4, 4);
+      sums[i][0] = sums[i][1] = _mm256_set1_epi32(start);
+    }
+    size_t at = b * groups * 4;
+    for (size_t half = 0; half < halves; ++half, at += layout.odd) {
+      for (size_t first = 0; first < groups; first += kSumsIn16Bits) {
+        const size_t last = groups - first < kSumsIn16Bits ? groups : first + kSumsIn16Bits;
+        __m256i short_sums[R][2];
+        DSVL2_UNROLL(4)
+        for (int i = 0; i < R; ++i) short_sums[i][0] = short_sums[i][1] = _mm256_setzero_si256();
+        for (size_t g = first; g < last; ++g, w += 4 * kPanel) {
+          const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w));
+          const __m256i w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32));
+          DSVL2_UNROLL(4)
+          for (int i = 0; i < R; ++i) {
+            const __m256i a = four_bytes(records[i] + at + g * 4);
+            if constexpr (kVnni) {
+              sums[i][0] = dot(sums[i][0], w0, a);
+              sums[i][1] = dot(sums[i][1], w1, a);
+            } else if constexpr (Bits == 4) {
+              short_sums[i][0] = _mm256_add_epi16(short_sums[i][0], _mm256_maddubs_epi16(w0, a));
+              short_sums[i][1] = _mm256_add_epi16(short_sums[i][1], _mm256_maddubs_epi16(w1, a));
+            } else {
+              const __m256i p0 = _mm256_maddubs_epi16(_mm256_abs_epi8(w0), _mm256_sign_epi8(a, w0));
+              const __m256i p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(w1), _mm256_sign_epi8(a, w1));
+              sums[i][0] = _mm256_add_epi32(sums[i][0], to_32_bits(p0));
+              sums[i][1] = _mm256_add_epi32(sums[i][1], to_32_bits(p1));
+            }
+          }
+        }
+        if constexpr (!kVnni && Bits == 4) {
+          DSVL2_UNROLL(4)
+          for (int i = 0; i < R; ++i)
+            for (int j = 0; j < 2; ++j) sums[i][j] = _mm256_add_epi32(sums[i][j], to_32_bits(short_sums[i][j]));
+        }
+      }
+    }
+    DSVL2_UNROLL(4)
+    for (int i = 0; i < R; ++i) {
+      float scale;
+      std::memcpy(&scale, records[i] + layout.scales + b * 4, 4);
+      const __m256 a = _mm256_set1_ps(scale);
+      for (int j = 0; j < 2; ++j)
+        f[i][j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), _mm256_mul_ps(_mm256_load_ps(s + 8 * j), a), f[i][j]);
+    }
+  }
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < 2; ++j) _mm256_maskstore_ps(c + i * ldc + column + 8 * j, masks[j], f[i][j]);
+}
+
+using Tile = void (*)(const Panel*, size_t, const Layout&, size_t, size_t, const uint8_t* const*, float*, size_t, size_t, bool);
+template <size_t Bits>
+constexpr Tile kTiles[kTile + 1] = {nullptr, tile<1, Bits>, tile<2, Bits>, tile<3, Bits>, tile<4, Bits>};
+
+void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
+                   size_t ldc, size_t columns, Panel* scratch) {
+  const size_t step = kChunkValues / layout.block;
+  const Tile* const tiles = layout.bits == 4 ? kTiles<4> : kTiles<8>;
+  for (size_t begin = 0; begin < layout.blocks; begin += step) {
+    const size_t end = begin + step < layout.blocks ? begin + step : layout.blocks;
+    unpack(w, panel, columns, layout, begin, end, scratch);
+    for (size_t first = 0; first < count; first += kTile) {
+      const size_t n = count - first < kTile ? count - first : kTile;
+      const uint8_t* at[kTile];
+      for (size_t i = 0; i < n; ++i) at[i] = records + (first + i) * layout.stride;
+      for (size_t column = 0; column < columns; column += 16)
+        tiles[n](scratch, column, layout, begin, end, at, c + first * ldc, ldc, columns, begin == 0);
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------- rows
+
+// 32 bytes of a row of weights, or the first of them, times their activations: 8 sums.
+template <size_t Bits>
+DSVL2_INLINE __m256i products(const uint8_t* row, size_t dwords, const uint8_t* record, size_t odd) {
+  __m256i w = dwords >= 8 ? load(row)
+                          : _mm256_maskload_epi32(reinterpret_cast<const int*>(row), first_lanes(static_cast<long long>(dwords)));
+  if constexpr (kVnni) {
+    const __m256i zero = _mm256_setzero_si256();
+    if constexpr (Bits == 8) return dot(zero, w, load(record));
+    return dot(dot(zero, low_halves(w), load(record)), high_halves(w), load(record + odd));
+  } else if constexpr (Bits == 8) {
+    w = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+    return to_32_bits(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(load(record), w)));
+  }
+  return to_32_bits(_mm256_add_epi16(_mm256_maddubs_epi16(low_halves(w), load(record)),
+                                     _mm256_maddubs_epi16(high_halves(w), load(record + odd))));
+}
+
+// Sums of 8 blocks of D dwords each in their order, from the products of D vectors.
+template <size_t D>
+DSVL2_INLINE __m256i block_sums(const __m256i* v) {
+  if constexpr (D == 2) {
+    return _mm256_permutevar8x32_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7));
+  } else if constexpr (D == 4) {
+    const __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    return _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  } else {
+    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+  }
+}
+
+// One row; D dwords to a block, at most 8, of which a longer block has `parts`.
+template <size_t Bits, size_t D>
+float one_row(const uint8_t* row, const float* weight_scales, const Layout& layout, const uint8_t* record, size_t parts) {
+  const auto* scales = reinterpret_cast<const float*>(record + layout.scales);
+  const uint8_t* starts = record + layout.starts;
+  __m256 lanes[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+  for (size_t first = 0; first < layout.blocks; first += 8) {
+    const size_t here = layout.blocks - first < 8 ? layout.blocks - first : 8;
+    const size_t at = first * D * parts * 4, dwords = here * D * parts;
+    __m256i v[D];
+    if (here == 8 && parts == 1) {
+      DSVL2_UNROLL(8)
+      for (size_t j = 0; j < D; ++j) v[j] = products<Bits>(row + at + 32 * j, 8, record + at + 32 * j, layout.odd);
+    } else {
+      for (size_t j = 0; j < D; ++j) {
+        v[j] = _mm256_setzero_si256();
+        for (size_t p = 0; p < parts; ++p) {
+          const size_t vector = j * parts + p;
+          if (vector * 8 >= dwords) continue;
+          const size_t offset = at + 32 * vector;
+          v[j] = _mm256_add_epi32(v[j], products<Bits>(row + offset, dwords - vector * 8, record + offset, layout.odd));
+        }
+      }
+    }
+    __m256i sums = block_sums<D>(v);
+    if constexpr (kVnni || Bits == 4) sums = _mm256_add_epi32(sums, load(starts + first * 4));
+    const __m256 factor = _mm256_mul_ps(load_first(weight_scales + first, here), _mm256_loadu_ps(scales + first));
+    __m256& into = lanes[first / 8 % 2];
+    into = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), factor, into);
+  }
+  return sum_lanes(lanes[0], lanes[1]);
+}
+
+using OneRow = float (*)(const uint8_t*, const float*, const Layout&, const uint8_t*, size_t);
+
+void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
+                  size_t record_count, float* y, size_t ldy) {
+  const size_t dwords = layout.block * layout.bits / 32, parts = dwords > 8 ? dwords / 8 : 1;
+  const OneRow multiply = layout.bits == 8 ? (dwords == 4 ? one_row<8, 4> : one_row<8, 8>)
+                          : dwords == 2    ? one_row<4, 2>
+                          : dwords == 4    ? one_row<4, 4>
+                                           : one_row<4, 8>;
+  for (size_t n = 0; n < count; ++n)
+    for (size_t r = 0; r < record_count; ++r)
+      y[r * ldy + n] = multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records[r], parts);
+}
+
+// ------------------------------------------------------------------------------------------------------ SwiGLU
+
+DSVL2_INLINE __m256 exp_of(__m256 x) {
+  using namespace exponential;
+  x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(kLowest)), _mm256_set1_ps(kHighest));
+  const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(kLog2e)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(kLog2High), x);
+  r = _mm256_fnmadd_ps(n, _mm256_set1_ps(kLog2Low), r);
+  __m256 p = _mm256_set1_ps(kPolynomial[0]);
+  DSVL2_UNROLL(5)
+  for (int i = 1; i < 6; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(kPolynomial[i]));
+  p = _mm256_fmadd_ps(_mm256_mul_ps(p, r), r, _mm256_add_ps(r, _mm256_set1_ps(1.f)));
+  const __m256i exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
+}
+
+void swiglu(const float* gate, const float* up, size_t count, float* out) {
+  for (size_t i = 0; i < count; i += 8) {
+    const __m256 g = load_first(gate + i, count - i), u = load_first(up + i, count - i);
+    const __m256 e = exp_of(_mm256_sub_ps(_mm256_setzero_ps(), g));
+    _mm256_maskstore_ps(out + i, first_lanes(static_cast<long long>(count - i)),
+                        _mm256_div_ps(_mm256_mul_ps(g, u), _mm256_add_ps(e, _mm256_set1_ps(1.f))));
+  }
+}
+
+void add_scaled(const float* x, float f, size_t count, float* y) {
+  for (size_t i = 0; i < count; i += 8) {
+    const __m256 sum = _mm256_fmadd_ps(load_first(x + i, count - i), _mm256_set1_ps(f), load_first(y + i, count - i));
+    _mm256_maskstore_ps(y + i, first_lanes(static_cast<long long>(count - i)), sum);
+  }
+}
+
+constexpr BlockKernels kKernels = {quantize, panel_product, row_products, swiglu, add_scaled};
+
+}  // namespace
+}  // namespace dsvl2

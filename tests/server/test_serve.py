@@ -47,7 +47,8 @@ def refused(*options: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
-def test_one_line_when_ready_and_an_end_without_leftovers() -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_one_line_when_ready_and_an_end_without_leftovers(end: signal.Signals) -> None:
     """The answer is there at once, standard error stays empty, and the engine ends with the server."""
     with served("--model", "demo", DSVL2_API_KEY="k") as (process, line):
         found = re.fullmatch(r"listening on (http://127\.0\.0\.1:[1-9][0-9]*)\n", line)
@@ -63,9 +64,9 @@ def test_one_line_when_ready_and_an_end_without_leftovers() -> None:
         next(stream)  # a stream that nobody reads to its end does not keep the server
         engines = psutil.Process(process.pid).children(recursive=True)
         assert engines
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(end)
         out, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, out, err) == (128 + signal.SIGTERM, "", "")
+        assert (process.returncode, out, err) == (128 + end, "", "")
         psutil.wait_procs(engines, PATIENCE)
         assert not [engine for engine in engines if engine.is_running()]
 

@@ -17,6 +17,7 @@ TERMINATED = 128 + signal.SIGTERM
 """As shells count a program that a signal ended: 130 and 143."""
 EXTRA_OF_MODULE = {
     "onnxruntime": "cpu",
+    "jsonschema": "schema",
     "torch": "export",
     "onnx": "export",
     "optimum": "export",

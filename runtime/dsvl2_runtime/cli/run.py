@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Items
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, TimeLimitError
+from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.notices import Notice
@@ -94,6 +96,8 @@ class Run:
             for whole in chain((first,), parts):
                 for part in strips_of(whole, options, model):
                     answers.append(self.ask(model, part, bars, watch))
+                    if finish_reason(self.answered) == "timeout":
+                        break
                 if options.draw_boxes is not None:
                     self.draw(Path(options.draw_boxes), whole)
                 if finish_reason(self.answered) == "timeout":
@@ -109,24 +113,8 @@ class Run:
 
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> str | None:
         """Ask about the images of one part; its answer as it is shown, or None where it is left out."""
-        inputs = model.prepare(self._messages(len(part.images)), part.images)
-        self.stopwatch.end("decode_image")
-        self.say((*part.notices, *inputs.notices))
-        sequence, self.read_tokens = model.new_sequence(), 0
-        shown: list[str] = []
-        boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
-        chunks = model.answer(inputs, self.generation, watch, sequence)
         at_once = self.as_text and part.is_alone and self.transform is None
-        result = result_of(self._shown(chunks, boxes, shown, bars if at_once else None), inputs)
-        self.say(result.notices[len(inputs.notices) :])
-        found = tuple(part.box_in_whole(box) for box in result.boxes)
-        for box in found:
-            self.write_box(box)
-        text = "".join(shown) if self.transform is None else self.transform("".join(shown))
-        cached = len(inputs.input_ids) - self.read_tokens if self.read_tokens else 0
-        self.answered.append(
-            Answered(part.place, inputs, cached, text, result.finish_reason, result.completion_tokens, found)
-        )
+        text = self.answer(model, part, model.new_sequence(), bars if at_once else None, watch)
         if part.is_alone:
             answer = text
         elif says_not_shown(text):
@@ -138,7 +126,35 @@ class Run:
             write_answer(answer + "\n")
         return answer
 
-    def finish(self, answers: Sequence[str]) -> str:
+    def answer(
+        self,
+        model: VisionLanguageModel,
+        part: Part,
+        sequence: Sequence,
+        bars: ProgressBars | None,
+        watch: Watch,
+    ) -> str:
+        """The answer to the question about one part, which is printed while it comes where there are bars."""
+        inputs = model.prepare(self._messages(len(part.images)), part.images)
+        self.stopwatch.end("decode_image")
+        self.say([notice for notice in (*part.notices, *inputs.notices) if notice not in self.notices])
+        self.read_tokens = 0
+        shown: list[str] = []
+        boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
+        chunks = model.answer(inputs, self.generation, watch, sequence)
+        result = result_of(self._shown(chunks, boxes, shown, bars), inputs)
+        self.say(result.notices[len(inputs.notices) :])
+        found = tuple(part.box_in_whole(box) for box in result.boxes)
+        for box in found:
+            self.write_box(box)
+        text = "".join(shown) if self.transform is None else self.transform("".join(shown))
+        cached = len(inputs.input_ids) - self.read_tokens if self.read_tokens else 0
+        self.answered.append(
+            Answered(part.place, inputs, cached, text, result.finish_reason, result.completion_tokens, found)
+        )
+        return text
+
+    def finish(self, answers: Items[str]) -> str:
         """The whole answer; where all parts say that it is not shown, that is said once."""
         if answers:
             return "\n".join(answers)
@@ -150,7 +166,7 @@ class Run:
         """As an event."""
         self.events.write("box", label=box.label, image=box.image, norm999=box.norm999, px=box.px)
 
-    def say(self, notices: Sequence[Notice]) -> None:
+    def say(self, notices: Items[Notice]) -> None:
         """Keep notices for the report, and print them on standard error."""
         self.notices += notices
         if not self.options.quiet:

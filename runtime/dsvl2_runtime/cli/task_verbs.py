@@ -71,7 +71,21 @@ def chart(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> 
     run_question(tasks.CHART, options, tasks.as_csv if table_format is TableFormat.CSV else None)
 
 
+@with_run_options(max_tokens=64)
+def extract(
+    options: RunOptions,
+    fields: Annotated[str, typer.Option(help="Names such as total,date,vendor.", show_default=False)] = "",
+    schema: Annotated[
+        str | None, typer.Option(help="A JSON schema of an object, for types and checks.", show_default=False)
+    ] = None,
+) -> None:
+    """Read fields of a form or receipt as JSON; null for what is not shown."""
+    from dsvl2_runtime.cli.extract import extract_fields
+
+    extract_fields(fields, schema, options)
+
+
 def add_task_verbs(app: typer.Typer) -> None:
     """Offer the presets as verbs."""
-    for verb in (ocr, describe, locate, table, chart):
+    for verb in (ocr, describe, locate, table, chart, extract):
         app.command()(verb)

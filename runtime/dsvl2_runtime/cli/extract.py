@@ -1,0 +1,62 @@
+"""The verb `extract`: one question for each field, about the same pictures, whose prompt is read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsvl2_runtime.answers.fields import Fields
+from dsvl2_runtime.answers.tasks import field_question
+from dsvl2_runtime.cli.console import ProgressBars
+from dsvl2_runtime.cli.parts import Part
+from dsvl2_runtime.cli.run import Run
+from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
+from dsvl2_runtime.cli.run_report import Events
+from dsvl2_runtime.cli.streams import write_answer
+from dsvl2_runtime.errors import Dsvl2Error
+from dsvl2_runtime.model import VisionLanguageModel
+from dsvl2_runtime.progress import Watch
+
+
+def extract_fields(names: str, schema: str | None, options: RunOptions) -> None:
+    """Read fields and print one JSON object.
+
+    Raises:
+        UsageError: no field is named, or the schema is none.
+        GenerationError: what was read does not fit the schema; it is printed before.
+        Dsvl2Error: as `run.run_question`.
+    """
+    events = Events(options.answer_format is AnswerFormat.JSONL)
+    try:
+        fields = Fields.read(names, None if schema is None else Path(schema))
+        run = _ExtractRun(fields, options, events)
+        run.to_the_end()
+        fields.check(run.values)
+    except Dsvl2Error as error:
+        events.error(error)
+        raise
+
+
+class _ExtractRun(Run):
+    """Asks for every field that is not found yet, part by part."""
+
+    def __init__(self, fields: Fields, options: RunOptions, events: Events) -> None:
+        super().__init__("", options, events)
+        self.fields = fields
+        self.values: dict[str, str | float | bool | None] = dict.fromkeys(fields.names)
+
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> None:
+        del bars  # nothing is printed before the end
+        sequence = model.new_sequence()  # all the questions begin with the same pictures
+        for name in self.fields.names:
+            if self.values[name] is None:
+                self.question = field_question(name)
+                self.values[name] = self.fields.value(name, self.answer(model, part, sequence, None, watch))
+
+    def finish(self, answers: Sequence[str]) -> str:
+        del answers  # which are none: each went into its field
+        answer = json.dumps(self.values, ensure_ascii=False)
+        if self.as_text:
+            write_answer(answer + "\n")
+        return answer

@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from conversations import NEXT, OPTIONS, QUESTION, THIRD, Counted, said, stopped_after, without_cache
 from dsvl2_runtime import Chat, GenerationOptions, VisionLanguageModel, Watch, load_model
-from dsvl2_runtime.errors import BusyError, ContextOverflowError, ImageError, UsageError
-from dsvl2_runtime.inputs.prompt import ImagePlace, Message, SpecialToken, build_prompt, locate
-from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.answers.answer import answer_content
+from dsvl2_runtime.answers.generate import read_prompt
+from dsvl2_runtime.errors import BusyError, ImageError, UsageError
+from dsvl2_runtime.inputs.prompt import Message, SpecialToken, locate
+from dsvl2_runtime.inputs.tokenizer import StreamDecoder, Tokenizer
 from dsvl2_runtime.progress import Progress
-from dsvl2_runtime.texts import notice_text
-from small_models import FIGURE, MakeBundle, pictures
-
-QUESTION, NEXT, THIRD = "What is the total?", "And the date?", "Who signed it?"
-OPTIONS = GenerationOptions(max_new_tokens=8)
+from small_models import FIGURE, VARIANTS, MakeBundle, pictures
 
 
 @pytest.fixture(scope="module")
 def model(bundle: MakeBundle) -> VisionLanguageModel:
     return load_model(bundle("small", "int4"), threads=1)
-
-
-@dataclass
-class Counted:
-    """What was computed, by the progress that was reported."""
-
-    tiles: int = 0
-    positions: int = 0
-    watch: Watch = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.watch = Watch(self._note)
-
-    def _note(self, progress: Progress) -> None:
-        if progress.phase == "vision":
-            self.tiles = progress.done
-        elif progress.phase == "prefill":
-            self.positions = progress.done
-
-
-def without_cache(model: VisionLanguageModel, chat: Chat, question: str, images: list[Image.Image]) -> list[int]:
-    """The tokens of an answer to the same messages in a new sequence, with nothing kept."""
-    kept, model.image_cache.max_bytes = model.image_cache.max_bytes, 0
-    model.image_cache.clear()
-    content = [part for image in images[chat.num_images :] for part in (ImagePlace(), "\n")]
-    try:
-        chunks = list(model.generate([*chat.messages, Message("user", [*content, question])], images, OPTIONS))
-    finally:
-        model.image_cache.max_bytes = kept
-    return [chunk.token_id for chunk in chunks if chunk.token_id is not None]
 
 
 @pytest.mark.parametrize("num_images", [0, 1, 2])
@@ -108,17 +78,6 @@ def test_the_shipped_model_goes_on_at_once(record_property: Any) -> None:
     assert answer.token_ids == without_cache(model, again, "What is the date?", images)
 
 
-def said(message: Message) -> str:
-    """Its text, with special tokens by name."""
-    parts = [message.content] if isinstance(message.content, str) else message.content
-    return "".join(part.name if isinstance(part, SpecialToken) else str(part) for part in parts)
-
-
-def stopped_after(checks: int) -> Watch:
-    answers: Iterator[bool] = iter([False] * checks + [True] * 1000)
-    return Watch(should_stop=answers.__next__)
-
-
 @pytest.mark.parametrize("num_images", [1, 2])
 def test_a_conversation_goes_on_after_a_stop_in_any_phase(model: VisionLanguageModel, num_images: int) -> None:
     """In the first tile, in a later one, before the prompt, in the text; what had come of the answer stays."""
@@ -136,6 +95,30 @@ def test_a_conversation_goes_on_after_a_stop_in_any_phase(model: VisionLanguageM
             assert said(chat.messages[-1]) == answer.text
         expected = without_cache(model, chat, NEXT, images)
         assert chat.ask(NEXT, () if begun else images, OPTIONS).read().token_ids == expected
+
+
+def test_a_stop_between_two_prompt_chunks_keeps_what_was_read(
+    model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for an image that was read in part; the answer is that without the stop."""
+    monkeypatch.setattr("dsvl2_runtime.answers.generate.read_prompt", partial(read_prompt, chunk=24))
+    images = pictures(2)
+    inputs = model.prepare(QUESTION, images).images
+    tiles = sum(image.tiling.num_tiles for image in inputs)
+    expected = model.chat().ask(QUESTION, images, OPTIONS).read()
+    chunks = -(-expected.usage.prompt_tokens // 24)
+    assert chunks > 4
+    for read in range(chunks):
+        chat, counted = model.chat(), Counted()
+        model.image_cache.clear()
+        stopped = chat.ask(QUESTION, images, OPTIONS, stopped_after(tiles + read)).read()
+        assert (stopped.finish_reason, stopped.text) == ("cancelled", "")
+        answer = chat.ask(QUESTION, images, OPTIONS, counted.watch).read()
+        assert answer.token_ids == expected.token_ids
+        assert counted.tiles == 0
+        assert counted.positions == answer.usage.prompt_tokens - answer.usage.cached_tokens
+        assert answer.usage.cached_tokens <= read * 24
+    assert answer.usage.cached_tokens > inputs[0].tiling.token_count(model.config.cells)
 
 
 def test_a_stop_in_the_answer_to_a_follow_up_leaves_the_rest(model: VisionLanguageModel) -> None:
@@ -164,6 +147,21 @@ def test_conversations_take_turns_without_spoiling_each_other(model: VisionLangu
     assert found == expected
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_goes_on_from_its_cache_and_from_a_file(bundle: MakeBundle, tmp_path: Path, variant: str) -> None:
+    """Plain and latent attention keep other rows."""
+    model, images = load_model(bundle(variant, "int4"), threads=1), pictures(1)
+    chat = model.chat()
+    chat.ask(QUESTION, images, OPTIONS).read()
+    chat.save(tmp_path / "talk")
+    expected = without_cache(model, chat, NEXT, images)
+    for talk in (chat, model.resume(tmp_path / "talk")):
+        counted = Counted()
+        answer = talk.ask(NEXT, (), OPTIONS, counted.watch).read()
+        assert answer.token_ids == expected
+        assert counted.positions == answer.usage.prompt_tokens - answer.usage.cached_tokens < 100
+
+
 @pytest.mark.parametrize("num_images", [1, 2])
 @pytest.mark.parametrize("row_type", ["float16", "float32"])
 def test_a_resumed_conversation_goes_on_as_if_it_had_not_been_closed(
@@ -182,116 +180,6 @@ def test_a_resumed_conversation_goes_on_as_if_it_had_not_been_closed(
     assert answer.token_ids == expected
     assert counted.tiles == 0
     assert counted.positions == answer.usage.prompt_tokens - answer.usage.cached_tokens < 100
-
-
-def test_a_third_image_changes_the_tiling_of_the_others(model: VisionLanguageModel) -> None:
-    """A notice says so, no tile is encoded twice, and the answer is that of the three images from the beginning."""
-    images = pictures(3)
-    chat, counted = model.chat(), Counted()
-    model.image_cache.clear()
-    assert not [n for n in chat.ask(QUESTION, images[:2], OPTIONS).read().notices if n.code.startswith("chat")]
-    answer = chat.ask(NEXT, images[2:], OPTIONS, counted.watch).read()
-    assert counted.tiles == 1
-    assert answer.usage.cached_tokens < 20
-    (told,) = [notice for notice in answer.notices if notice.code.startswith("chat")]
-    assert (told.code, told.values["images"]) == ("chat.one_tile", 3)
-    assert "read again" in notice_text(told)
-    again = model.chat()
-    again.ask(QUESTION, images[:2], OPTIONS).read()
-    assert answer.token_ids == without_cache(model, again, NEXT, images)
-    assert not chat.ask(THIRD, (), OPTIONS).read().notices
-
-
-def test_a_third_image_after_resuming(model: VisionLanguageModel, tmp_path: Path) -> None:
-    """The file holds what the images look like, so they can be seen anew."""
-    images = pictures(3)
-    chat = model.chat()
-    chat.ask(QUESTION, images[:2], OPTIONS).read()
-    chat.save(tmp_path / "talk")
-    resumed = model.resume(tmp_path / "talk")
-    expected = without_cache(model, chat, NEXT, images)
-    assert resumed.ask(NEXT, images[2:], OPTIONS).read().token_ids == expected
-
-
-def test_what_is_about_an_image_is_said_once(model: VisionLanguageModel) -> None:
-    """With the question that brings it, and with its number in the conversation."""
-    large = [Image.new("RGB", (2000, 1500), colour) for colour in ("red", "blue")]
-    chat = model.chat()
-    told = [chat.ask(QUESTION, [image], OPTIONS).read().notices for image in large]
-    assert [[(notice.code, notice.values["image"]) for notice in notices] for notices in told] == [
-        [("image.scaled_down", 1)], [("image.scaled_down", 2)],
-    ]  # fmt: skip
-
-
-def test_an_image_stays_what_it_was_when_it_was_added(model: VisionLanguageModel, tmp_path: Path) -> None:
-    """Also where its tiling changes after its file has gone."""
-    images = pictures(3)
-    paths = [tmp_path / f"{number}.png" for number in range(3)]
-    for path, image in zip(paths, images, strict=True):
-        image.save(path)
-    chat = model.chat()
-    chat.ask(QUESTION, paths[:2], OPTIONS).read()
-    expected = without_cache(model, chat, NEXT, images)
-    paths[0].unlink()
-    images[2].save(paths[1])
-    assert chat.ask(NEXT, paths[2], OPTIONS).read().token_ids == expected
-
-
-def test_a_history_that_does_not_fit_is_an_error_with_its_numbers(model: VisionLanguageModel) -> None:
-    """And the conversation is as it was."""
-    chat = model.chat()
-    chat.ask(QUESTION, pictures(1), OPTIONS).read()
-    before = chat.messages
-    with pytest.raises(ContextOverflowError, match="begin a new conversation") as caught:
-        chat.ask("word " * 480, (), OPTIONS)
-    assert caught.value.context_tokens == model.config.language_config.max_position_embeddings
-    assert caught.value.prompt_tokens > caught.value.context_tokens
-    assert caught.value.earlier_turns == 1
-    assert chat.messages == before
-    assert chat.ask(NEXT, (), OPTIONS).read().text
-
-
-def test_the_oldest_turns_are_dropped_where_that_is_asked_for(model: VisionLanguageModel) -> None:
-    """No more of them than needed, with a notice, and room is left for the answer."""
-    chat = model.chat("Be brief.", drop_oldest=True)
-    context = model.config.language_config.max_position_embeddings
-    told, last = list[Notice](), ""
-    for number in range(8):
-        before, last = chat.messages, f"{number} " + "word " * 40
-        answer = chat.ask(last, pictures(1) if number == 0 else (), OPTIONS).read()
-        assert answer.usage.prompt_tokens + OPTIONS.max_new_tokens <= context
-        dropped = [notice for notice in answer.notices if notice.code == "chat.dropped"]
-        if dropped and chat.num_images == 0 and told:
-            turns = int(dropped[0].values["turns"])
-            assert chat.messages[1:-2] == before[1 + 2 * turns :]
-            one_more = [before[0], *before[2 * turns - 1 :], Message("user", last)]
-            assert (
-                len(build_prompt(one_more, model.components.tokenizer, ()).input_ids) + OPTIONS.max_new_tokens > context
-            )
-        told += dropped
-    assert told[0].values == {"turns": 1, "images": 1}
-    assert len(told) > 2
-    assert "pictures (1)" in notice_text(told[0])
-    assert chat.num_images == 0
-    assert chat.messages[0] == Message("system", "Be brief.")
-    with pytest.raises(ContextOverflowError, match="shorter text"):
-        chat.ask("word " * context, (), OPTIONS)
-    assert said(chat.messages[-2]) == last
-
-
-def test_a_dropped_image_lets_the_others_be_seen_in_full(model: VisionLanguageModel) -> None:
-    """With two images left, each has its tiles again; that is said too."""
-    chat, images = model.chat(drop_oldest=True), pictures(3)
-    small = [image.resize((60, 60)) for image in images]
-    chat.ask("word " * 60, small[:1], OPTIONS).read()
-    chat.ask(QUESTION, small[1:], OPTIONS).read()
-    answer = chat.ask("word " * 60, (), GenerationOptions(max_new_tokens=60)).read()
-    while not [notice for notice in answer.notices if notice.code == "chat.dropped"]:
-        answer = chat.ask("word " * 30, (), GenerationOptions(max_new_tokens=60)).read()
-    codes = [notice.code for notice in answer.notices]
-    assert codes[:2] == ["chat.dropped", "chat.tiled"]
-    assert chat.num_images == 2
-    assert notice_text(answer.notices[1]).startswith("the conversation has only 2")
 
 
 def test_a_question_that_fails_is_taken_back(model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,3 +263,13 @@ def test_special_tokens_of_an_answer_are_special_in_the_history(
     cut = model.chat()
     cut.ask(QUESTION, (), GenerationOptions(max_new_tokens=40, stop="ve<|/ref|>")).read()
     assert cut.messages[-1].content == [tokens[0], "Sa"]
+
+
+@given(st.lists(st.integers(0, 639), max_size=12), st.integers(0, 60))
+def test_an_answer_in_the_history_reads_as_it_was_shown(tokenizer: Tokenizer, token_ids: list[int], cut: int) -> None:
+    """Whatever tokens it has, characters that are incomplete among them, and wherever a stop text cut it."""
+    ids = [*token_ids[:4], tokenizer.special_id("<|ref|>"), *token_ids[4:], tokenizer.special_id("<|/det|>")]
+    stream = StreamDecoder(tokenizer)
+    text = "".join(map(stream.push, ids)) + stream.flush()
+    for shown in (text, text[:cut]):
+        assert said(Message("assistant", answer_content(ids, shown, tokenizer))) == shown

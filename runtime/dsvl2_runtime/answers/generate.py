@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.answers.constraint import JsonConstraint
 from dsvl2_runtime.answers.repetition import RepetitionGuard
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
@@ -111,9 +112,12 @@ def generate(
     Raises:
         GenerationError: logits are not finite.
         BusyError: a newer answer has taken the sequence.
+        UsageError: the JSON schema of the options cannot be followed.
     """
     sampler = Sampler(options, inputs.input_ids, components.tokenizer.eos_id)
     guard = RepetitionGuard() if options.repetition_guard else None
+    vocab_size = len(sequence.logits)
+    constraint = JsonConstraint(options.json_schema, components.tokenizer, vocab_size) if options.json_schema else None
     stream = StreamDecoder(components.tokenizer)
     stop_text = StopText(options.stop)
     limit = min(options.max_new_tokens, components.decoder.context_tokens - len(inputs.input_ids))
@@ -131,7 +135,9 @@ def generate(
                 if token_id is not None:
                     inputs_embeds = components.embedding.tokens(np.array([token_id], np.int64))  # [1, 1, hidden]
                     logits = components.decoder.run(sequence, inputs_embeds)  # [vocab]
-                token_id = sampler.next_id(logits)
+                token_id = sampler.next_id(logits if constraint is None else constraint.allowed(logits))
+                if constraint is not None:
+                    constraint.accept(token_id)
             if token_id == components.tokenizer.eos_id:
                 reason = "stop"
                 break

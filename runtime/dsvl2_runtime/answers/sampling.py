@@ -36,6 +36,9 @@ class GenerationOptions:
     no_repeat_ngram: int = 0
     """No run of so many tokens comes twice in the answer; 0 allows it. A table needs its repeated cells."""
 
+    json_schema: str = ""
+    """A JSON schema that the answer fits, unless it is cut (`constraint.py`); empty for any answer."""
+
     def __post_init__(self) -> None:
         one = isinstance(self.stop, str)
         several = isinstance(self.stop, (Sequence, Set)) and not isinstance(self.stop, (bytes, bytearray))
@@ -52,6 +55,7 @@ class GenerationOptions:
                 stop is not None and all(isinstance(text, str) and text for text in stop),
                 "a text or several texts, none of them empty",
             ),
+            "json_schema": (isinstance(self.json_schema, str), "a JSON schema as text"),
             "repetition_guard": (isinstance(self.repetition_guard, bool), "True or False"),
             "no_repeat_ngram": (_whole(self.no_repeat_ngram, 0), "a whole number, 0 or more"),
         }

@@ -18,6 +18,7 @@ TERMINATED = 128 + signal.SIGTERM
 EXTRA_OF_MODULE = {
     "onnxruntime": "cpu",
     "jsonschema": "schema",
+    "llguidance": "schema",
     "torch": "export",
     "onnx": "export",
     "optimum": "export",

@@ -30,7 +30,7 @@ from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.embedding import Embedding
-from dsvl2_runtime.graphs.image_cache import ImageCache
+from dsvl2_runtime.graphs.image_cache import ImageCache, default_bytes
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
@@ -78,7 +78,14 @@ class VisionLanguageModel:
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""
         self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
-        self.components = Components(tokenizer, vision, embedding, decoder, ImageCache(self._manifest_sha256), Turns())
+        self.components = Components(
+            tokenizer,
+            vision,
+            embedding,
+            decoder,
+            ImageCache(self._manifest_sha256, default_bytes(config.language_config)),
+            Turns(),
+        )
 
     @property
     def image_cache(self) -> ImageCache:

@@ -32,7 +32,8 @@ def test_the_plan_counts_weights_and_the_whole_cache(bundle: MakeBundle) -> None
     plan = plan_memory(opened, 2)
     assert plan.cache == KVCache(cache_tensors(language), language.max_position_embeddings).nbytes
     assert plan.weights + plan.mapped >= sum(entry.size for entry in opened.manifest.files)
-    assert plan.total == plan.weights + plan.cache + plan.scratch + plan.program
+    assert plan.images == load_model(bundle("small", "int4"), threads=1).image_cache.max_bytes > 0
+    assert plan.total == plan.weights + plan.cache + plan.scratch + plan.images + plan.program
 
 
 def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
@@ -97,7 +98,7 @@ def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     report: dict[str, Any] = json.loads(call("--model", model, "--format", "json"))
     assert report["fits"] is True
     assert report["model"]["needs"]["total"] == sum(
-        report["model"]["needs"][part] for part in ("weights", "cache", "scratch", "program")
+        report["model"]["needs"][part] for part in ("weights", "cache", "scratch", "images", "program")
     )
     table = call("--model", model)
     assert "it fits" in table

@@ -23,7 +23,7 @@ def model(bundle: MakeBundle) -> VisionLanguageModel:
 
 @pytest.fixture
 def cache() -> ImageCache:
-    return ImageCache(MANIFEST)
+    return ImageCache(MANIFEST, 10**9)
 
 
 def prepared(model: VisionLanguageModel, images: list[Image.Image]) -> list[ImageInput]:
@@ -55,7 +55,7 @@ def test_a_third_image_leaves_the_global_views_of_the_others(model: VisionLangua
     assert [image.tiling.num_tiles for image in three] == [1, 1, 1]
     assert tiles_encoded(model, cache, three) == 1
     assert tiles_encoded(model, cache, two) == 0
-    other = ImageCache(MANIFEST)
+    other = ImageCache(MANIFEST, 10**9)
     assert tiles_encoded(model, other, three) == 3
     assert tiles_encoded(model, other, two) == sum(image.tiling.num_tiles - 1 for image in two)
 

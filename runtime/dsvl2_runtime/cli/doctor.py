@@ -61,7 +61,7 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
         return table
     table.add_section()
     table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
-    for name in ("weights", "cache", "scratch", "program"):
+    for name in ("weights", "cache", "scratch", "images", "program"):
         table.add_row(name, _gb(getattr(plan, name)))
     fits = plan.total <= machine.available_bytes
     verdict = ("it fits", "green") if fits else ("it does not fit", "red")

@@ -13,14 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder, TileFeatures
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.inputs.tiling import ONE_TILE, PREPROCESSING_VERSION, Tiling
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
-DEFAULT_BYTES = 256_000_000
-"""A dozen screenshots of the small model: 9 tiles of 196 features of 2,048 values are 14 MB."""
+KEPT_CONTEXTS = 4
+"""By default features of so many full contexts are kept, such as 134 MB of the model Small: nine screenshots."""
+
+
+def default_bytes(config: LanguageConfig) -> int:
+    """Bytes of features that a model keeps by default."""
+    return KEPT_CONTEXTS * config.max_position_embeddings * config.hidden_size * np.dtype(np.float32).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class ImageCache:
     Whoever calls it holds the turn with the graphs.
     """
 
-    def __init__(self, manifest_sha256: bytes, max_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, manifest_sha256: bytes, max_bytes: int) -> None:
         self._manifest_sha256 = manifest_sha256
         self.max_bytes = max_bytes
         """0 keeps nothing."""

@@ -13,6 +13,7 @@ from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
 from dsvl2_runtime.graphs.decoder_graph import own_decoder
+from dsvl2_runtime.graphs.image_cache import default_bytes
 from dsvl2_runtime.graphs.packed_weights import packed_bytes
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
@@ -34,6 +35,8 @@ class MemoryPlan:
     weights: int
     cache: int
     scratch: int
+    images: int
+    """Features of images that are kept for later questions, at most."""
     program: int = PROGRAM_BYTES
     mapped: int = 0
     """Of files whose pages the system reads when they are wanted and drops when it wants the memory."""
@@ -41,7 +44,7 @@ class MemoryPlan:
     @property
     def total(self) -> int:
         """All that has to be there at a time; not `mapped`, which only makes answers quicker."""
-        return self.weights + self.cache + self.scratch + self.program
+        return self.weights + self.cache + self.scratch + self.images + self.program
 
 
 def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
@@ -59,6 +62,7 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
         weights=math.ceil(copied * GROWTH_IN_MEMORY),
         cache=row_bytes * config.language_config.max_position_embeddings,
         scratch=max(_prefill(config, threads), _vision(config)),
+        images=default_bytes(config.language_config),
         mapped=mapped,
     )
 
@@ -71,12 +75,12 @@ def require_memory(bundle: Bundle, threads: int) -> None:
     """
     plan, available = plan_memory(bundle, threads), available_memory()
     if plan.total > available:
-        needed, parts = plan.total / GIGABYTE, (plan.weights, plan.cache, plan.scratch)
-        weights, cache, scratch = (part / GIGABYTE for part in parts)
+        needed, parts = plan.total / GIGABYTE, (plan.weights, plan.cache, plan.scratch, plan.images)
+        weights, cache, scratch, images = (part / GIGABYTE for part in parts)
         raise ResourceError(
             f"{bundle.folder} needs about {needed:.1f} GB of memory (weights {weights:.1f}, cache {cache:.1f}, "
-            f"scratch {scratch:.1f}), but {available / GIGABYTE:.1f} GB are available; close other programs, use a "
-            "smaller model or precision, or --force to try anyway"
+            f"scratch {scratch:.1f}, images {images:.1f}), but {available / GIGABYTE:.1f} GB are available; close "
+            "other programs, use a smaller model or precision, or --force to try anyway"
         )
 
 

@@ -96,3 +96,27 @@ def test_fields_without_names_are_a_usage_error(fields: str) -> None:
     """So are too many."""
     with pytest.raises(UsageError, match="field"):
         call("extract", "--fields", fields, "-i", RECEIPT, "-m", "none")
+
+
+CHOICES = {
+    "type": "object",
+    "properties": {"kind": {"enum": ["bill", "form"]}, "paid": {"$ref": "#/$defs/yes"}},
+    "$defs": {"yes": {"type": "boolean"}},
+}
+
+
+def test_all_fields_at_once_are_kept_within_the_schema(tmp_path: Path) -> None:
+    """One prompt; the demonstration model was never taught such a question, so that only the form is certain."""
+    found = report("extract", "--at-once", "--schema", schema_file(tmp_path, CHOICES), "-i", RECEIPT)
+    values = json.loads(found["answer"])
+    assert list(values) == ["kind", "paid"]
+    assert values["kind"] in ("bill", "form", None)
+    assert values["paid"] in (True, False, None)
+    assert found["usage"]["completion"] > 10
+    assert found["images"][0]["tokens"] == found["usage"]["image"]
+
+
+def test_an_answer_that_is_cut_is_an_error(tmp_path: Path) -> None:
+    """Of generation: the form needs more tokens."""
+    with pytest.raises(GenerationError, match="allow more tokens"):
+        call("extract", "--at-once", "--schema", schema_file(tmp_path, CHOICES), "-i", RECEIPT, "-n", "5")

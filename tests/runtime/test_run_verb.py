@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from dsvl2_runtime.answers import sampling
 from dsvl2_runtime.cli.verbs import app
-from dsvl2_runtime.errors import TimeLimitError, UsageError
+from dsvl2_runtime.errors import ContextOverflowError, TimeLimitError, UsageError
 
 FORM = str(Path(__file__).parents[2] / "examples" / "small_form.png")
 """224x224 pixels; "Name" stands at its left edge, a third down."""
@@ -148,3 +148,21 @@ def test_the_time_limit_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(found.exception, TimeLimitError)
     assert json.loads(found.stdout)["finish_reason"] == "timeout"
     assert json.loads(found.stdout)["answer"] == "Anna"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["\x00", "a\x00b\x1b[2J", "\ud800 lone", "\u202e\u05e9\u05dc\u05d5\u05dd", "e" + "\u0301" * 50, "\U0001f642" * 30],
+    ids=["NUL", "control", "surrogate", "right to left", "combining", "emoji"],
+)
+def test_any_text_is_a_question(prompt: str) -> None:
+    """Control characters, halves of characters and other directions of writing; the answer comes all the same."""
+    assert report("run", prompt, "-i", FORM, "-n", "2")["usage"]["completion"] == 2
+
+
+def test_a_question_of_a_megabyte_does_not_fit() -> None:
+    """With the number of its tokens."""
+    with pytest.raises(ContextOverflowError) as found:
+        call("run", "x" * 1_000_000, "-i", FORM)
+    assert found.value.exit_code == 6
+    assert found.value.prompt_tokens > 1_000

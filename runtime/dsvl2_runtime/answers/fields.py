@@ -67,6 +67,28 @@ class Fields:
             return text if number is None else number
         return text
 
+    def answer_schema(self) -> str:
+        """The JSON schema of an answer that has all fields at once, each of them perhaps null."""
+        properties = {
+            name: {"anyOf": [_properties(self.schema).get(name, {"type": "string"}), {"type": "null"}]}
+            for name in self.names
+        }
+        shared = {key: self.schema[key] for key in ("$defs", "definitions") if key in self.schema}
+        fixed = {"required": list(self.names), "additionalProperties": False}
+        return json.dumps({"type": "object", "properties": properties, **fixed, **shared})
+
+    def values_in(self, answer: str) -> dict[str, Any]:
+        """The values of an answer that was kept within `answer_schema`.
+
+        Raises:
+            GenerationError: it was cut.
+        """
+        try:
+            found: dict[str, Any] = json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise GenerationError(f"the answer ends before its JSON does ({error}); allow more tokens") from None
+        return {name: found[name] for name in self.names}
+
     def check(self, values: Mapping[str, Any]) -> None:
         """Validate what was read; a field that is not shown counts as missing.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from dsvl2_runtime.errors import UsageError
@@ -32,6 +33,12 @@ def field_question(field: str) -> str:
     if not field.strip():
         raise UsageError("a field has no name; give names such as total,date,vendor")
     return f"What is the {field.strip().replace('_', ' ')}?"
+
+
+def fields_question(fields: Sequence[str]) -> str:
+    """The question for several fields at once."""
+    names = ", ".join(field.strip() for field in fields)
+    return f"Read these fields from the picture and answer in JSON, with null for what is not shown: {names}."
 
 
 def says_not_shown(answer: str) -> bool:

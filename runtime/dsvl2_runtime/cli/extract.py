@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dsvl2_runtime.answers.fields import Fields
-from dsvl2_runtime.answers.tasks import field_question
+from dsvl2_runtime.answers.tasks import field_question, fields_question
 from dsvl2_runtime.cli.console import ProgressBars
 from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
@@ -19,8 +20,14 @@ from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Watch
 
 
-def extract_fields(names: str, schema: str | None, options: RunOptions) -> None:
+def extract_fields(names: str, schema: str | None, options: RunOptions, *, at_once: bool = False) -> None:
     """Read fields and print one JSON object.
+
+    Args:
+        names: of the fields, separated by commas.
+        schema: the path of a JSON schema.
+        options: of the command line.
+        at_once: ask for all fields with one question, whose answer is kept within the schema.
 
     Raises:
         UsageError: no field is named, or the schema is none.
@@ -30,7 +37,7 @@ def extract_fields(names: str, schema: str | None, options: RunOptions) -> None:
     events = Events(options.answer_format is AnswerFormat.JSONL)
     try:
         fields = Fields.read(names, None if schema is None else Path(schema))
-        run = _ExtractRun(fields, options, events)
+        run = (_AtOnceRun if at_once else _ExtractRun)(fields, options, events)
         run.to_the_end()
         fields.check(run.values)
     except Dsvl2Error as error:
@@ -60,3 +67,17 @@ class _ExtractRun(Run):
         if self.as_text:
             write_answer(answer + "\n")
         return answer
+
+
+class _AtOnceRun(_ExtractRun):
+    """Asks for all fields with one question; what an earlier part shows stays."""
+
+    def __init__(self, fields: Fields, options: RunOptions, events: Events) -> None:
+        super().__init__(fields, options, events)
+        self.question = fields_question(fields.names)
+        self.generation = replace(self.generation, json_schema=fields.answer_schema())
+
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> None:
+        del bars
+        found = self.fields.values_in(self.answer(model, part, model.new_sequence(), None, watch))
+        self.values = {name: found[name] if value is None else value for name, value in self.values.items()}

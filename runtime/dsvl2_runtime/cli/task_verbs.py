@@ -78,11 +78,14 @@ def extract(
     schema: Annotated[
         str | None, typer.Option(help="A JSON schema of an object, for types and checks.", show_default=False)
     ] = None,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="One question for all fields, whose answer is kept within JSON.")
+    ] = False,
 ) -> None:
     """Read fields of a form or receipt as JSON; null for what is not shown."""
     from dsvl2_runtime.cli.extract import extract_fields
 
-    extract_fields(fields, schema, options)
+    extract_fields(fields, schema, options, at_once=at_once)
 
 
 def add_task_verbs(app: typer.Typer) -> None:

@@ -111,6 +111,9 @@ def test_no_ngram_of_an_answer_comes_twice(model: VisionLanguageModel) -> None:
     assert len(set(pairs)) == len(pairs)
     single = Sampler(GenerationOptions(no_repeat_ngram=1), np.array([3], np.int64), eos_id=0)
     assert [single.next_id(logits) for _ in range(7)] == [4, 3, 2, 1, 0, 0, 0]
+    only = np.where(np.arange(5) == 3, logits, -np.inf).astype(np.float32)  # as a JSON schema leaves them
+    forced = Sampler(GenerationOptions(no_repeat_ngram=1, temperature=1.0), np.array([3], np.int64), eos_id=0)
+    assert [forced.next_id(only) for _ in range(3)] == [3, 3, 3]
     ids, _ = answer(model, no_repeat_ngram=1)
     assert len(set(ids)) == len(ids)
 

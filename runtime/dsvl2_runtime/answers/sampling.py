@@ -102,13 +102,16 @@ class Sampler:
         return tuple(self._answer[max(0, len(self._answer) + 1 - self._options.no_repeat_ngram) :])
 
     def _without_repeats(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores in which no token can complete an n-gram of the answer once more; the end token always may come."""
+        """Scores in which no token can complete an n-gram of the answer once more; the end token always may come.
+
+        Where a JSON schema allows nothing else, the repeated token comes all the same.
+        """
         if not self._options.no_repeat_ngram:
             return scores
         repeats = self._followers.get(self._last_tokens(), set()) - {self._eos_id}
-        scores = scores.copy()
-        scores[list(repeats)] = -np.inf
-        return scores
+        others = scores.copy()
+        others[list(repeats)] = -np.inf
+        return others if np.isfinite(others).any() else scores
 
     def _penalised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         penalty = np.float32(self._options.repetition_penalty)

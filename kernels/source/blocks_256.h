@@ -22,7 +22,7 @@ constexpr bool kVnni = true;
 #else
 constexpr bool kVnni = false;
 #endif
-constexpr size_t kTile = 4;        // records at a time
+constexpr size_t kTile = kVnni ? 6 : 4;  // records at a time: sums of two vectors each, in 16 registers
 constexpr size_t kSumsIn16Bits = 8;
 
 DSVL2_INLINE __m256i dot([[maybe_unused]] __m256i sums, [[maybe_unused]] __m256i w, [[maybe_unused]] __m256i a) {
@@ -171,22 +171,17 @@ DSVL2_INLINE __m256i four_bytes(const uint8_t* at) {
   return _mm256_set1_epi32(four);
 }
 
-// R records times 16 columns, from `column` on, of an unpacked chunk.
-template <int R, size_t Bits>
+// R records times 16 columns, from `column` on, of an unpacked chunk. Sums of fp32 stay in memory, which leaves the
+// registers to those of integers. G is the number of groups of a block and half, where it is known when this is compiled.
+template <int R, size_t Bits, size_t G>
 void tile(const Panel* panel, size_t column, const Layout& layout, size_t begin, size_t end, const uint8_t* const* records,
-          float* c, size_t ldc, size_t columns, bool fresh) {
-  const size_t halves = Bits == 4 ? 2 : 1, groups = layout.block / 4 / halves;
-  const __m256i masks[2] = {first_lanes(static_cast<long long>(columns) - static_cast<long long>(column)),
-                            first_lanes(static_cast<long long>(columns) - static_cast<long long>(column) - 8)};
-  __m256 f[R][2];
-  for (int i = 0; i < R; ++i)
-    for (int j = 0; j < 2; ++j)
-      f[i][j] = fresh ? _mm256_setzero_ps() : _mm256_maskload_ps(c + i * ldc + column + 8 * j, masks[j]);
+          float* c, size_t ldc) {
+  const size_t halves = Bits == 4 ? 2 : 1, groups = G ? G : layout.block / 4 / halves;
   const uint8_t* w = panel->values + column * 4;
   const float* s = panel->scales + column;
   for (size_t b = begin; b < end; ++b, s += kPanel) {
     __m256i sums[R][2];
-    DSVL2_UNROLL(4)
+    DSVL2_UNROLL(8)
     for (int i = 0; i < R; ++i) {
       int32_t start = 0;
       if (kVnni || Bits == 4) std::memcpy(&start, records[i] + layout.starts + b * 4, 4);
@@ -197,12 +192,13 @@ void tile(const Panel* panel, size_t column, const Layout& layout, size_t begin,
       for (size_t first = 0; first < groups; first += kSumsIn16Bits) {
         const size_t last = groups - first < kSumsIn16Bits ? groups : first + kSumsIn16Bits;
         __m256i short_sums[R][2];
-        DSVL2_UNROLL(4)
+        DSVL2_UNROLL(8)
         for (int i = 0; i < R; ++i) short_sums[i][0] = short_sums[i][1] = _mm256_setzero_si256();
+        DSVL2_UNROLL(8)
         for (size_t g = first; g < last; ++g, w += 4 * kPanel) {
           const __m256i w0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w));
           const __m256i w1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(w + 32));
-          DSVL2_UNROLL(4)
+          DSVL2_UNROLL(8)
           for (int i = 0; i < R; ++i) {
             const __m256i a = four_bytes(records[i] + at + g * 4);
             if constexpr (kVnni) {
@@ -220,33 +216,36 @@ void tile(const Panel* panel, size_t column, const Layout& layout, size_t begin,
           }
         }
         if constexpr (!kVnni && Bits == 4) {
-          DSVL2_UNROLL(4)
+          DSVL2_UNROLL(8)
           for (int i = 0; i < R; ++i)
             for (int j = 0; j < 2; ++j) sums[i][j] = _mm256_add_epi32(sums[i][j], to_32_bits(short_sums[i][j]));
         }
       }
     }
-    DSVL2_UNROLL(4)
+    DSVL2_UNROLL(8)
     for (int i = 0; i < R; ++i) {
       float scale;
       std::memcpy(&scale, records[i] + layout.scales + b * 4, 4);
       const __m256 a = _mm256_set1_ps(scale);
-      for (int j = 0; j < 2; ++j)
-        f[i][j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), _mm256_mul_ps(_mm256_load_ps(s + 8 * j), a), f[i][j]);
+      for (int j = 0; j < 2; ++j) {
+        float* const at_c = c + i * ldc + 8 * j;
+        const __m256 factor = _mm256_mul_ps(_mm256_load_ps(s + 8 * j), a);
+        _mm256_storeu_ps(at_c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), factor, _mm256_loadu_ps(at_c)));
+      }
     }
   }
-  for (int i = 0; i < R; ++i)
-    for (int j = 0; j < 2; ++j) _mm256_maskstore_ps(c + i * ldc + column + 8 * j, masks[j], f[i][j]);
 }
 
-using Tile = void (*)(const Panel*, size_t, const Layout&, size_t, size_t, const uint8_t* const*, float*, size_t, size_t, bool);
-template <size_t Bits>
-constexpr Tile kTiles[kTile + 1] = {nullptr, tile<1, Bits>, tile<2, Bits>, tile<3, Bits>, tile<4, Bits>};
+using Tile = void (*)(const Panel*, size_t, const Layout&, size_t, size_t, const uint8_t* const*, float*, size_t);
+template <size_t Bits, size_t G>
+constexpr Tile kTiles[7] = {nullptr,          tile<1, Bits, G>, tile<2, Bits, G>, tile<3, Bits, G>,
+                            tile<4, Bits, G>, tile<5, Bits, G>, tile<6, Bits, G>};
 
 void panel_product(const Weights& w, PanelRows panel, const Layout& layout, const uint8_t* records, size_t count, float* c,
                    size_t ldc, size_t columns, Panel* scratch) {
-  const size_t step = kChunkValues / layout.block;
-  const Tile* const tiles = layout.bits == 4 ? kTiles<4> : kTiles<8>;
+  const size_t step = kChunkValues / layout.block, groups = layout.block / (layout.bits == 4 ? 8 : 4);
+  const Tile* const tiles = layout.bits == 4 ? (groups == 8 ? kTiles<4, 8> : kTiles<4, 0>)
+                                             : (groups == 16 ? kTiles<8, 16> : kTiles<8, 0>);
   for (size_t begin = 0; begin < layout.blocks; begin += step) {
     const size_t end = begin + step < layout.blocks ? begin + step : layout.blocks;
     unpack(w, panel, columns, layout, begin, end, scratch);
@@ -254,8 +253,19 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
       const size_t n = count - first < kTile ? count - first : kTile;
       const uint8_t* at[kTile];
       for (size_t i = 0; i < n; ++i) at[i] = records + (first + i) * layout.stride;
-      for (size_t column = 0; column < columns; column += 16)
-        tiles[n](scratch, column, layout, begin, end, at, c + first * ldc, ldc, columns, begin == 0);
+      for (size_t column = 0; column < columns; column += 16) {
+        float* const to = c + first * ldc + column;
+        if (columns - column >= 16) {
+          for (size_t i = 0; begin == 0 && i < n; ++i) std::memset(to + i * ldc, 0, 16 * sizeof(float));
+          tiles[n](scratch, column, layout, begin, end, at, to, ldc);
+          continue;
+        }
+        alignas(32) float whole[kTile * 16] = {};  // the last columns of a weight
+        const size_t bytes = (columns - column) * sizeof(float);
+        for (size_t i = 0; begin > 0 && i < n; ++i) std::memcpy(whole + i * 16, to + i * ldc, bytes);
+        tiles[n](scratch, column, layout, begin, end, at, whole, 16);
+        for (size_t i = 0; i < n; ++i) std::memcpy(to + i * ldc, whole + i * 16, bytes);
+      }
     }
   }
 }

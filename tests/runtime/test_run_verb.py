@@ -125,6 +125,7 @@ def test_a_system_text_and_stop_texts_reach_the_model() -> None:
     asked = ("run", "What is the name?", "-i", FORM)
     plain, told = report(*asked), report(*asked, "--system", "Answer briefly.", "-n", "1")
     assert told["usage"]["prompt"] > plain["usage"]["prompt"]
+    assert report(*asked, "--no-repeat-ngram", "1")["answer"] != plain["answer"]  # which has two letters twice
     stopped = report(*asked, "--stop", "zzz", "--stop", " Web")
     assert (plain["answer"], stopped["answer"], stopped["finish_reason"]) == ("Anna Weber", "Anna", "stop")
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from collections.abc import Sequence as Items
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
-from dsvl2_runtime.answers.boxes import Box, BoxStream
+from dsvl2_runtime.answers.answer import Answer
+from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
 from dsvl2_runtime.answers.draw_boxes import require_drawing_format, write_drawing
 from dsvl2_runtime.answers.generate import TextChunk
-from dsvl2_runtime.answers.result import result_of
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
@@ -71,13 +72,12 @@ class Run:
             top_p=options.top_p,
             repetition_penalty=options.repetition_penalty,
             seed=options.seed,
+            no_repeat_ngram=options.no_repeat_ngram,
             stop=tuple(options.stop or ()),
         )
         self.stopwatch = Stopwatch()
         self.notices: list[Notice] = []
         self.answered: list[Answered] = []
-        self.read_tokens = 0
-        """Of the last prompt; the others were in the cache."""
         self.as_text = options.answer_format is AnswerFormat.TEXT
         if options.draw_boxes is not None:
             require_drawing_format(Path(options.draw_boxes))
@@ -138,19 +138,22 @@ class Run:
         inputs = model.prepare(self._messages(len(part.images)), part.images)
         self.stopwatch.end("decode_image")
         self.say([notice for notice in (*part.notices, *inputs.notices) if notice not in self.notices])
-        self.read_tokens = 0
         shown: list[str] = []
         boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
         chunks = model.answer(inputs, self.generation, watch, sequence)
-        result = result_of(self._shown(chunks, boxes, shown, bars), inputs)
-        self.say(result.notices[len(inputs.notices) :])
-        found = tuple(part.box_in_whole(box) for box in result.boxes)
+        answer = Answer(cast("Generator[TextChunk, None, None]", chunks), inputs, sequence, inputs.notices)
+        for _ in self._shown(answer, boxes, shown, bars):
+            pass
+        reason = answer.finish_reason or "stop"
+        in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
+        self.say(dropped)
+        found = tuple(part.box_in_whole(box) for box in in_answer)
         for box in found:
             self.write_box(box)
         text = "".join(shown) if self.transform is None else self.transform("".join(shown))
-        cached = len(inputs.input_ids) - self.read_tokens if self.read_tokens else 0
+        usage = answer.usage
         self.answered.append(
-            Answered(part.place, inputs, cached, text, result.finish_reason, result.completion_tokens, found)
+            Answered(part.place, inputs, usage.cached_tokens, text, reason, usage.completion_tokens, found)
         )
         return text
 
@@ -188,8 +191,6 @@ class Run:
         def on_progress(progress: Progress) -> None:
             self.stopwatch.note(progress)
             self.events.progress(progress)
-            if progress.phase == "prefill":
-                self.read_tokens = progress.total
             if progress.phase != "decode":
                 bars.update(progress.phase, progress.done, progress.total)
 

@@ -65,6 +65,9 @@ class RunOptions:
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0
     top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens of this total.")] = 1.0
     repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repeated tokens.")] = 1.0
+    no_repeat_ngram: Annotated[
+        int, typer.Option(help="No run of so many tokens comes twice; 0 allows it, as a table needs.", min=0)
+    ] = 0
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0
     stop: Annotated[
         list[str] | None, typer.Option(help="A text that ends the answer; repeat for more.", show_default=False)

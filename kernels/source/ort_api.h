@@ -1,8 +1,8 @@
 // The part of ONNX Runtime's C interface that a library of custom operators needs.
 //
 // ONNX Runtime hands such a library a table of function pointers to which later releases only append, so a position in
-// the table means the same function in every release that has it. The positions and fields below were checked against
-// the official header once more than needed: `tests/kernels/test_ort_api.py` repeats the check where a header is given.
+// the table means the same function in every release that has it. The library is tried once with the installed release
+// before it is used, so a table that differs is found before a graph runs.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -11,7 +11,7 @@ export QUESTION PICTURE
 
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test check check-bare sanitize format lint types imports clean
+.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -25,6 +25,10 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# What reads texts and files of others, with 10,000 examples for each property.
+nightly: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile nightly
 
 # The operators of kernels/ with hostile sizes under AddressSanitizer and UndefinedBehaviorSanitizer; needs a compiler.
 sanitize:

@@ -19,6 +19,7 @@ from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 
 # A busy machine is no reason to fail, so no example has a deadline.
 hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("tests")
 
 

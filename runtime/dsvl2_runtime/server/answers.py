@@ -209,7 +209,8 @@ class Answers:
 
     def _fail(self, answer: Answer, error: EngineError) -> None:
         self.counts.end(error.error.name)
-        log.warning("an answer ended in an error: %s", error.error.name)  # its sentence may hold words of the user
+        if not self._is_closing:  # then every answer ends, as it was asked for
+            log.warning("an answer ended in an error: %s", error.error.name)  # its sentence may hold words of the user
         answer.push(error)
 
     def _answer(self, answer: Answer) -> None:
@@ -274,7 +275,8 @@ class Answers:
                 raise engine_ended(event)
 
     def _forget_engine(self, end: EngineEnd) -> None:
-        log.warning("the engine ended: %s %s", end.reason, end.code)
+        if not self._is_closing:
+            log.warning("the engine ended: %s %s", end.reason, end.code)
         self._client = self.loaded = None
 
     def _replace_dead_engine(self) -> None:

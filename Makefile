@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
-QUESTION ?= What is the name?
-PICTURE ?= examples/small_form.png
+GPU_FOLDER ?= models/dsvl2_demo/runs/gpu
+QUESTION ?= What is the total?
+PICTURE ?= examples/receipt.png
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
 export QUESTION PICTURE
 
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean
+.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -86,6 +87,13 @@ $(SYNTHETIC)/checkpoint/config.json: | $(VENV)/export.stamp
 
 $(SYNTHETIC)/bundle/manifest.json: | $(SYNTHETIC)/checkpoint/config.json $(VENV)/export.stamp
 	$(BIN)/dsvl2-onnx export $(SYNTHETIC)/checkpoint --out $(SYNTHETIC)/bundle --precision int4 --force
+
+# Everything to train the demonstration model with on a machine that has a GPU and no network; its card says how.
+gpu-train: $(GPU_FOLDER)/train.sh
+
+$(GPU_FOLDER)/train.sh: | $(VENV)/dev.stamp
+	$(PIP) fonttools
+	$(BIN)/python -m dsvl2_demo.training.gpu_folder --out $(GPU_FOLDER)
 
 clean:
 	rm -rf $(VENV) $(SYNTHETIC) .mypy_cache .ruff_cache .pytest_cache

@@ -145,6 +145,65 @@ def small_dialog() -> None:
     page.save("small_dialog.png")
 
 
+def error() -> None:
+    """A message of a program with its code."""
+    page = Page(460, 220, "#eceff3")
+    page.draw.rectangle([0, 0, 460, 38], fill="#3b4252")
+    page.text(16, 9, "Backup", 17, "#ffffff")
+    page.draw.ellipse([20, 62, 64, 106], fill="#c0392b")
+    page.text(42, 84, "!", 26, "#ffffff", anchor="mm")
+    page.text(84, 62, "The archive could not be written.", 18)
+    page.text(84, 94, "Error code: 0x8007", 18, MUTED)
+    for x, label, fill, colour in ((222, "Retry", ACCENT, "#ffffff"), (336, "Close", "#dfe4ea", INK)):
+        page.draw.rounded_rectangle([x, 162, x + 104, 198], 6, fill=fill, outline=LINE)
+        page.text(x + 52, 180, label, 18, colour, anchor="mm")
+    page.save("error.png")
+
+
+def stock() -> None:
+    """A table of four columns."""
+    page = Page(600, 330)
+    page.text(24, 18, "Stock overview", 24)
+    page.draw.rectangle([24, 64, 576, 98], fill="#e6ebf2")
+    columns = (("Article", 36, "la"), ("Colour", 220, "la"), ("Stock", 420, "ra"), ("Price", 560, "ra"))
+    for title, x, anchor in columns:
+        page.text(x, 71, title, 18, anchor=anchor)
+    rows = [("Lamp", "green", "14", "$32.50"), ("Chair", "white", "7", "$89.00"), ("Desk", "oak", "3", "$240.00"),
+            ("Shelf", "black", "21", "$54.90"), ("Stool", "red", "9", "$41.20")]  # fmt: skip
+    for index, row in enumerate(rows):
+        y = 106 + 40 * index
+        for value, (_, x, anchor) in zip(row, columns, strict=True):
+            page.text(x, y, value, 18, anchor=anchor)
+        page.rule(y + 32, 24)
+    page.save("table.png")
+
+
+def visit() -> None:
+    """A form in two columns, each label above its value."""
+    page = Page(640, 360)
+    page.text(32, 24, "Visitor pass", 28)
+    fields = [("First name", "Jonas"), ("Last name", "Keller"), ("Company", "Nordlicht AG"), ("Arrival", "09:45"),
+              ("Badge", "K-318"), ("Host", "Maria Silva")]  # fmt: skip
+    for index, (label, value) in enumerate(fields):
+        x, y = 32 + 310 * (index % 2), 88 + 84 * (index // 2)
+        page.text(x, y, label, 15, MUTED)
+        page.draw.rectangle([x, y + 22, x + 270, y + 56], outline=LINE, width=2)
+        page.text(x + 10, y + 28, value, 19)
+    page.save("visit.png")
+
+
+def sales() -> None:
+    """A bar chart with its values written."""
+    page = Page(480, 340)
+    page.text(24, 16, "Bikes sold", 24)
+    for index, (label, value) in enumerate([("Mon", 12), ("Tue", 31), ("Wed", 24), ("Thu", 47), ("Fri", 38)]):
+        x, top = 40 + 86 * index, 290 - 4 * value
+        page.draw.rectangle([x, top, x + 56, 290], fill=ACCENT)
+        page.text(x + 28, top - 26, str(value), 18, anchor="ma")
+        page.text(x + 28, 298, label, 18, MUTED, anchor="ma")
+    page.save("chart.png")
+
+
 if __name__ == "__main__":
     receipt()
     settings()
@@ -152,3 +211,7 @@ if __name__ == "__main__":
     small_receipt()
     small_form()
     small_dialog()
+    error()
+    stock()
+    visit()
+    sales()

@@ -133,7 +133,7 @@ def test_views_put_a_point_where_padding_puts_it() -> None:
         if not (0 <= x < TILE and 0 <= y < TILE):
             continue
         pixels = np.asarray(tile.convert("L"), np.float32)
-        row, column = np.unravel_index(int(pixels.argmax()), pixels.shape)
+        row, column = (float(places.mean()) for places in np.nonzero(pixels > 0.8 * pixels.max()))
         assert abs(column - x) <= 2.5
         assert abs(row - y) <= 2.5
         seen += 1

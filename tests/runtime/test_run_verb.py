@@ -91,7 +91,7 @@ def test_the_report_is_complete() -> None:
         "schema", "answer", "finish_reason", "boxes", "images", "usage", "timings", "memory", "model", "warnings",
     }  # fmt: skip
     (image,) = found["images"]
-    assert image.items() >= {"width": 224, "height": 224, "tiles": [1, 1], "tokens": 265, "cached": False}.items()
+    assert image.items() >= {"width": 224, "height": 224, "tiles": [1, 1], "tokens": 421, "cached": False}.items()
     assert len(image["sha256"]) == len(found["model"]["manifest_sha256"]) == 64
     assert found["usage"]["cached_tokens"] == 0
     assert found["memory"]["rss_peak"] >= found["memory"]["rss"] > 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
+
+if TYPE_CHECKING:
+    from dsvl2_demo.evaluation.evaluate import Answerer
 
 BAR_WIDTH = 24
 
@@ -24,6 +27,9 @@ def evaluation(
     answers: Annotated[
         bool, typer.Option("--answers", help="Print each wrong answer on standard error.", show_default=False)
     ] = False,
+    sheets: Annotated[
+        int | None, typer.Option(help="Questions of each kind of real page, and not about pages of one tile.", min=1)
+    ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Score a model on documents it has never seen: values, transcription, boxes, two pictures."""
@@ -40,6 +46,9 @@ def evaluation(
     else:
         loaded = load_model(folder, threads)
         answerer, name, precision = bundle_answerer(loaded), loaded.name, loaded.bundle.manifest.precision
+    if sheets is not None:
+        _real_pages(answerer, sheets, seed, f"{name}, {precision}, seed {seed}", report_format, answers=answers)
+        return
     with progress_bars() as bars:
         done = 0
 
@@ -57,10 +66,37 @@ def evaluation(
         print_table(score_table(f"{name}, {precision}, seed {seed}", tasks))
 
 
-def score_table(title: str, tasks: dict[Any, dict[str, Any]]) -> Table:
+def _real_pages(
+    answerer: Answerer, per_kind: int, seed: int, title: str, report_format: ReportFormat, *, answers: bool
+) -> None:
+    """Ask about real pages and print the scores by kind, tiles and text height."""
+    from dsvl2_demo.evaluation.sheets import ALL_KINDS, SheetResult, answered, scores_by_what, sheet_cases
+
+    with progress_bars() as bars:
+        done = 0
+
+        def on_result(result: SheetResult) -> None:
+            nonlocal done
+            done += 1
+            bars.update("questions", done, per_kind * len(ALL_KINDS))
+            if answers and not result.right:
+                case = result.asked.case
+                print(f"{result.asked.kind}: {case.answer!r} was read as {result.found!r}", file=sys.stderr)
+
+        results = answered(answerer, sheet_cases(ALL_KINDS, per_kind, seed), on_result)
+    scores = scores_by_what(results)
+    if report_format is ReportFormat.JSON:
+        print(json.dumps({"model": title, **scores}, ensure_ascii=False))
+        return
+    for what, rows in scores.items():
+        entries = {row: {"exact": entry["exact"], "n": entry["n"]} for row, entry in rows.items()}
+        print_table(score_table(title, entries, what))
+
+
+def score_table(title: str, tasks: dict[Any, dict[str, Any]], what: str = "task") -> Table:
     """One row per task with its measure as a bar; the character error rate is shown as 1 minus it."""
     table = Table(title=title)
-    for heading in ("task", "measure", "score", "", "questions"):
+    for heading in (what, "measure", "score", "", "questions"):
         table.add_column(heading, justify="right" if heading in ("score", "questions") else "left")
     for task, entry in tasks.items():
         measure, score = next(iter(entry.items()))

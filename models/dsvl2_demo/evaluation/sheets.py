@@ -13,12 +13,15 @@ from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
 from dsvl2_demo.pages.page import Page
 from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
 from dsvl2_demo.questions.tasks import Task, Turn
+from dsvl2_runtime.geometry import official_resolutions
+from dsvl2_runtime.inputs.tiling import choose_resolution
 
 OTHER_TASKS: dict[str, tuple[Task, ...]] = {
     "locate": ("locate",), "json": ("json",), "markdown": ("markdown",), "shown": ("shown", "absent"),
 }  # fmt: skip
 """Further tasks by name, asked about any kind of page that has what they need."""
-TRANSCRIBED = "receipt"
+TILE = 384
+"""Pixels of the official tiles, which the shipped model has."""
 GOOD_OVERLAP = 0.5
 LONGEST_TRANSCRIPT = 400
 """Characters."""
@@ -106,6 +109,22 @@ def print_bin(em: float) -> str:
             return f"{lower + 1} to {upper} px" if upper < PRINT_BINS[-1] else f"over {lower} px"
         lower = upper
     return f"over {lower} px"
+
+
+def scores_by_what(results: Sequence[SheetResult]) -> dict[str, dict[str, dict[str, float]]]:
+    """`exact` and `n` by kind of page, by the tiles it is seen in, and by text height."""
+    candidates = official_resolutions(TILE)
+    found: dict[str, dict[str, list[bool]]] = {"kind": {}, "tiles": {}, "text height": {}}
+    for result in results:
+        across, down = choose_resolution(*result.asked.size, candidates)
+        tiles = str(across * down // TILE**2)
+        height = print_bin(result.asked.em) if result.asked.em else "not written"
+        for what, row in (("kind", result.asked.kind), ("tiles", tiles), ("text height", height)):
+            found[what].setdefault(row, []).append(result.right)
+    return {
+        what: {row: {"exact": round(sum(hits) / len(hits), 4), "n": len(hits)} for row, hits in rows.items()}
+        for what, rows in found.items()
+    }
 
 
 ALL_KINDS = tuple(SHEETS)

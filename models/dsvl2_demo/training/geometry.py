@@ -1,9 +1,8 @@
 """The sizes of the demo model: the official architecture, small, with every quantised width a multiple of 64.
 
-Tiles are 308 pixels instead of 384: 484 patches a tile keep a step on two CPU cores short. The pages that are drawn
-have 224 pixels and are enlarged to fill a tile, so that two lines of print of 13 pixels seldom share a row of cells,
-where the language model mixes them. The vocabulary is a byte-level one with a few words of the prompts
-(`vocabulary.py`).
+Tiles have the official 384 pixels: print of 13 pixels on a capture of 1280 is then 12 pixels of a tile, where tiles of
+308 left 10. The network that was trained on a CPU first has those, and pages that fill one of them. The vocabulary is a
+byte-level one with a few words of the prompts (`vocabulary.py`).
 """
 
 from __future__ import annotations
@@ -12,56 +11,16 @@ from dsvl2_demo.training.vocabulary import BOS_ID, EOS_ID, VOCABULARY_ROWS
 from dsvl2_runtime.config import LanguageConfig, ModelConfig, ProjectorConfig, VisionConfig
 from dsvl2_runtime.geometry import official_resolutions
 
-TILE = 308
-LARGE_TILE = 384
-"""The official one; print of 13 pixels on a page of 1280 is then 12 pixels of a tile instead of 10."""
+TILE = 384
+SMALL_TILE = 308
 
 
 def demo_config() -> ModelConfig:
-    """The shipped geometry, about 9 M parameters."""
+    """The shipped geometry, about 21 M parameters."""
     return ModelConfig(
         vision_config=VisionConfig(
-            model_name="siglip_demo_patch14_308",
+            model_name=f"siglip_demo_patch14_{TILE}",
             image_size=TILE,
-            patch_size=14,
-            width=192,
-            layers=5,
-            heads=6,
-            mlp_ratio=4.0,
-        ),
-        projector_config=ProjectorConfig(input_dim=192, n_embed=256),
-        language_config=LanguageConfig(
-            vocab_size=VOCABULARY_ROWS,
-            hidden_size=256,
-            intermediate_size=768,
-            moe_intermediate_size=128,
-            num_hidden_layers=6,
-            num_attention_heads=8,
-            num_key_value_heads=8,
-            n_shared_experts=1,
-            n_routed_experts=8,
-            num_experts_per_tok=2,
-            first_k_dense_replace=1,
-            n_group=1,
-            topk_group=1,
-            kv_lora_rank=128,
-            qk_nope_head_dim=32,
-            qk_rope_head_dim=16,
-            v_head_dim=32,
-            max_position_embeddings=4096,
-            bos_token_id=BOS_ID,
-            eos_token_id=EOS_ID,
-        ),
-        candidate_resolutions=official_resolutions(TILE),
-    )
-
-
-def large_config(tile: int = LARGE_TILE) -> ModelConfig:
-    """What a GPU trains, about 21 M parameters; `grow.py` makes its first weights of those that ship."""
-    return ModelConfig(
-        vision_config=VisionConfig(
-            model_name=f"siglip_demo_patch14_{tile}",
-            image_size=tile,
             patch_size=14,
             width=256,
             layers=6,
@@ -91,7 +50,46 @@ def large_config(tile: int = LARGE_TILE) -> ModelConfig:
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
         ),
-        candidate_resolutions=official_resolutions(tile),
+        candidate_resolutions=official_resolutions(TILE),
+    )
+
+
+def small_config() -> ModelConfig:
+    """What was trained on a CPU on pages of one tile, about 9 M parameters; what ships was grown from it."""
+    return ModelConfig(
+        vision_config=VisionConfig(
+            model_name="siglip_demo_patch14_308",
+            image_size=SMALL_TILE,
+            patch_size=14,
+            width=192,
+            layers=5,
+            heads=6,
+            mlp_ratio=4.0,
+        ),
+        projector_config=ProjectorConfig(input_dim=192, n_embed=256),
+        language_config=LanguageConfig(
+            vocab_size=VOCABULARY_ROWS,
+            hidden_size=256,
+            intermediate_size=768,
+            moe_intermediate_size=128,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            n_shared_experts=1,
+            n_routed_experts=8,
+            num_experts_per_tok=2,
+            first_k_dense_replace=1,
+            n_group=1,
+            topk_group=1,
+            kv_lora_rank=128,
+            qk_nope_head_dim=32,
+            qk_rope_head_dim=16,
+            v_head_dim=32,
+            max_position_embeddings=4096,
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
+        ),
+        candidate_resolutions=official_resolutions(SMALL_TILE),
     )
 
 

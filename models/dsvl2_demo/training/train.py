@@ -27,7 +27,7 @@ from dsvl2_demo.training.curriculum import Stage, further_stages, sheet_stages, 
 from dsvl2_demo.training.data_parallel import Group, together
 from dsvl2_demo.training.fake_quant import rounded
 from dsvl2_demo.training.fused import fuse
-from dsvl2_demo.training.geometry import demo_config, large_config
+from dsvl2_demo.training.geometry import demo_config, small_config
 from dsvl2_demo.training.grow import grown
 from dsvl2_demo.training.measure import measure
 from dsvl2_demo.training.measured_sheets import measured_sheets
@@ -332,10 +332,11 @@ def train(settings: Settings, group: Group) -> None:
     """The shipped curriculum, or that of more training, in this process."""
     if settings.sheets is not None:
         stages = sheet_stages(settings.sheets, settings.rate, settings.budget, settings.repeats)
-        Trainer(settings, large_config(), stages, group).run()
-        return
-    stages = further_stages() if settings.start else shipped_stages()
-    Trainer(settings, demo_config(), stages, group).run()
+        Trainer(settings, demo_config(), stages, group).run()
+    elif settings.start is not None:
+        Trainer(settings, demo_config(), further_stages(), group).run()
+    else:
+        Trainer(settings, small_config(), shipped_stages(), group).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

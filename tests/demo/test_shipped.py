@@ -149,7 +149,7 @@ def test_the_bundle_is_what_export_makes_of_the_checkpoint(tmp_path: Path) -> No
 def test_it_reads_and_places_on_pages_it_has_never_seen(model: VisionLanguageModel) -> None:
     """Held-out values are read to the letter, and held-out things are found, twenty each.
 
-    When it was shipped nine of ten values were right and two of five places: its training ended before it had learned
+    When it was shipped nine of ten values were right and half of the places: its training ended before it had learned
     again to place things on the larger tiles (the model card has the figures). Guessing finds none. The bounds leave
     room for other processors, whose kernels round differently.
     """

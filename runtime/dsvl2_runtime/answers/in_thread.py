@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
@@ -24,6 +23,8 @@ async def in_thread(start: Callable[[Watch], Iterator[Item]], watch: Watch) -> A
         start: makes the iterator, in the thread; it has to obey the watch.
         watch: of the caller; its callbacks are called in the thread.
     """
+    import asyncio  # brings ssl and fifty modules more, which `run` does not need
+
     loop, left = asyncio.get_running_loop(), threading.Event()
     queue: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
     asked_before = watch.should_stop

@@ -12,7 +12,6 @@ from typing import cast
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
-from dsvl2_runtime.answers.draw_boxes import require_drawing_format, write_drawing
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.tasks import says_not_shown
@@ -80,6 +79,8 @@ class Run:
         self.answered: list[Answered] = []
         self.as_text = options.answer_format is AnswerFormat.TEXT
         if options.draw_boxes is not None:
+            from dsvl2_runtime.answers.draw_boxes import require_drawing_format
+
             require_drawing_format(Path(options.draw_boxes))
 
     def to_the_end(self) -> None:
@@ -181,6 +182,8 @@ class Run:
         for number, image in enumerate(part.images, part.first_picture):
             boxes = [box for each in self.answered for box in each.boxes if box.image == number]
             if boxes or not several:
+                from dsvl2_runtime.answers.draw_boxes import write_drawing
+
                 write_drawing(out.with_stem(f"{out.stem}-{number}") if several else out, image, boxes)
 
     def _messages(self, num_images: int) -> list[Message]:

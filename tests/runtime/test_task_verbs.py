@@ -48,7 +48,9 @@ def test_the_report_has_every_page(three: str) -> None:
     assert [(image["page"], image["width"], image["height"]) for image in found["images"]] == [
         (2, 224, 224), (3, 224, 224),
     ]  # fmt: skip
-    assert found["usage"]["image"] == 2 * 265
+    assert (
+        found["usage"]["image"] == sum(image["tokens"] for image in found["images"]) == 2 * 421
+    )  # one tile of 14 x 14 cells each
     assert found["timings"]["pages"] > 0
     assert next(event for event in json_lines(three) if event["event"] == "progress")["phase"] == "pages"
 

@@ -323,7 +323,7 @@ def test_a_full_queue_is_said_so(server: Running) -> None:
 
 
 def test_a_server_that_ends_tells_its_clients() -> None:
-    """The one that is being answered, and the one that waits."""
+    """The one that is being answered, the one that waits, and the one whose question comes just after."""
     with running() as server:
         stream = server.client().chat.completions.create(model="demo", messages=say("wait"), stream=True)
         with ThreadPoolExecutor(1) as pool:
@@ -333,6 +333,7 @@ def test_a_server_that_ends_tells_its_clients() -> None:
             assert queued.result(PATIENCE).status_code == 503
         with pytest.raises(openai.APIError, match="the server was closed"):
             list(stream)
+        assert refusal(server).status_code == 503
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -140,8 +140,9 @@ class Answers:
 
     def close(self) -> None:
         """End the engine and the thread; answers that are open end in an error."""
-        self._is_closing = True
-        self._waiting.put(None)
+        with self._lock:
+            self._is_closing = True
+            self._waiting.put(None)
         if (client := self._client) is not None:
             client.close()
         if self._thread.ident is not None:
@@ -178,7 +179,13 @@ class Answers:
         """Queue a question whose place is taken."""
         self._turn += 1
         answer = Answer(request, self._turn)
-        self._waiting.put(answer)
+        with self._lock:  # nothing is queued after the end, where nobody would read it
+            is_late = self._is_closing
+            if not is_late:
+                self._waiting.put(answer)
+        if is_late:
+            self._fail(answer, engine_ended(EngineEnd("closed")))
+            self.free_place()
         return answer
 
     def cancel(self, answer: Answer) -> None:

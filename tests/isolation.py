@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 GUARD = Path(__file__).parent / "guard"
 INTERNET_ATTEMPTS = "DSVL2_TESTS_INTERNET_ATTEMPTS"
@@ -30,7 +31,7 @@ SWITCHES = (
     # The Qt tests choose their own platform.
     "DISPLAY", "WAYLAND_DISPLAY",
 )  # fmt: skip
-FAMILIES = ("DSVL2_", "ORT_", "HF_", "TRANSFORMERS_", "QT_", "XDG_", "TYPER_", "_TYPER_")
+FAMILIES = ("DSVL2_", "FONTCONFIG_", "ORT_", "HF_", "TRANSFORMERS_", "QT_", "XDG_", "TYPER_", "_TYPER_")
 """Variables of ours and of libraries begin like this."""
 
 
@@ -49,6 +50,12 @@ def _isolate() -> None:
     os.environ["HOME"] = os.environ["USERPROFILE"] = str(home)
     if sys.platform == "win32":
         os.environ |= {"LOCALAPPDATA": str(home / "Local"), "APPDATA": str(home / "Roaming")}
+    # Qt asks fontconfig, which keeps a cache in the home folder where the system's cannot be written.
+    faces = Path(__file__).parent.parent / "models" / "dsvl2_demo" / "fonts"
+    settings = folder / "fonts.conf"
+    folders = f"<dir>{escape(str(faces))}</dir><cachedir>{escape(str(folder / 'fontconfig'))}</cachedir>"
+    settings.write_text(f"<fontconfig>{folders}</fontconfig>\n", "utf-8")
+    os.environ["FONTCONFIG_FILE"] = str(settings)
     os.environ[INTERNET_ATTEMPTS] = str(folder / "internet")
     os.environ["PYTHONPATH"] = str(GUARD)
 

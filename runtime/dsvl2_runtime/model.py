@@ -74,6 +74,8 @@ class VisionLanguageModel:
         watch.report("load", 4, total)
         self.bundle = bundle
         self.config = config
+        self.threads = threads
+        """Of an operator."""
         note = (Notice("model.note", {"note": self.weights_note}),) if self.weights_note else ()
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""

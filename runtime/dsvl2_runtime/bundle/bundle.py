@@ -19,6 +19,7 @@ from dsvl2_runtime.bundle.graph_entry import BUILT_IN_DOMAINS, GraphEntry
 from dsvl2_runtime.bundle.graph_file import read_graph_file
 from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest, read_manifest
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError
+from dsvl2_runtime.machine.files import sha256
 
 TOKENIZER = "tokenizer.json"
 AGAIN = "copy or export the bundle again"
@@ -54,6 +55,15 @@ class Bundle:
             check_file(folder, entry, path, AGAIN)
         listed = frozenset(entry.path for entry in manifest.files)
         return cls(folder, manifest, {graph.file: _listed_data(folder, graph, listed) for graph in manifest.graphs})
+
+    @property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest, as 64 hexadecimal digits: the same for the same weights.
+
+        Raises:
+            ResourceError: it cannot be read any more.
+        """
+        return sha256(self.folder / MANIFEST)
 
     def data_bytes(self, graph: GraphEntry) -> int:
         """Bytes of the files beside a graph that hold its weights."""

@@ -51,6 +51,7 @@ from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.mapped_files import report_lost_files
+from dsvl2_runtime.machine.speeds import SpeedKey, SpeedMeter, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
 
@@ -201,14 +202,23 @@ def answer(
         inputs = model.prepare(messages, [image.path for image in images])
     sizes = tuple(image.size for image in inputs.images)
     send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
-    watch = Watch(progress_sender(send, ask.turn), lambda: inbox.is_stopped(ask.turn), question.deadline)
+    meter, send_progress = SpeedMeter(), progress_sender(send, ask.turn)
+
+    def on_progress(progress: Progress) -> None:
+        meter.note(progress)
+        send_progress(progress)
+
+    watch = Watch(on_progress, lambda: inbox.is_stopped(ask.turn), question.deadline)
     for chunk in model.answer(inputs, ask.options, watch, sequence):
         tokens += chunk.token_id is not None
         if chunk.text:
             send(Wrote(ask.turn, chunk.text))
         if chunk.finish_reason is not None:
+            if chunk.finish_reason == "stop":
+                meter.answered(tokens)
             seconds = round(time.monotonic() - start, 3)
             send(Finished(ask.turn, chunk.finish_reason, tokens, seconds, sequence.reused))
+    remember_speeds(SpeedKey.here(model.manifest_sha256, model.threads), meter.take())
 
 
 def model_messages(messages: Items[ChatMessage]) -> tuple[list[Message], list[ImagePart]]:

@@ -60,9 +60,10 @@ def running(
     queue: int = 2,
     api_key: str | None = None,
     limits: BodyLimits | None = None,
+    seconds: float | None = None,
 ) -> Iterator[Running]:
     """A server in a thread."""
-    answers = Answers(Load(model, 1), queue, arguments)
+    answers = Answers(Load(model, 1), queue, arguments, seconds)
     ready = threading.Event()
     with open_socket("127.0.0.1", 0) as listening:
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_kernels.library import Kernels
+from dsvl2_runtime.answers.constraint import JsonVocabulary
 from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
 from dsvl2_runtime.answers.in_thread import in_thread
 from dsvl2_runtime.answers.sampling import GenerationOptions
@@ -87,6 +88,7 @@ class VisionLanguageModel:
             decoder,
             ImageCache(self._manifest_sha256, default_bytes(config.language_config)),
             Turns(),
+            JsonVocabulary(tokenizer, config.language_config.vocab_size),
         )
 
     @property

@@ -28,7 +28,7 @@ def model(bundle: MakeBundle) -> VisionLanguageModel:
 
 
 def constraint(model: VisionLanguageModel, schema: object = SCHEMA) -> JsonConstraint:
-    return JsonConstraint(json.dumps(schema), model.components.tokenizer, model.config.language_config.vocab_size)
+    return JsonConstraint(json.dumps(schema), model.components.json_vocabulary)
 
 
 @pytest.mark.parametrize("seed", range(20))

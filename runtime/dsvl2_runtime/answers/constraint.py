@@ -6,23 +6,23 @@ model has nothing to say, it says something of the right form.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import GenerationError, UsageError
+from dsvl2_runtime.answers.json_grammar import grammar, unfollowable
+from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.inputs.tokenizer import SPECIAL_TOKENS, Tokenizer
 
-LARGEST_SCHEMA = 100_000
-"""Characters."""
 MARK = b"\xff"
 """Begins the name of a special token for llguidance, so that no text is taken for one."""
-COMPACT: Any = {"whitespace_flexible": False}
-"""No white space between the parts: a model that is unsure may write it without end."""
+
+
+DOES_NOT_FIT = "doesn't satisfy the grammar"
+"""What llguidance says of a token that is not allowed; its other reasons are limits of its own."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,30 @@ class _Vocabulary:
         return self.tokenizer.encode(text if isinstance(text, str) else text.decode("utf-8", "replace"))
 
 
+@dataclass(frozen=True)
+class JsonVocabulary:
+    """The tokens of a model, from which answers in JSON are put together; llguidance gets them at the first schema."""
+
+    tokenizer: Tokenizer
+    vocab_size: int
+
+    @cached_property
+    def tokens(self) -> Any:
+        """As llguidance keeps them.
+
+        Raises:
+            ModuleNotFoundError: llguidance is not installed.
+        """
+        import llguidance
+
+        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(_Vocabulary(self.tokenizer, self.vocab_size)))
+
+
 class JsonConstraint:
     """Follows one answer."""
 
-    def __init__(self, schema: str, tokenizer: Tokenizer, vocab_size: int) -> None:
-        """Read a schema.
+    def __init__(self, schema: str, vocabulary: JsonVocabulary) -> None:
+        """Read a schema of a user who may take the time and memory that it needs; `schema_trial.py` is for others.
 
         Raises:
             UsageError: it is none, or uses what llguidance cannot follow.
@@ -66,20 +85,20 @@ class JsonConstraint:
         """
         import llguidance
 
-        document = _parsed(schema)
-        vocabulary = llguidance.LLTokenizer(llguidance.TokenizerWrapper(_Vocabulary(tokenizer, vocab_size)))
-        try:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(document), overrides=COMPACT)
-            self._matcher = llguidance.LLMatcher(vocabulary, grammar, log_level=0)
-        except ValueError as error:
-            raise UsageError(f"the JSON schema cannot be followed: {error}") from None
+        self._matcher = llguidance.LLMatcher(vocabulary.tokens, grammar(schema), log_level=0)
         if self._matcher.is_error():
-            raise UsageError(f"the JSON schema cannot be followed: {self._matcher.get_error()}")
-        self._vocab_size = vocab_size
+            raise unfollowable(self._matcher.get_error())
+        self._vocab_size = vocabulary.vocab_size
 
     def allowed(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy of logits [vocab] float32 in which every token that leads to no valid text is minus infinity."""
+        """A copy of logits [vocab] float32 in which every token that leads to no valid text is minus infinity.
+
+        Raises:
+            UsageError: no text can fit the schema, or it is too complex to be followed further.
+        """
         mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        if self._matcher.is_error():
+            raise unfollowable(self._matcher.get_error())
         bits = np.unpackbits(mask, bitorder="little")[: self._vocab_size].astype(np.bool_)
         return np.where(bits, logits[: self._vocab_size], np.float32(-np.inf))
 
@@ -88,18 +107,10 @@ class JsonConstraint:
 
         Raises:
             GenerationError: it leads to no valid text, since another option of the call left nothing to choose from.
+            UsageError: the schema is too complex to be followed further.
         """
-        if not self._matcher.consume_token(token_id):
-            raise GenerationError("no token fits both the JSON schema and the other options; leave out no_repeat_ngram")
-
-
-def _parsed(schema: str) -> Mapping[str, Any]:
-    if len(schema) > LARGEST_SCHEMA:
-        raise UsageError(f"the JSON schema has more than {LARGEST_SCHEMA} characters")
-    try:
-        document = json.loads(schema)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the JSON schema is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"the JSON schema is a {type(document).__name__}; it must be an object")
-    return document
+        if self._matcher.consume_token(token_id):
+            return
+        if DOES_NOT_FIT not in (reason := self._matcher.get_error()):
+            raise unfollowable(reason)
+        raise GenerationError("no token fits both the JSON schema and the other options; leave out no_repeat_ngram")

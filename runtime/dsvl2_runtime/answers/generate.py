@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.answers.constraint import JsonConstraint
+from dsvl2_runtime.answers.constraint import JsonConstraint, JsonVocabulary
 from dsvl2_runtime.answers.repetition import RepetitionGuard
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
@@ -44,6 +44,7 @@ class Components:
     decoder: Decoder
     image_cache: ImageCache
     turns: Turns
+    json_vocabulary: JsonVocabulary
 
 
 def read_prompt(
@@ -116,8 +117,7 @@ def generate(
     """
     sampler = Sampler(options, inputs.input_ids, components.tokenizer.eos_id)
     guard = RepetitionGuard() if options.repetition_guard else None
-    vocab_size = len(sequence.logits)
-    constraint = JsonConstraint(options.json_schema, components.tokenizer, vocab_size) if options.json_schema else None
+    constraint = JsonConstraint(options.json_schema, components.json_vocabulary) if options.json_schema else None
     stream = StreamDecoder(components.tokenizer)
     stop_text = StopText(options.stop)
     limit = min(options.max_new_tokens, components.decoder.context_tokens - len(inputs.input_ids))

@@ -28,6 +28,15 @@ def serve(
         ),
     ] = None,
     queue: Annotated[int, typer.Option(help="Questions that may wait while one is answered.", min=0, max=1000)] = 16,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds after which an answer ends as far as it has come; waiting does not count.",
+            min=0.001,
+            max=1e6,
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:
@@ -35,5 +44,5 @@ def serve(
     from dsvl2_runtime.server.listen import ServeOptions
     from dsvl2_runtime.server.listen import serve as listen
 
-    options = ServeOptions(model, host, port, api_key or None, threads, force, queue)
+    options = ServeOptions(model, host, port, api_key or None, threads, force, queue, timeout)
     listen(options, lambda address: typer.echo(f"listening on {address}"))

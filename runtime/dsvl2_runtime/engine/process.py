@@ -48,7 +48,7 @@ from dsvl2_runtime.engine.protocol import (
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message
+from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, special_parts
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 from dsvl2_runtime.machine.speeds import SpeedKey, SpeedMeter, remember_speeds
@@ -195,7 +195,7 @@ def answer(
         raise NoModelError
     ask, start, tokens = question.ask, time.monotonic(), 0
     sequence = sequence or model.new_sequence()
-    messages, images = model_messages(ask.messages)
+    messages, images = model_messages(ask.messages, special_tokens=ask.special_tokens)
     with users_names(images):
         for image in images:
             require_content(image)
@@ -221,8 +221,15 @@ def answer(
     remember_speeds(SpeedKey.here(model.manifest_sha256, model.threads), meter.take())
 
 
-def model_messages(messages: Items[ChatMessage]) -> tuple[list[Message], list[ImagePart]]:
-    """The messages as the prompt builder takes them, and their images in the order of their places."""
+def model_messages(
+    messages: Items[ChatMessage], *, special_tokens: bool = False
+) -> tuple[list[Message], list[ImagePart]]:
+    """The messages as the prompt builder takes them, and their images in the order of their places.
+
+    Args:
+        messages: of an `Ask`.
+        special_tokens: whether the names of the grounding tokens in texts mean these tokens.
+    """
     images: list[ImagePart] = []
     converted = []
     for message in messages:
@@ -233,7 +240,7 @@ def model_messages(messages: Items[ChatMessage]) -> tuple[list[Message], list[Im
                 content += [ImagePlace(), "\n"]
             else:
                 content.append(part.text)
-        converted.append(Message(message.role, content))
+        converted.append(Message(message.role, special_parts(content) if special_tokens else content))
     return converted, images
 
 

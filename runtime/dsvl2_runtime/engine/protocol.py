@@ -21,7 +21,7 @@ from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
@@ -90,7 +90,7 @@ class Load:
 
 @dataclass(frozen=True, config=STRICT)
 class TextPart:
-    """Text as a user typed it; it never becomes a special token."""
+    """Text as a user typed it; it becomes a special token only where `Ask.special_tokens` says so."""
 
     text: str
     kind: Literal["text"] = "text"
@@ -130,6 +130,9 @@ class Ask:
     options: GenerationOptions = GenerationOptions()
     seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] | None = None
     """Until the answer ends as "timeout", counted from when the engine reads this line."""
+    special_tokens: bool = False
+    """Whether the names of the grounding tokens in the texts mean these tokens (`prompt.special_parts`); by default
+    every text is text."""
     kind: Literal["ask"] = "ask"
 
 

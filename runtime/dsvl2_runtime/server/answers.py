@@ -114,8 +114,23 @@ class Place:
 class Answers:
     """The engine and the questions that wait for it."""
 
-    def __init__(self, load: Load, longest_queue: int, arguments: Sequence[str] = ENGINE_ARGUMENTS) -> None:
-        self._load, self._longest_queue, self._arguments = load, longest_queue, arguments
+    def __init__(
+        self,
+        load: Load,
+        longest_queue: int,
+        arguments: Sequence[str] = ENGINE_ARGUMENTS,
+        seconds: float | None = None,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            load: what the engine has to load.
+            longest_queue: questions that may wait while one is answered.
+            arguments: of Python, for the engine process.
+            seconds: after which an answer ends as "timeout", counted from when the engine begins with it; None for no
+                limit.
+        """
+        self._load, self._longest_queue, self._arguments, self._seconds = load, longest_queue, arguments, seconds
         self._lock = threading.Lock()
         self._taken = 0
         self._turn = 0
@@ -227,7 +242,14 @@ class Answers:
             return
         client, _ = self._ready_engine()
         with open_store() as store:
-            ask = Ask(answer.turn, _messages(answer.request, store), answer.request.options)
+            request = answer.request
+            ask = Ask(
+                answer.turn,
+                _messages(request, store),
+                request.options,
+                self._seconds,
+                special_tokens=request.special_tokens,
+            )
             self.running = answer
             client.send(ask)
             if answer.is_cancelled:  # in the meantime, when there was nothing to stop yet

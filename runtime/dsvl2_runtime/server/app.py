@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dsvl2_runtime.answers.schema_trial import try_schema
 from dsvl2_runtime.engine.protocol import Finished, Prepared, Wrote
 from dsvl2_runtime.errors import Dsvl2Error, OutOfMemoryError
 from dsvl2_runtime.server.answers import Answer, AnswerEvent, Answers
@@ -64,6 +65,8 @@ class Service:
             asked = await asyncio.to_thread(read_chat_request, body)
             del body
             self._require_model(asked.model)
+            if asked.options.json_schema:
+                await asyncio.to_thread(try_schema, asked.options.json_schema)
             answer = place.ask(asked)
         finally:
             place.release()

@@ -6,9 +6,10 @@ cannot follow are refused; all others that are not known are ignored.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,7 +31,6 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "logit_bias": ({},),
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "audio": (),
     "prediction": (),
@@ -39,11 +39,44 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
 """Fields that cannot be followed to the values with which they change nothing; null is always one of them."""
 
 
+ANY_OBJECT = '{"type": "object"}'
+"""The JSON schema of an answer that is only told to be JSON."""
+
+
 class StreamOptions(BaseModel):
     """What a stream holds beside the answer."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
     include_usage: bool | None = None
+
+
+class NamedSchema(BaseModel):
+    """A JSON schema that the answer has to fit; without one, any object does."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    name: str | None = None
+    description: str | None = None
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+    """Answers are kept within the schema whatever is said here."""
+
+
+class ResponseFormat(BaseModel):
+    """Whether the answer is text or JSON."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+
+class Extension(BaseModel):
+    """What OpenAI's API has no field for; a key that is not known is refused, since this part is ours."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    special_tokens: bool | None = None
+    """Whether `<|ref|>`, `<|det|>` and `<|grounding|>` in the texts of this request are the tokens of these names."""
+    no_repeat_ngram: int | None = None
+    repetition_guard: bool | None = None
 
 
 class Body(BaseModel):
@@ -62,6 +95,8 @@ class Body(BaseModel):
     stop: str | list[str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    x_dsvl2: Extension | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +111,7 @@ class ChatRequest:
     options: GenerationOptions
     stream: bool
     include_usage: bool
+    special_tokens: bool
 
 
 def read_chat_request(body: bytes) -> ChatRequest:
@@ -98,6 +134,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
         _options(fields),
         bool(fields.stream),
         bool(fields.stream_options and fields.stream_options.include_usage),
+        bool(fields.x_dsvl2 and fields.x_dsvl2.special_tokens),
     )
 
 
@@ -109,6 +146,7 @@ def _require_neutral(extra: dict[str, Any]) -> None:
 
 def _options(fields: Body) -> GenerationOptions:
     longest = fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
+    extension = fields.x_dsvl2 or Extension()
     given: dict[str, Any] = {
         "max_new_tokens": longest,
         "temperature": fields.temperature,
@@ -117,8 +155,23 @@ def _options(fields: Body) -> GenerationOptions:
         "repetition_penalty": fields.repetition_penalty,
         "seed": fields.seed,
         "stop": fields.stop,
+        "no_repeat_ngram": extension.no_repeat_ngram,
+        "repetition_guard": extension.repetition_guard,
+        "json_schema": _json_schema(fields.response_format),
     }
     return GenerationOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def _json_schema(wanted: ResponseFormat | None) -> str | None:
+    """The JSON schema of the answer as text; None for an answer in words."""
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return ANY_OBJECT
+    if wanted.json_schema is None:
+        raise UsageError("response_format has the type json_schema, but no json_schema in it")
+    schema = wanted.json_schema.json_schema
+    return ANY_OBJECT if schema is None else json.dumps(schema)
 
 
 def _image_bytes(conversation: Conversation) -> tuple[ImageBytes, ...]:

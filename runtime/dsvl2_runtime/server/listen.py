@@ -40,6 +40,8 @@ class ServeOptions:
     """Load even a model that seems too large for the memory."""
     queue: int = 16
     """Questions that may wait while one is answered."""
+    timeout: float | None = None
+    """Seconds after which an answer ends as far as it has come, without the time that it waited; None for no limit."""
 
 
 def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
@@ -55,7 +57,8 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
         EngineError: the model cannot be loaded.
     """
     address = listen_address(options.host, options.api_key)
-    answers = Answers(Load(options.model, options.threads, options.force), options.queue)
+    load = Load(options.model, options.threads, options.force)
+    answers = Answers(load, options.queue, seconds=options.timeout)
     with open_socket(address, options.port) as listening:
         try:
             loaded = answers.start()

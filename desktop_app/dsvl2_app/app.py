@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.state.intake import Source
+from dsvl2_app.state.layout import layout_path
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import UsageError
@@ -45,8 +46,8 @@ def run_app(load: Load, images: Sequence[Source]) -> int:
         raise UsageError("there is no screen to show a window on: DISPLAY and WAYLAND_DISPLAY are not set")
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
-    application.setApplicationName(texts.APP_NAME)
-    window = MainWindow(Engine(load))
+    application.setApplicationName(texts.window.APP_NAME)
+    window = MainWindow(Engine(load), layout_path())
     window.add_images(images)
     window.show()
 

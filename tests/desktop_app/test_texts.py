@@ -41,18 +41,18 @@ NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"
     ],
 )
 def test_how_a_turn_ended(end: Finished | EngineEnd | None, expected: str) -> None:
-    assert texts.turn_end(end) == expected
+    assert texts.talk.turn_end(end) == expected
 
 
 def test_below_an_answer_are_notices_pictures_and_figures() -> None:
     """One line for each notice, then one for the rest."""
     turn = Turn(0, "a", (), end=Finished(0, "stop", 3, 1.25), notices=(Notice("model.note", {"note": "random"}),))
-    assert texts.remark(turn) == "random\nno picture · 3 tokens in 1.2 s"
+    assert texts.talk.remark(turn) == "random\nno picture · 3 tokens in 1.2 s"
 
 
 def test_a_model_that_is_not_loaded_is_explained() -> None:
     """With the reason and what happens next."""
-    assert texts.engine_failure(NO_FOLDER) == (
+    assert texts.engine.failure(NO_FOLDER) == (
         "No model is loaded: m: no such folder; make it\nThe next question tries again."
     )
 
@@ -68,24 +68,24 @@ def test_a_model_that_is_not_loaded_is_explained() -> None:
 )
 def test_an_engine_that_ended_is_explained(end: EngineEnd, words: str) -> None:
     """In words, with what it said last."""
-    assert words in texts.engine_failure(end)
+    assert words in texts.engine.failure(end)
     last = EngineEnd(end.reason, end.code, end.error, ("out of paper",))
-    assert texts.engine_failure(last).splitlines()[-2:] == ["The next question starts it again.", "out of paper"]
+    assert texts.engine.failure(last).splitlines()[-2:] == ["The next question starts it again.", "out of paper"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
 def test_a_signal_is_told_by_what_it_means() -> None:
     """A user does not know numbers."""
-    assert "memory" in texts.engine_end(EngineEnd("signal", signal.SIGKILL))
-    assert "a file of the model was cut short" in texts.engine_end(EngineEnd("signal", signal.SIGBUS))
-    assert texts.engine_end(EngineEnd("signal", signal.SIGSEGV)) == "it crashed (SIGSEGV)"
+    assert "memory" in texts.engine.end(EngineEnd("signal", signal.SIGKILL))
+    assert "a file of the model was cut short" in texts.engine.end(EngineEnd("signal", signal.SIGBUS))
+    assert texts.engine.end(EngineEnd("signal", signal.SIGSEGV)) == "it crashed (SIGSEGV)"
 
 
 def test_a_question_that_is_too_long_says_by_how_much() -> None:
-    assert texts.question_too_long(MessageTooLongError(1_000_012)) == (
+    assert texts.talk.question_too_long(MessageTooLongError(1_000_012)) == (
         "The question was not sent: it has 1000012 bytes, and at most 1000000 are read. Make it shorter."
     )
 
 
-def test_a_ready_model_is_named() -> None:
-    assert texts.ready(Loaded("demo", "int4", "")) == "Ready: demo, int4"
+def test_a_model_is_named() -> None:
+    assert texts.engine.model_name(Loaded("demo", "int4", "")) == "demo · int4"

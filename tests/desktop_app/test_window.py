@@ -40,7 +40,7 @@ def test_stop_ends_an_answer_and_keeps_its_text(slow_window: MainWindow, qtbot: 
     assert turn.answer
     assert isinstance(turn.end, Finished)
     assert turn.end.tokens > 0
-    assert window.prompt.button.text() == texts.ask()
+    assert window.prompt.button.text() == texts.talk.ask()
     assert window.session.can_ask("And now?")
 
 
@@ -59,8 +59,8 @@ def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: M
     window.session.on_change = show_and_ask
     wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
     answer = window.session.turns[0].answer.replace("\r", "\n").replace("\xa0", " ")  # as Qt shows them
-    assert window.chat.turn_views[0].answer.text() == answer
-    assert "tokens in" in window.chat.turn_views[0].remark.text()
+    assert window.talk.turn_views[0].answer.text() == answer
+    assert "tokens in" in window.talk.turn_views[0].remark.text()
 
 
 def test_a_killed_engine_is_replaced(slow_window: MainWindow, qtbot: QtBot) -> None:
@@ -122,13 +122,13 @@ def test_a_model_that_cannot_be_loaded_is_explained_and_tried_again(
     window = open_window(folder)
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
     ask(window, qtbot, "Anybody there?")
-    assert window.phase.text() == texts.loading()
+    assert window.status.phase.text() == texts.engine.loading()
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[0].state == "failed"
     end = window.session.turns[0].end
     assert isinstance(end, WireError)
     assert (end.name, end.values["found"]) == ("ModelNotFoundError", "no such folder")
-    assert window.phase.text() == texts.no_model()
+    assert window.status.phase.text() == texts.engine.no_model()
     assert window.note.isVisible()
     for part in ("nowhere", "no such folder", TRY_AGAIN):
         assert part in window.note.text()
@@ -145,10 +145,10 @@ def test_a_long_error_does_not_widen_the_window(open_window: OpenWindow, qtbot: 
     width = window.minimumSizeHint().width()
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
     ask(window, qtbot, "Anybody there?")
-    wait_for(qtbot, lambda: "folder" in window.chat.turn_views[0].remark.text())
+    wait_for(qtbot, lambda: "folder" in window.talk.turn_views[0].remark.text())
     assert window.minimumSizeHint().width() <= width
     qtbot.wait(1)  # the conversation is laid out anew
-    assert window.chat.horizontalScrollBar().maximum() == 0
+    assert window.talk.horizontalScrollBar().maximum() == 0
 
 
 def test_a_question_that_is_too_long_stays_where_it_was_typed(window: MainWindow, qtbot: QtBot) -> None:
@@ -202,7 +202,7 @@ def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> 
     """Angle brackets are shown as they are."""
     ask(window, qtbot, "<b>bold</b>")
     wait_for(qtbot, lambda: window.session.open_turn is None)
-    view = window.chat.turn_views[0]
+    view = window.talk.turn_views[0]
     assert view.question.text() == "<b>bold</b>"
     view.answer.set_text("<i>total</i> &amp; more")
     view.answer.set_text("<i>total</i> &amp; more <img src='x'>")  # growing takes another way than replacing

@@ -33,21 +33,21 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(image_file))])
     drop(window, data)
-    wait_for(qtbot, lambda: window.panel.list.count() == 1)
-    assert window.panel.list.item(0).text() == texts.image_label("bill.png", (170, 90))
+    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
+    assert window.picture_pane.panel.list.item(0).text() == texts.pictures.image_label("bill.png", (170, 90))
 
     ask(window, qtbot, "What is the total?")
     assert window.prompt.edit.toPlainText() == ""
-    assert window.prompt.button.text() == texts.stop()
+    assert window.prompt.button.text() == texts.talk.stop()
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     assert turn.state == "done", turn.end
-    view = window.chat.turn_views[0]
+    view = window.talk.turn_views[0]
     wait_for(qtbot, lambda: "tokens in" in view.remark.text())  # answers are drawn a moment late
     assert view.answer.text() == turn.answer
     assert view.question.text() == "What is the total?"
     assert "1 picture" in view.remark.text()
-    assert window.prompt.button.text() == texts.ask()
+    assert window.prompt.button.text() == texts.talk.ask()
     assert "random" in window.note.text()  # these weights are, and the window says so
 
 
@@ -58,9 +58,9 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     path = tmp_path / "wide.png"
     picture(4000, 400, 1).save(path)
     window.add_images([path])
-    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
     ask(window, qtbot, "What is the total?")
-    remark = window.chat.turn_views[0].remark
+    remark = window.talk.turn_views[0].remark
     wait_for(qtbot, lambda: "tokens in" in remark.text())
     first, second = remark.text().split("\n")
     assert "has 4000x400 pixels, but the model sees it at" in first
@@ -72,9 +72,9 @@ def test_pages_that_are_not_seen_are_named_beside_the_answer(window: MainWindow,
     path = tmp_path / "scan.tif"
     picture(60, 60, 1).save(path, save_all=True, append_images=[picture(60, 60, 2)])
     window.add_images([path])
-    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
     ask(window, qtbot, "What is the total?")
-    remark = window.chat.turn_views[0].remark
+    remark = window.talk.turn_views[0].remark
     wait_for(qtbot, lambda: "tokens in" in remark.text())
     first, *_ = remark.text().split("\n")
     assert first == "picture 1 has several pages; only the first one is shown"
@@ -86,11 +86,11 @@ def test_the_name_of_a_file_is_never_markup(window: MainWindow, qtbot: QtBot, tm
     path = tmp_path / "<b>bill<b>.png"
     picture(60, 60, 1).save(path)
     window.add_images([path])
-    wait_for(qtbot, lambda: window.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
     shown = QTextDocument()
-    shown.setHtml(window.panel.list.item(0).toolTip())
+    shown.setHtml(window.picture_pane.panel.list.item(0).toolTip())
     assert shown.toPlainText() == str(path)
-    assert window.panel.list.item(0).text().startswith(path.name)
+    assert window.picture_pane.panel.list.item(0).text().startswith(path.name)
 
 
 def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -141,8 +141,11 @@ def test_a_file_that_changed_is_another_picture(window: MainWindow, qtbot: QtBot
     window.add_images([image_file, image_file])
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [image.size for image in window.session.images] == [(170, 90), (60, 60)]
-    labels = [window.panel.list.item(row).text() for row in range(window.panel.list.count())]
-    assert labels == [texts.image_label("bill.png", (170, 90)), texts.image_label("bill.png", (60, 60))]
+    labels = [window.picture_pane.panel.list.item(row).text() for row in range(window.picture_pane.panel.list.count())]
+    assert labels == [
+        texts.pictures.image_label("bill.png", (170, 90)),
+        texts.pictures.image_label("bill.png", (60, 60)),
+    ]
 
 
 def test_content_that_was_tampered_with_fails_its_own_question(
@@ -156,7 +159,7 @@ def test_content_that_was_tampered_with_fails_its_own_question(
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     assert turn.state == "failed"
-    assert f"picture {image_file}: its content is not what was added" in texts.remark(turn)
+    assert f"picture {image_file}: its content is not what was added" in texts.talk.remark(turn)
     window.session.remove_image(0)
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
@@ -169,7 +172,7 @@ def test_a_picture_is_pasted(window: MainWindow, qtbot: QtBot, clipboard: QClipb
     window.paste_images()
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     kept = window.session.images[0]
-    assert (kept.name, kept.size) == (texts.pasted_image(1), (40, 30))
+    assert (kept.name, kept.size) == (texts.pictures.pasted_image(1), (40, 30))
     assert kept.content.path.is_file()
     window.close()
     wait_for(qtbot, lambda: not kept.content.path.parent.parent.exists())
@@ -251,7 +254,7 @@ def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: 
 
     monkeypatch.setattr(QGuiApplication, "clipboard", NoClipboard)
     window.paste_images()
-    assert window.statusBar().currentMessage() == texts.no_image_to_paste()
+    assert window.statusBar().currentMessage() == texts.pictures.no_image_to_paste()
 
 
 def test_pictures_keep_their_order(
@@ -265,7 +268,7 @@ def test_pictures_keep_their_order(
     assert gate.reached.wait(PATIENCE / 1000)
     ask(window, qtbot, "Which is larger?")
     assert window.session.turns == []
-    assert window.statusBar().currentMessage() == texts.still_reading()
+    assert window.statusBar().currentMessage() == texts.pictures.still_reading()
     gate.open()
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [image.name for image in window.session.images] == [str(slow), str(image_file)]

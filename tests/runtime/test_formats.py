@@ -125,7 +125,7 @@ def test_the_window_offers_every_ending() -> None:
     """There is one list; each ending belongs to one format."""
     assert {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"} <= set(IMAGE_ENDINGS)
     assert len(set(IMAGE_ENDINGS)) == len(IMAGE_ENDINGS)
-    assert all(f"*{ending}" in texts.file_filter(IMAGE_ENDINGS) for ending in IMAGE_ENDINGS)
+    assert all(f"*{ending}" in texts.window.file_filter(IMAGE_ENDINGS) for ending in IMAGE_ENDINGS)
 
 
 @settings(deadline=None, max_examples=300)

@@ -14,6 +14,8 @@ from dsvl2_app.state.session import Turn
 
 REFRESH_MILLISECONDS = 33
 """Tokens that come faster than this are drawn together."""
+LEAST_HEIGHT = 24
+"""Pixels: in the smallest window the question comes first."""
 
 
 class PlainText(QTextEdit):
@@ -65,9 +67,7 @@ class TurnView(QFrame):
 
     def __init__(self, turn: Turn, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setBackgroundRole(QPalette.ColorRole.Base)
-        self.setAutoFillBackground(True)
+        self.setProperty("kind", "card")
         self.question = PlainText(turn.question)
         bold = self.question.font()
         bold.setBold(True)
@@ -90,9 +90,9 @@ class TurnView(QFrame):
 
     def show_turn(self, turn: Turn) -> None:
         """Show how far the answer is."""
-        self.answer.set_text(turn.answer or (texts.waiting() if turn.is_open else ""))
+        self.answer.set_text(turn.answer or (texts.talk.waiting() if turn.is_open else ""))
         self.answer.setVisible(bool(self.answer.text()))
-        self.remark.setText(texts.remark(turn))
+        self.remark.setText(texts.talk.remark(turn))
 
 
 class ChatView(QScrollArea):
@@ -102,11 +102,12 @@ class ChatView(QScrollArea):
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setMinimumHeight(LEAST_HEIGHT)
         self.turn_views: list[TurnView] = []
         self._turns: Sequence[Turn] = ()
-        self._empty = QLabel(texts.empty_chat())
+        self._empty = QLabel(texts.talk.empty_chat())
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setEnabled(False)
+        self._empty.setProperty("tone", "muted")
         column = QWidget()
         self._layout = QVBoxLayout(column)
         self._layout.setContentsMargins(0, 0, 0, 0)

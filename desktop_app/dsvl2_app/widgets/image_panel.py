@@ -25,9 +25,8 @@ def to_pixmap(image: Image.Image) -> QPixmap:
 
 
 class ImagePanel(QWidget):
-    """Shows images, and emits signals for open and remove requests."""
+    """Shows images, and emits a signal where one is to go."""
 
-    open_asked = Signal()
     remove_asked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -39,14 +38,13 @@ class ImagePanel(QWidget):
         self.list.setWrapping(False)
         self.list.setMovement(QListWidget.Movement.Static)
         self.list.setSpacing(6)
-        self.list.setAccessibleName(texts.images())
+        self.list.setAccessibleName(texts.pictures.images())
         self.list.setAcceptDrops(False)  # drops go to the window, wherever they fall
-        self.hint = QLabel(texts.drop_hint())
+        self.list.setMinimumHeight(1)
+        self.hint = QLabel(texts.pictures.drop_hint())
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.hint.setEnabled(False)
-        self.open_button = QPushButton(texts.open_image())
-        self.open_button.clicked.connect(self.open_asked)
-        self.remove_button = QPushButton(texts.remove())
+        self.hint.setProperty("tone", "muted")
+        self.remove_button = QPushButton(texts.pictures.remove())
         self.remove_button.clicked.connect(self._ask_to_remove)
         self.list.itemSelectionChanged.connect(self._update_buttons)
 
@@ -54,16 +52,14 @@ class ImagePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.hint, 1)
         layout.addWidget(self.list, 1)
-        layout.addWidget(self.open_button)
         layout.addWidget(self.remove_button)
-        self.setFixedWidth(THUMBNAIL + 48)
         self.show_images([])
 
     def show_images(self, images: Sequence[Attachment]) -> None:
         """Show these and no others."""
         self.list.clear()
         for image in images:
-            label = texts.image_label(Path(image.name).name, image.size)
+            label = texts.pictures.image_label(Path(image.name).name, image.size)
             item = QListWidgetItem(QIcon(to_pixmap(image.thumbnail)), label)
             item.setToolTip(f"<p>{html.escape(image.name)}</p>")  # without a tag Qt guesses what is markup
             self.list.addItem(item)

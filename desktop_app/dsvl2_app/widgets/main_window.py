@@ -1,95 +1,134 @@
-"""The window: images at the left, the conversation at the right, the question below. Shows a `ChatSession`."""
+"""The window: conversations at the left, the picture in the middle, the conversation at the right.
+
+It shows a `ChatSession` and owns nothing else: each pane is a widget of its own, and what others add goes into its
+menus (`MainWindow.menu`), its tools (`PicturePane.add_tool`) and its status bar.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtCore import QByteArray, QMimeData, QSize
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.image_reader import ImageReader
 from dsvl2_app.mime_images import image_sources
 from dsvl2_app.state.intake import PastedImage, Source
+from dsvl2_app.state.layout import Layout, load_layout, save_layout
 from dsvl2_app.state.session import Change, ChatSession
+from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.chat_view import ChatView
-from dsvl2_app.widgets.image_panel import ImagePanel
+from dsvl2_app.widgets.note_bar import NoteBar
+from dsvl2_app.widgets.panes import Panes
+from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
+from dsvl2_app.widgets.sidebar import Sidebar
+from dsvl2_app.widgets.status_bar import StatusBar
+from dsvl2_app.widgets.view_menu import ViewMenu
 from dsvl2_runtime.engine.protocol import MessageTooLongError
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
 
 MESSAGE_MILLISECONDS = 10_000
+FIRST_SIZE, LEAST_SIZE = QSize(1180, 760), QSize(420, 320)
+SCREEN_SHARE = 0.9
+"""Of the screen, that a window covers at most when it is first shown."""
+MenuName = Literal["file", "view", "conversation", "help"]
 
 
 class MainWindow(QMainWindow):
-    """One window with its engine; closing it ends both."""
+    """One window with its engine; closing it ends both.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: answers its questions; it is started.
+        layout_file: where size, place and division are kept; None keeps nothing.
+    """
+
+    def __init__(self, engine: Engine, layout_file: Path | None = None) -> None:
         super().__init__()
-        self.setWindowTitle(texts.APP_NAME)
-        self.resize(900, 640)
+        self._layout_file = layout_file
+        self._layout = load_layout(layout_file)
+        theme.apply(self._layout.theme, self._layout.text_percent)
+        self.setWindowTitle(texts.window.APP_NAME)
         self.setAcceptDrops(True)
         self.engine = engine
         self.session = ChatSession(engine, self._show)
         self._pasted_count = 0
+        self._last_folder = self._layout.last_folder
         self.reader = ImageReader(self)
         self.reader.was_read.connect(self.session.add_image)
-        self.reader.failed.connect(lambda error: self._show_message(texts.refused_image(error)))
+        self.reader.failed.connect(lambda error: self.notify(texts.pictures.refused_image(error)))
         self._build()
+        self._build_menus()
+        self._connect()
+        self._restore()
         engine.event_came.connect(self.session.take)
         engine.ended.connect(self.session.engine_ended)
         engine.start()
         self._show("status")
 
     def _build(self) -> None:
-        self.panel = ImagePanel()
-        self.chat = ChatView()
+        self.sidebar = Sidebar()
+        self.picture_pane = PicturePane()
+        self.talk = ChatView()
         self.prompt = PromptBar()
-        self.note = QLabel()
-        self.note.setTextFormat(Qt.TextFormat.PlainText)
-        self.note.setWordWrap(True)
-        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.note.setMinimumWidth(1)  # a long path in an error must not widen the window
-        self.note.setVisible(False)
-        self.note.setMargin(8)
-        self.note.setStyleSheet("background: palette(alternate-base); border: 1px solid palette(mid);")
-        right = QVBoxLayout()
-        right.addWidget(self.note)
-        right.addWidget(self.chat, 1)
-        right.addWidget(self.prompt)
-        central = QWidget()
-        layout = QHBoxLayout(central)
-        layout.setSpacing(12)
-        layout.addWidget(self.panel)
-        layout.addLayout(right, 1)
-        self.setCentralWidget(central)
+        self.note = NoteBar()
+        self.status = StatusBar()
+        self.setStatusBar(self.status)
+        right = QWidget()
+        right.setAccessibleName(texts.window.conversation())
+        layout = QVBoxLayout(right)
+        layout.setContentsMargins(theme.LARGE, theme.NORMAL, theme.LARGE, theme.NORMAL)
+        layout.setSpacing(theme.SMALL)
+        layout.addWidget(self.note)
+        layout.addWidget(self.talk, 1)
+        layout.addWidget(self.prompt)
+        self.panes = Panes(self.sidebar, self.picture_pane, right)
+        self.setCentralWidget(self.panes)
+        self.setMinimumSize(LEAST_SIZE)
 
-        self.phase = QLabel()
-        self.phase.setTextFormat(Qt.TextFormat.PlainText)
-        self.progress = QProgressBar()
-        self.progress.setFixedWidth(180)
-        self.progress.setTextVisible(False)
-        self.statusBar().addWidget(self.phase, 1)
-        self.statusBar().addPermanentWidget(self.progress)
-
-        menu = self.menuBar().addMenu(texts.file_menu())
-        for text, keys, slot in (
-            (texts.open_image(), QKeySequence.StandardKey.Open, self.choose_images),
-            (texts.paste_image(), "Ctrl+Shift+V", self.paste_images),
-            (texts.quit_app(), QKeySequence.StandardKey.Quit, self.close),
+    def _build_menus(self) -> None:
+        bar = self.menuBar()
+        self._menus: dict[MenuName, QMenu] = {
+            "file": bar.addMenu(texts.window.file_menu()),
+            "view": ViewMenu(self.panes, bar),
+            "conversation": bar.addMenu(texts.window.conversation_menu()),
+            "help": bar.addMenu(texts.window.help_menu()),
+        }
+        bar.insertMenu(self._menus["conversation"].menuAction(), self._menus["view"])
+        file = self._menus["file"]
+        for text, icon, keys, slot in (
+            (texts.pictures.open_image(), "image-plus", QKeySequence.StandardKey.Open, self.choose_images),
+            (texts.pictures.paste_image(), "clipboard-paste", "Ctrl+Shift+V", self.paste_images),
         ):
             action = QAction(text, self)
+            theme.set_icon(action, icon, "muted")
             action.setShortcut(QKeySequence(keys))
             action.triggered.connect(slot)
-            menu.addAction(action)
+            file.addAction(action)
+        self._quit = file.addAction(texts.window.quit_app())
+        self._quit.setShortcut(QKeySequence(QKeySequence.StandardKey.Quit))
+        self._quit.triggered.connect(self.close)
+        file.insertSeparator(self._quit)
+        file.aboutToShow.connect(self._put_quit_last)
 
-        self.panel.open_asked.connect(self.choose_images)
-        self.panel.remove_asked.connect(self.session.remove_image)
+    def _put_quit_last(self) -> None:
+        file = self._menus["file"]
+        if file.actions()[-1] is not self._quit:
+            file.addSeparator()
+            file.addAction(self._quit)
+
+    def _connect(self) -> None:
+        self.picture_pane.open_asked.connect(self.choose_images)
+        self.picture_pane.sidebar_asked.connect(self.panes.toggle_sidebar)
+        self.panes.sidebar_shown.connect(lambda shown: self.picture_pane.sidebar_button.setVisible(not shown))
+        self.picture_pane.panel.remove_asked.connect(self.session.remove_image)
         self.prompt.asked.connect(self._ask)
         self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
@@ -97,14 +136,29 @@ class MainWindow(QMainWindow):
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
         self.prompt.edit.setFocus()
 
+    def menu(self, name: MenuName) -> QMenu:
+        """One of the menus, so that others can add what they can do; what ends the program stays last."""
+        return self._menus[name]
+
+    def notify(self, text: str) -> None:
+        """Tell the user something that nothing else in the window shows."""
+        self.status.showMessage(text, MESSAGE_MILLISECONDS)
+
     def add_images(self, sources: Sequence[Source]) -> None:
         """Read images in the background and add those that can be read."""
         for source in sources:
             self.reader.read(source)
 
     def choose_images(self) -> None:
-        """Let the user choose files."""
-        names, _ = QFileDialog.getOpenFileNames(self, texts.open_image(), "", texts.file_filter(IMAGE_ENDINGS))
+        """Let the user choose files, beginning where the last ones were."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self,
+            texts.pictures.open_image().replace("&", ""),
+            self._last_folder,
+            texts.window.file_filter(IMAGE_ENDINGS),
+        )
+        if names:
+            self._last_folder = str(Path(names[0]).parent)
         self.add_images([Path(name) for name in names])
 
     def paste_images(self) -> None:
@@ -122,7 +176,8 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """End the engine and forget the images; nothing here waits."""
+        """End the engine, forget the images, keep the layout; nothing here waits."""
+        save_layout(self._layout_file, self.layout_now())
         self.engine.close()
         self.reader.close()
         super().closeEvent(event)
@@ -132,16 +187,34 @@ class MainWindow(QMainWindow):
         self.engine.wait_until_gone(int(seconds * 1000))
         self.reader.wait_until_gone(seconds)
 
+    def layout_now(self) -> Layout:
+        """What is kept of how the window looks."""
+        return Layout(
+            geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
+            sidebar_width=self.panes.sidebar_width,
+            picture_share=self.panes.picture_share,
+            shows_sidebar=self.panes.wants_sidebar,
+            theme=theme.choice(),
+            text_percent=theme.text_percent(),
+            last_folder=self._last_folder,
+        )
+
+    def _restore(self) -> None:
+        geometry = QByteArray.fromBase64(self._layout.geometry.encode("ascii", "replace"))
+        if geometry.isEmpty() or not self.restoreGeometry(geometry):
+            self.resize(FIRST_SIZE.boundedTo(self.screen().availableGeometry().size() * SCREEN_SHARE))
+        self.panes.restore(self._layout)
+
     def _paste(self, data: QMimeData | None) -> None:
         # The system may have no clipboard to give.
         if data is None or not self._take_images(data):
-            self._show_message(texts.no_image_to_paste())
+            self.notify(texts.pictures.no_image_to_paste())
 
     def _take_images(self, data: QMimeData) -> bool:
         try:
-            sources = image_sources(data, texts.pasted_image(self._pasted_count + 1))
+            sources = image_sources(data, texts.pictures.pasted_image(self._pasted_count + 1))
         except ImageError as error:
-            self._show_message(texts.refused_image(wire_error(error)))
+            self.notify(texts.pictures.refused_image(wire_error(error)))
             return True
         self._pasted_count += any(isinstance(source, PastedImage) for source in sources)
         self.add_images(sources)
@@ -149,12 +222,12 @@ class MainWindow(QMainWindow):
 
     def _ask(self, question: str) -> None:
         if self.reader.unread and self.session.can_ask(question):
-            self._show_message(texts.still_reading())
+            self.notify(texts.pictures.still_reading())
             return
         try:
             asked = self.session.ask(question)
         except MessageTooLongError as error:
-            self._show_message(texts.question_too_long(error))
+            self.notify(texts.talk.question_too_long(error))
             return
         if asked:
             self.prompt.clear()
@@ -162,38 +235,23 @@ class MainWindow(QMainWindow):
     def _show(self, change: Change) -> None:
         session = self.session
         if change == "images":
-            self.panel.show_images(session.images)
+            self.picture_pane.panel.show_images(session.images)
         elif change == "turns":
-            self.chat.show_turns(session.turns)
+            self.talk.show_turns(session.turns)
         elif change == "answer":
-            self.chat.refresh_soon()
+            self.talk.refresh_soon()
         self._show_prompt()
         if change == "status":
-            self._show_status()
+            self.status.show_session(session)
+            self._show_note()
 
     def _show_prompt(self) -> None:
         can_ask = self.session.can_ask(self.prompt.text())
         self.prompt.set_answering(self.session.open_turn is not None, can_ask)
 
-    def _show_status(self) -> None:
-        session, progress = self.session, self.session.progress
+    def _show_note(self) -> None:
+        session = self.session
         if session.failure is not None:
-            note = texts.engine_failure(session.failure)
+            self.note.show_note(texts.engine.failure(session.failure), is_error=True)
         else:
-            note = session.model.note if session.model is not None else ""
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
-        self.progress.setVisible(progress is not None)
-        if progress is not None:
-            self.progress.setRange(0, max(1, progress.total))
-            self.progress.setValue(progress.done)
-            self.phase.setText(texts.phase(progress.phase))
-        elif session.engine_state == "failed":
-            self.phase.setText(texts.no_model())
-        elif session.engine_state == "ready" and session.model is not None:
-            self.phase.setText(texts.ready(session.model))
-        else:
-            self.phase.setText(texts.loading())
-
-    def _show_message(self, message: str) -> None:
-        self.statusBar().showMessage(message, MESSAGE_MILLISECONDS)
+            self.note.show_note(session.model.note if session.model is not None else "")

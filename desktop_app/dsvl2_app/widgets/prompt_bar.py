@@ -53,12 +53,12 @@ class PromptBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.edit = QuestionEdit()
-        self.edit.setPlaceholderText(texts.question_hint())
-        self.edit.setAccessibleName(texts.question_hint())
+        self.edit.setPlaceholderText(texts.talk.question_hint())
+        self.edit.setAccessibleName(texts.talk.question_hint())
         self.edit.setTabChangesFocus(True)
         self.edit.setAcceptDrops(False)
         self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * LINES + 16)
-        self.button = QPushButton(texts.ask())
+        self.button = QPushButton(texts.talk.ask())
         self.button.setMinimumWidth(96)
         self.button.setSizePolicy(self.button.sizePolicy().horizontalPolicy(), self.edit.sizePolicy().verticalPolicy())
         self.button.setFixedHeight(self.edit.height())
@@ -77,7 +77,7 @@ class PromptBar(QWidget):
     def set_answering(self, answering: bool, can_ask: bool) -> None:
         """Show what the button does: stop an answer, or ask if there is something to ask."""
         self._answering = answering
-        self.button.setText(texts.stop() if answering else texts.ask())
+        self.button.setText(texts.talk.stop() if answering else texts.talk.ask())
         self.button.setEnabled(answering or can_ask)
 
     def text(self) -> str:

@@ -1,0 +1,86 @@
+"""The engine: what it does, and why it ended."""
+
+from __future__ import annotations
+
+import signal
+
+from PySide6.QtCore import QCoreApplication
+
+from dsvl2_runtime.engine.client import EngineEnd
+from dsvl2_runtime.engine.protocol import Loaded
+from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.progress import Phase
+
+
+def phase(name: Phase) -> str:
+    """What the engine is doing."""
+    return {
+        "pages": QCoreApplication.translate("engine", "Drawing the pages"),
+        "load": QCoreApplication.translate("engine", "Loading the model"),
+        "vision": QCoreApplication.translate("engine", "Looking at the picture"),
+        "prefill": QCoreApplication.translate("engine", "Reading"),
+        "decode": QCoreApplication.translate("engine", "Answering"),
+    }[name]
+
+
+def loading() -> str:
+    """The model is not there yet."""
+    return phase("load") + "…"
+
+
+def model_name(model: Loaded) -> str:
+    """On the button of the status bar."""
+    return f"{model.name} · {model.precision}"
+
+
+def no_model_name() -> str:
+    """On that button while no model was ever there."""
+    return QCoreApplication.translate("engine", "Model")
+
+
+def ready() -> str:
+    """The model is there and idle."""
+    return QCoreApplication.translate("engine", "Ready")
+
+
+def no_model() -> str:
+    """Loading failed, or the engine ended."""
+    return QCoreApplication.translate("engine", "No model is loaded.")
+
+
+def failure(found: WireError | EngineEnd) -> str:
+    """Why there is no model, and what will happen."""
+    if isinstance(found, WireError):
+        why = QCoreApplication.translate("engine", "No model is loaded: {reason}").format(reason=found.message)
+        return why + "\n" + QCoreApplication.translate("engine", "The next question tries again.")
+    why = QCoreApplication.translate("engine", "The engine ended: {reason}").format(reason=end(found))
+    again = QCoreApplication.translate("engine", "The next question starts it again.")
+    return "\n".join([why, again, *found.last_lines])
+
+
+def end(found: EngineEnd) -> str:
+    """Why the engine's process is gone."""
+    if found.reason == "not started":
+        return QCoreApplication.translate("engine", "it could not be started")
+    if found.error is not None:
+        return found.error.message
+    if found.reason == "signal":
+        return _signal_text(found.code)
+    return QCoreApplication.translate("engine", "it ended with code {code}").format(code=found.code)
+
+
+def _signal_text(number: int | None) -> str:
+    try:
+        name = signal.Signals(number or 0).name
+    except ValueError:  # Windows gives the code of an exception
+        outside = QCoreApplication.translate("engine", "it was ended from outside or crashed ({code})")
+        return outside.format(code=number)
+    bus = QCoreApplication.translate(
+        "engine", "a file of the model was cut short, or its disk failed, while it was in use (SIGBUS)"
+    )
+    kill = QCoreApplication.translate(
+        "engine", "it was ended from outside; the system does that when memory runs out (SIGKILL)"
+    )
+    term = QCoreApplication.translate("engine", "it was ended from outside (SIGTERM)")
+    crash = QCoreApplication.translate("engine", "it crashed ({name})").format(name=name)
+    return {"SIGBUS": bus, "SIGKILL": kill, "SIGTERM": term}.get(name, crash)

@@ -1,0 +1,65 @@
+"""Buttons, labels and cards as this window has them: what each is, it tells the style sheet by a property."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QWidget
+
+from dsvl2_app.widgets import theme
+from dsvl2_app.widgets.colours import Role
+
+ButtonKind = Literal["normal", "primary", "pill", "flat"]
+Tone = Literal["normal", "muted", "error", "accent"]
+FrameKind = Literal["card", "note", "error"]
+
+
+def button(text: str, icon: str | None = None, kind: ButtonKind = "normal", tip: str | None = None) -> QPushButton:
+    """A button. Without a text it has an icon alone, and its tip is its name for screen readers.
+
+    Args:
+        text: shown on it; & marks its key.
+        icon: a name in the folder `icons`.
+        kind: `primary` at most once in a view, `flat` without a border, `pill` for one of many.
+        tip: shown under the pointer.
+    """
+    made = QPushButton(text)
+    made.setProperty("kind", kind)
+    if icon is not None:
+        roles: dict[ButtonKind, Role] = {"primary": "on_accent", "flat": "muted"}
+        theme.set_icon(made, icon, roles.get(kind, "text"))
+        made.setIconSize(theme.icon_size())
+    if not text:
+        made.setFixedSize(theme.BUTTON_HEIGHT, theme.BUTTON_HEIGHT)
+    made.setToolTip(tip or "")
+    made.setAccessibleName((text or tip or "").replace("&", ""))
+    made.setAutoDefault(False)
+    return made
+
+
+def label(text: str, tone: Tone = "normal", size: theme.TextSize = "body", *, wraps: bool = False) -> QLabel:
+    """Plain text, never markup."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setProperty("tone", tone)
+    made.setProperty("size", size)
+    made.setWordWrap(wraps)
+    if wraps:
+        made.setMinimumWidth(1)  # a long path in an error must not widen the window
+    return made
+
+
+def frame(kind: FrameKind) -> QFrame:
+    """A card, a note or an error; its layout is the caller's."""
+    made = QFrame()
+    restyle(made, kind=kind)
+    return made
+
+
+def restyle(widget: QWidget, **properties: str | bool) -> None:
+    """Set properties that the style sheet looks at, and show them at once."""
+    for name, value in properties.items():
+        widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)

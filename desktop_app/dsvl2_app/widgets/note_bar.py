@@ -1,0 +1,41 @@
+"""One line above the conversation that says what holds for all of it; it can be closed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
+
+from dsvl2_app import texts
+from dsvl2_app.widgets import controls, theme
+
+
+class NoteBar(QFrame):
+    """A note or an error. Closed, it stays away until it has something else to say."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = controls.label("", wraps=True)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._close = controls.button("", "x", "flat", texts.window.close_note())
+        self._close.clicked.connect(self.hide)
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(theme.NORMAL, theme.TINY, theme.TINY, theme.TINY)
+        self._layout.addWidget(self._label, 1)
+        self._layout.addWidget(self._close)
+        self.show_note("")
+
+    def text(self) -> str:
+        """What it says, or said before it was closed."""
+        return self._label.text()
+
+    def show_note(self, text: str, *, is_error: bool = False) -> None:
+        """Say something, or nothing."""
+        if text == self.text() and text:
+            return
+        self._label.setText(text)
+        controls.restyle(self, kind="error" if is_error else "note")
+        self.setVisible(bool(text))
+
+    def add_button(self, button: QPushButton) -> None:
+        """Put a button before the one that closes it."""
+        self._layout.insertWidget(self._layout.count() - 1, button)

@@ -1,0 +1,156 @@
+"""The window as a frame: its size, its panes, its menus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QScreen
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app import texts
+from dsvl2_app.engine_client import Engine
+from dsvl2_app.widgets import theme
+from dsvl2_app.widgets.main_window import FIRST_SIZE, LEAST_SIZE, MainWindow
+from dsvl2_runtime.engine.protocol import Load
+
+pytestmark = pytest.mark.gui
+
+DEAD = ("-c", "")
+"""An engine that ends at once: here it is not needed."""
+
+
+@pytest.fixture
+def small_screen(monkeypatch: pytest.MonkeyPatch) -> QSize:
+    """1366x768 at 150 %."""
+    size = QSize(911, 512)
+    monkeypatch.setattr(QScreen, "availableGeometry", lambda screen: QRect(0, 0, size.width(), size.height()))
+    return size
+
+
+class Shown(Protocol):
+    """Opens a window."""
+
+    def __call__(self, layout: Path | None = None, size: QSize | None = None) -> MainWindow: ...
+
+
+@pytest.fixture
+def shown(qtbot: QtBot) -> Iterator[Shown]:
+    windows: list[MainWindow] = []
+
+    def make(layout: Path | None = None, size: QSize | None = None) -> MainWindow:
+        window = MainWindow(Engine(Load("."), DEAD), layout)
+        windows.append(window)
+        qtbot.addWidget(window)
+        if size is not None:
+            window.resize(size)
+        window.show()
+        qtbot.waitExposed(window)
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+    theme.apply("system", 100)
+
+
+def test_the_first_window_fits_a_small_screen(shown: Shown, small_screen: QSize) -> None:
+    """Nothing lies below the edge of a laptop's screen at 150 %."""
+    window = shown()
+    assert window.width() <= round(0.9 * small_screen.width())
+    assert window.height() <= round(0.9 * small_screen.height())
+    bottom = window.status.mapTo(window, window.status.rect().bottomLeft()).y()
+    assert bottom < window.height()
+
+
+def test_the_first_window_is_not_larger_than_its_work(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QScreen, "availableGeometry", lambda screen: QRect(0, 0, 3840, 2160))
+    assert shown().size() == FIRST_SIZE
+
+
+@pytest.mark.parametrize("size", [LEAST_SIZE, QSize(911, 512), QSize(1180, 760)])
+def test_everything_that_asks_lies_inside_the_window(shown: Shown, size: QSize) -> None:
+    """At every size down to the least, and as large as was asked for."""
+    window = shown(size=size)
+    assert window.size() == size
+    for widget in (window.prompt.edit, window.prompt.button, window.status, window.picture_pane.open_button):
+        place = QRect(widget.mapTo(window, widget.rect().topLeft()), widget.size())
+        assert window.rect().contains(place), (widget, place)
+        assert widget.visibleRegion().boundingRect() == widget.rect(), widget
+
+
+def test_the_sidebar_is_a_drawer_in_a_window_that_is_not_wide(shown: Shown, qtbot: QtBot) -> None:
+    """Opened over the rest, it takes no room, and a click beside it or Escape closes it."""
+    window = shown(size=QSize(911, 600))
+    assert not window.sidebar.isVisible()
+    before = window.picture_pane.geometry()
+    window.picture_pane.sidebar_button.click()
+    assert window.sidebar.isVisible()
+    assert window.picture_pane.geometry() == before
+    qtbot.mouseClick(window.panes._shade, Qt.MouseButton.LeftButton, pos=window.panes.rect().center())
+    assert not window.sidebar.isVisible()
+    window.panes.toggle_sidebar()
+    qtbot.keyClick(window.sidebar, Qt.Key.Key_Escape)
+    assert not window.sidebar.isVisible()
+
+
+def test_a_wide_window_shows_three_panes_beside_each_other(shown: Shown) -> None:
+    window = shown(size=QSize(1180, 700))
+    left, middle, right = (
+        widget.mapTo(window, widget.rect().topLeft()).x()
+        for widget in (window.sidebar, window.picture_pane, window.talk)
+    )
+    assert left < middle < right
+    window.panes.toggle_sidebar()
+    assert not window.sidebar.isVisible()
+    assert window.picture_pane.sidebar_button.isVisible()
+
+
+def test_in_a_narrow_window_the_picture_lies_above_the_conversation(shown: Shown) -> None:
+    window = shown(size=QSize(640, 700))
+    picture, talk = window.picture_pane, window.talk
+    assert picture.mapTo(window, picture.rect().bottomLeft()).y() < talk.mapTo(window, talk.rect().topLeft()).y()
+    window.resize(1180, 700)
+    assert picture.mapTo(window, picture.rect().topRight()).x() < talk.mapTo(window, talk.rect().topLeft()).x()
+
+
+def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:
+    path = tmp_path / "window.json"
+    first = shown(path, QSize(700, 640))
+    theme.apply("dark", 120)
+    first.close()
+    second = shown(path)
+    assert second.size() == QSize(700, 640)
+    assert (theme.choice(), theme.text_percent()) == ("dark", 120)
+
+
+def test_f6_gives_the_focus_to_the_next_pane(shown: Shown, qtbot: QtBot) -> None:
+    window = shown(size=QSize(911, 600))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.prompt.edit.setFocus()
+    window.panes.focus_next()
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    assert window.picture_pane.isAncestorOf(focused)
+    window.panes.focus_next()
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    assert not window.picture_pane.isAncestorOf(focused)
+
+
+def test_others_add_to_the_menus_and_quit_stays_last(shown: Shown) -> None:
+    window = shown()
+    assert [action.text() for action in window.menuBar().actions()] == [
+        texts.window.file_menu(),
+        texts.window.view_menu(),
+        texts.window.conversation_menu(),
+        texts.window.help_menu(),
+    ]
+    window.menu("file").addAction("Export")
+    window.menu("file").aboutToShow.emit()
+    assert window.menu("file").actions()[-1].text() == texts.window.quit_app()

@@ -15,9 +15,11 @@ from dsvl2_bench.turns import Figures, figures_of, in_turns
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import ReportFormat, print_table
+from dsvl2_runtime.cli.run_options import AskedProvider
 from dsvl2_runtime.cli.streams import print_json, print_message
 from dsvl2_runtime.errors import MissingExtraError, UsageError
 from dsvl2_runtime.machine.machine import describe_machine
+from dsvl2_runtime.machine.provider import Provider
 
 VISION_PEERS = ("torch", "openvino")
 """Packages that run vision tower and projector, each with a module in `peers`."""
@@ -31,6 +33,7 @@ def bench(
     precision: Annotated[Precision, typer.Option(help="Precision of the synthetic bundle.")] = Precision.INT4,
     layers: Annotated[int | None, typer.Option(help="Fewer layers, for a quick look.", min=2)] = None,
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    provider: AskedProvider = Provider.AUTO,
     repeats: Annotated[int, typer.Option(help="Runs of every figure; the median counts.", min=1)] = 3,
     peers: Annotated[
         str | None,
@@ -56,7 +59,16 @@ def bench(
     Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures
     # Alone, one process repeats its figures; with others, whole processes take turns.
     within, rounds = (1, repeats) if others else (repeats, 1)
-    ours = ("dsvl2_bench.phases", str(folder), "--threads", str(threads), "--repeats", str(within))
+    ours = (
+        "dsvl2_bench.phases",
+        str(folder),
+        "--threads",
+        str(threads),
+        "--repeats",
+        str(within),
+        "--provider",
+        provider,
+    )
     programs: dict[str, Callable[[], Figures]] = {"ours": lambda: figures_of(*ours), **others}
     found = in_turns(programs, rounds, lambda name: print_message(f"measuring {name} ..."))
     report = found.pop("ours") | {"machine": {**asdict(describe_machine()), "threads": threads}}
@@ -113,6 +125,7 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
     table = Table(title=f"{name}, {report['machine']['threads']} threads")
     table.add_column("figure")
     table.add_column("value", justify="right")
+    table.add_row("runs on", report["provider"])
     table.add_row("decoder's kernels", report["kernels"] or "ONNX Runtime's")
     table.add_row("load, first", f"{report['load_s']:.2f} s")
     table.add_row("load, again", f"{report['warm_load_s']:.2f} s")

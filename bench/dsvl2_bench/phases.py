@@ -28,21 +28,22 @@ DECODE_STEPS = 16
 TILES = 3
 
 
-def measure(bundle: Path, threads: int, repeats: int) -> dict[str, Any]:
+def measure(bundle: Path, threads: int, repeats: int, provider: str | None = None) -> dict[str, Any]:
     """Every figure of the report except the machine's description."""
     start = time.perf_counter()
-    model = load_model(bundle, threads)
+    model = load_model(bundle, threads, provider=provider)
     load_s = time.perf_counter() - start
     prefill = prefill_rates(model, repeats)
     decode = decode_rates(model, repeats)
     vision = vision_seconds(model, repeats)
     peak, anonymous = peak_rss_gb(), anonymous_rss_gb()
-    kernels = model.kernels
+    kernels, runs_on = model.kernels, model.provider
     del model
     start = time.perf_counter()
-    load_model(bundle, threads)
+    load_model(bundle, threads, provider=provider)
     warm_load_s = time.perf_counter() - start
     return {
+        "provider": runs_on,
         "kernels": kernels,
         "load_s": round(load_s, 3),
         "warm_load_s": round(warm_load_s, 3),
@@ -115,8 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--provider", help="by default what DSVL2_PROVIDER says")
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.bundle, options.threads, options.repeats)))
+    print(json.dumps(measure(options.bundle, options.threads, options.repeats, options.provider)))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,18 @@ class MissingExtraError(Dsvl2Error, ImportError):
         self.extra = extra
 
 
+class ProviderError(Dsvl2Error, RuntimeError):
+    """The execution provider that was asked for cannot be used here, or not with this bundle."""
+
+    exit_code = 2
+    http_status = 501
+
+    def __init__(self, obstacle: str, advice: str) -> None:
+        super().__init__(f"the provider cuda cannot be used: {obstacle}; {advice}, or use --provider cpu")
+        self.obstacle = obstacle
+        self.advice = advice
+
+
 class ModelNotFoundError(Dsvl2Error, FileNotFoundError):
     """A model folder, checkpoint folder or one of the files it must hold is missing."""
 

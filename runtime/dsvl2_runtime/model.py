@@ -25,24 +25,28 @@ from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.errors import (
     ModelCorruptError,
     OutOfMemoryError,
+    ProviderError,
+    ResourceError,
     UsageError,
 )
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.embedding import Embedding
+from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle, load_obstacle
 from dsvl2_runtime.graphs.image_cache import ImageCache, default_bytes
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
-from dsvl2_runtime.graphs.target import CPU
+from dsvl2_runtime.graphs.target import CPU, CUDA, Target
 from dsvl2_runtime.inputs.messages import MessageDict, read_messages
 from dsvl2_runtime.inputs.processor import Images, ModelInputs, PromptImage, image_sources, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
-from dsvl2_runtime.machine.cores import choose_threads
+from dsvl2_runtime.machine.cores import ThreadChoice, choose_threads
+from dsvl2_runtime.machine.provider import Provider, asked_provider
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
@@ -58,7 +62,14 @@ class VisionLanguageModel:
     """A loaded bundle. Several threads may ask it at the same time; it runs one step of one answer at a time."""
 
     def __init__(
-        self, bundle: Bundle, threads: int, watch: Watch = UNWATCHED, notices: tuple[Notice, ...] = ()
+        self,
+        bundle: Bundle,
+        threads: int,
+        watch: Watch = UNWATCHED,
+        notices: tuple[Notice, ...] = (),
+        *,
+        target: Target = CPU,
+        provider_reason: str = "",
     ) -> None:
         config = bundle.manifest.config
         total = len(graph_io.GRAPHS)
@@ -66,9 +77,9 @@ class VisionLanguageModel:
         require_onnxruntime(bundle)
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
         _require_same_ids(bundle, tokenizer)
-        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, CPU.name), config.language_config, watch)
+        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, target.name), config.language_config, watch)
         watch.report("load", 1, total)
-        graphs = bundle.graph(graph_io.VISION_ENCODER, CPU.name), bundle.graph(graph_io.PROJECTOR, CPU.name)
+        graphs = bundle.graph(graph_io.VISION_ENCODER, target.name), bundle.graph(graph_io.PROJECTOR, target.name)
         vision = ImageEncoder(*graphs, config, threads, watch)
         watch.report("load", 3, total)
         decoder, self._kernels = _open_decoder(bundle, threads, watch)
@@ -77,6 +88,10 @@ class VisionLanguageModel:
         self.config = config
         self.threads = threads
         """Of an operator."""
+        self.provider = Provider(target.name)
+        """Where the graphs run."""
+        self.provider_reason = provider_reason
+        """Why they do not run elsewhere."""
         note = (Notice("model.note", {"note": self.weights_note}),) if self.weights_note else ()
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""
@@ -321,6 +336,7 @@ def load_model(
     watch: Watch = UNWATCHED,
     *,
     force: bool = False,
+    provider: str | None = None,
 ) -> VisionLanguageModel:
     """Load a bundle.
 
@@ -329,19 +345,44 @@ def load_model(
         threads: per operator; by default one for each physical core that this process may use.
         watch: told how many graphs are loaded, and asked before each whether to go on.
         force: load even what does not seem to fit into the memory.
+        provider: a `Provider` or its name; `auto` takes the GPU where it can be used, and is the default unless the
+            environment variable DSVL2_PROVIDER says otherwise.
 
     Raises:
         ResourceError: it would not fit, with the numbers; or memory ran out.
-        UsageError: `threads` is below 1 or beyond any machine.
+        UsageError: `threads` is below 1 or beyond any machine, or there is no such provider.
+        ProviderError: the GPU was asked for and cannot be used.
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
         CancelledError, TimeLimitError: the watch ended it.
     """
+    wanted = asked_provider(provider)
     bundle, choice = Bundle.open(find_model(path)), choose_threads(threads)
+    obstacle = None if wanted is Provider.CPU else gpu_obstacle(bundle, force=force)
+    if wanted is Provider.CUDA and obstacle is not None:
+        raise obstacle.error()
+    if wanted is not Provider.CPU and obstacle is None:
+        try:
+            return _opened(bundle, choice, watch, (), CUDA, "")
+        except (ModelCorruptError, ProviderError, ResourceError) as error:
+            if wanted is Provider.CUDA:
+                raise
+            obstacle = load_obstacle(error)
     if not force:
         require_memory(bundle, choice.count)
+    if obstacle is None:
+        return _opened(bundle, choice, watch, (), CPU, "the CPU was asked for")
+    notices = () if obstacle.notice is None else (obstacle.notice,)
+    return _opened(bundle, choice, watch, notices, CPU, obstacle.found)
+
+
+def _opened(
+    bundle: Bundle, choice: ThreadChoice, watch: Watch, notices: tuple[Notice, ...], target: Target, reason: str
+) -> VisionLanguageModel:
     try:
         with stops_as_errors():
-            return VisionLanguageModel(bundle, choice.count, watch, choice.notices)
+            return VisionLanguageModel(
+                bundle, choice.count, watch, (*choice.notices, *notices), target=target, provider_reason=reason
+            )
     except MemoryError as error:
         raise OutOfMemoryError from error

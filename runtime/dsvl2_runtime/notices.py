@@ -26,6 +26,7 @@ NoticeCode = Literal[
     "image.scaled_down",
     "image.stretched",
     "model.note",
+    "provider.fallback",
     "threads.capped",
 ]
 """`image.…` is about one image of the prompt, numbered from 1 by the value `image`."""

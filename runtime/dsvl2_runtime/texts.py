@@ -37,6 +37,7 @@ SENTENCES: dict[NoticeCode, str] = {
         "white"
     ),
     "model.note": "{note}",
+    "provider.fallback": "the GPU is not used: {obstacle}; {advice}",
     "threads.capped": (
         "{used} threads are used instead of {asked}, because this process may use {processors} logical processors"
     ),

@@ -19,7 +19,7 @@ from small_models import MakeBundle, small_config
 
 FIGURES = {
     "load_s", "warm_load_s", "prefill_tok_s", "decode_tok_s", "vision_s_per_tile", "copy_gb_s", "read_gb_s",
-    "peak_rss_gb", "anon_rss_gb", "machine", "kernels",
+    "peak_rss_gb", "anon_rss_gb", "machine", "kernels", "provider",
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from dsvl2_runtime.engine.protocol import (
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.machine.files import sha256
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from small_models import MakeBundle, picture
 
@@ -95,16 +96,16 @@ def test_it_ends_at_once_when_its_input_closes() -> None:
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_model_too_large_for_the_memory_is_loaded_only_by_force(force: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command's word reaches the loader, which asks for it in its error."""
-    asked: list[bool] = []
+    """The command's words, and the provider that it names, reach the loader, which asks for force in its error."""
+    asked: list[tuple[bool, str]] = []
 
-    def load(*arguments: object, force: bool) -> None:
-        asked.append(force)
+    def load(*arguments: object, force: bool, provider: str) -> None:
+        asked.append((force, provider))
         raise EndOfTestError
 
     monkeypatch.setattr(engine_process, "load_model", load)
-    assert serve_all(to_line(Load("m", force=force)), monkeypatch) == []
-    assert asked == [force]
+    assert serve_all(to_line(Load("m", force=force, provider=Provider.CUDA)), monkeypatch) == []
+    assert asked == [(force, "cuda")]
 
 
 def test_it_greets_before_it_is_asked_and_refuses_another_version() -> None:

@@ -24,8 +24,8 @@ def test_only_one_file_names_a_provider_or_a_device() -> None:
         )
     }
     # In exit_codes.py it is the extra that installs ONNX Runtime, in graph_entry.py what an old manifest means, in
-    # control_groups.py a controller of Linux.
-    assert named == {"target.py", "exit_codes.py", "graph_entry.py", "control_groups.py"}
+    # control_groups.py a controller of Linux, in provider.py the words that users type.
+    assert named == {"target.py", "exit_codes.py", "graph_entry.py", "control_groups.py", "provider.py"}
 
 
 def test_arrays_are_read_and_written_where_they_lie(bundle: MakeBundle) -> None:

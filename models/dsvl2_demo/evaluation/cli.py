@@ -10,6 +10,8 @@ import typer
 from rich.table import Table
 
 from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
+from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.machine.provider import Provider
 
 if TYPE_CHECKING:
     from dsvl2_demo.evaluation.evaluate import Answerer
@@ -24,6 +26,7 @@ def evaluation(
     limit: Annotated[int, typer.Option(help="Questions in all.", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="Of the held-out pages.", min=0)] = 1,
     threads: Annotated[int | None, typer.Option(help="By default the physical cores.", min=1)] = None,
+    provider: AskedProvider = Provider.AUTO,
     answers: Annotated[
         bool, typer.Option("--answers", help="Print each wrong answer on standard error.", show_default=False)
     ] = False,
@@ -44,7 +47,7 @@ def evaluation(
 
         answerer, name, precision = network_answerer(folder), folder.name, "torch fp32"
     else:
-        loaded = load_model(folder, threads)
+        loaded = load_model(folder, threads, provider=provider)
         answerer, name, precision = bundle_answerer(loaded), loaded.name, loaded.bundle.manifest.precision
     if sheets is not None:
         _real_pages(answerer, sheets, seed, f"{name}, {precision}, seed {seed}", report_format, answers=answers)

@@ -69,6 +69,12 @@ class Bundle:
         """Bytes of the files beside a graph that hold its weights."""
         return sum(entry.size for entry in self.manifest.files if entry.path in self.data_files[graph.file])
 
+    def target_bytes(self, target: str) -> int:
+        """Bytes of all files with weights of a target's graphs."""
+        graphs = [graph for graph in self.manifest.graphs if graph.target == target]
+        names = {name for graph in graphs for name in (graph.file, *self.data_files[graph.file])}
+        return sum(entry.size for entry in self.manifest.files if entry.path in names)
+
     def graph_entry(self, name: str, target: str, domains: Collection[str] = ()) -> GraphEntry:
         """What the manifest says about a graph.
 

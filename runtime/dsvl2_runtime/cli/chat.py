@@ -24,6 +24,7 @@ from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.inputs.documents import pages
 from dsvl2_runtime.inputs.images import image_source
 from dsvl2_runtime.inputs.processor import PromptImage, read_image
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.progress import Progress, Watch
 
@@ -55,6 +56,7 @@ class ChatRequest:
     quiet: bool = False
     force: bool = False
     """Load even a model that seems too large for the memory."""
+    provider: Provider = Provider.AUTO
 
 
 def converse(request: ChatRequest) -> int:
@@ -70,7 +72,7 @@ def converse(request: ChatRequest) -> int:
         raise UsageError("a saved conversation has its own system message; leave --system out")
     with progress_bars(show=not request.quiet, keep=False) as bars:
         watch = Watch(lambda progress: bars.update(progress.phase, progress.done, progress.total))
-        model = load_model(request.model, request.threads, watch, force=request.force)
+        model = load_model(request.model, request.threads, watch, force=request.force, provider=request.provider)
     if not request.quiet:
         print_notices(model.notices)
     if request.resume is None:

@@ -90,7 +90,7 @@ class Run:
             watch = self._watch(bars)
             parts = parts_of(options, watch)
             first = next(parts)  # before the model: a bad path should not cost a load
-            model = load_model(options.model, options.threads, watch, force=options.force)
+            model = load_model(options.model, options.threads, watch, force=options.force, provider=options.provider)
             self.say(model.notices)
             self.events.write("start", model=model.name, precision=model.bundle.manifest.precision)
             answers = []

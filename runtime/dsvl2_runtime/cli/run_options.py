@@ -12,8 +12,14 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+from dsvl2_runtime.machine.provider import VARIABLE, Provider
 
 P = ParamSpec("P")
+
+
+AskedProvider = Annotated[
+    Provider, typer.Option(envvar=VARIABLE, help="Where it runs; auto takes the GPU where it can be used.")
+]
 
 
 class AnswerFormat(StrEnum):
@@ -76,6 +82,7 @@ class RunOptions:
         None
     )
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None
+    provider: AskedProvider = Provider.AUTO
     boxes: Annotated[BoxFormat, typer.Option(help="How boxes stand in the answer: px are pixels.")] = BoxFormat.TEXT
     draw_boxes: Annotated[
         str | None, typer.Option(help="Write a copy of the picture with its boxes to this file.", show_default=False)

@@ -108,6 +108,8 @@ def run_report(
             "name": model.name,
             "precision": model.bundle.manifest.precision,
             "kernels": model.kernels,
+            "provider": model.provider,
+            "provider_reason": model.provider_reason,
             "manifest_sha256": model.manifest_sha256,
         },
         "warnings": [notice_json(notice) for notice in notices],

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.machine.provider import Provider
 
 DEFAULT_PORT = 11535
 
@@ -38,11 +40,12 @@ def serve(
         ),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:
     """Answer clients of OpenAI's chat API, on this machine only unless told otherwise, and show a page to ask from."""
     from dsvl2_runtime.server.listen import ServeOptions
     from dsvl2_runtime.server.listen import serve as listen
 
-    options = ServeOptions(model, host, port, api_key or None, threads, force, queue, timeout)
+    options = ServeOptions(model, host, port, api_key or None, threads, force, queue, timeout, provider)
     listen(options, lambda address: typer.echo(f"listening on {address}"))

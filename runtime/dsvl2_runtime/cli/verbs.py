@@ -14,10 +14,11 @@ import typer
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
-from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
+from dsvl2_runtime.cli.run_options import AskedProvider, RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
+from dsvl2_runtime.machine.provider import Provider
 
 app = typer.Typer(
     name="dsvl2-onnx",
@@ -60,6 +61,7 @@ def chat(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
     threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answers.")] = False,
 ) -> None:
@@ -77,6 +79,7 @@ def chat(
         threads=threads,
         quiet=quiet,
         force=force,
+        provider=provider,
     )
     if code := converse(request):
         raise typer.Exit(code)

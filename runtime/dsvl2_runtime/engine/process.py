@@ -163,11 +163,11 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
     """Load a model, or send why it cannot be loaded."""
     try:
         watch = Watch(progress_sender(send, None))
-        model = load_model(command.model, command.threads, watch, force=command.force)
+        model = load_model(command.model, command.threads, watch, force=command.force, provider=command.provider)
     except Exception as error:  # as in `serve`
         send(LoadFailed(wire_error(error)))
         return None
-    send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note))
+    send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note, model.provider))
     return model
 
 

@@ -18,6 +18,7 @@ from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import STRICT, describe
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
@@ -85,6 +86,8 @@ class Load:
     threads: int | None = None
     force: bool = False
     """Load even a model that seems too large for the memory."""
+    provider: Provider | None = None
+    """Where it shall run; None asks the engine's environment."""
     kind: Literal["load"] = "load"
 
 
@@ -162,6 +165,8 @@ class Loaded:
     name: str
     precision: str
     note: str
+    provider: Provider = Provider.CPU
+    """Where it runs."""
     kind: Literal["loaded"] = "loaded"
 
 

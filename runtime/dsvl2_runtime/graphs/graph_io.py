@@ -37,6 +37,13 @@ PROJECTOR = "projector"
 EMBED_TOKENS = "embed_tokens"
 DECODER = "decoder"
 GRAPHS = (VISION_ENCODER, PROJECTOR, EMBED_TOKENS, DECODER)
+"""Of the target cpu."""
+
+IMAGE_ENCODER = "image_encoder"
+DECODER_PROMPT = "decoder_prompt"
+DECODER_STEP = "decoder_step"
+CUDA_GRAPHS = (IMAGE_ENCODER, DECODER_PROMPT, DECODER_STEP)
+"""Of the target cuda."""
 
 PIXEL_VALUES = "pixel_values"
 PATCH_FEATURES = "patch_features"

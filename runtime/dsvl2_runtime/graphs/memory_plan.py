@@ -55,7 +55,7 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
     config = bundle.manifest.config
     decoder = bundle.graph_entry(graph_io.DECODER, CPU.name)
     mapped = bundle.data_bytes(decoder) if own_decoder(bundle) is not None else packed_bytes(bundle)
-    copied = sum(entry.size for entry in bundle.manifest.files) - (bundle.data_bytes(decoder) if mapped else 0)
+    copied = bundle.target_bytes(CPU.name) - (bundle.data_bytes(decoder) if mapped else 0)
     tensors = graph_io.cache_tensors(config.language_config, decoder.cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
     return MemoryPlan(

@@ -75,3 +75,9 @@ def _address(array: NDArray[Any]) -> int:
 
 
 CPU = Target("cpu", "CPUExecutionProvider", "cpu")
+CUDA = Target("cuda", "CUDAExecutionProvider", "cuda")
+
+
+def has_provider(target: Target) -> bool:
+    """Whether the installed ONNX Runtime was built with a target's provider; nothing is loaded for the answer."""
+    return target.provider in onnxruntime.get_available_providers()

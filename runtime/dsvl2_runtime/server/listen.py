@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import BusyError, UsageError
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.server.answers import Answers
 from dsvl2_runtime.server.app import ServedModel, make_app
 from dsvl2_runtime.server.gate import Gate, listen_address
@@ -42,6 +43,7 @@ class ServeOptions:
     """Questions that may wait while one is answered."""
     timeout: float | None = None
     """Seconds after which an answer ends as far as it has come, without the time that it waited; None for no limit."""
+    provider: Provider = Provider.AUTO
 
 
 def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
@@ -57,7 +59,7 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
         EngineError: the model cannot be loaded.
     """
     address = listen_address(options.host, options.api_key)
-    load = Load(options.model, options.threads, options.force)
+    load = Load(options.model, options.threads, options.force, options.provider)
     answers = Answers(load, options.queue, seconds=options.timeout)
     with open_socket(address, options.port) as listening:
         try:

@@ -1,0 +1,72 @@
+"""How much memory of a GPU a bundle needs, before any of it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.image_cache import KEPT_CONTEXTS
+from dsvl2_runtime.graphs.target import CUDA
+
+GPU_CHUNK = 2048
+"""Positions per prefill run on a GPU, where large products are the fast ones: 1415 positions in one run took two thirds
+of the time for each that 512 took."""
+CACHE_SLOTS = 2
+"""Sequences whose cached rows lie on the GPU at a time; the rows of others wait in the computer's memory."""
+TILES_PER_GPU_RUN = 8
+"""Larger batches of tiles gained nothing: two milliseconds for a tile of three or of nine."""
+HALF_BYTES, FLOAT_BYTES = 2, 4
+PROGRAM_BYTES = 900_000_000
+"""CUDA's context and the kernels of ONNX Runtime, cuBLAS and cuDNN, which lie on the GPU as well; an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemoryPlan:
+    """Bytes of a GPU's memory that a loaded bundle takes."""
+
+    weights: int
+    cache: int
+    """Of all slots, at full context."""
+    scratch: int
+    images: int
+    """Features of images that are kept for later questions."""
+    program: int = PROGRAM_BYTES
+
+    @property
+    def total(self) -> int:
+        """All that has to be there at a time."""
+        return self.weights + self.cache + self.scratch + self.images + self.program
+
+
+def plan_gpu_memory(bundle: Bundle) -> GpuMemoryPlan:
+    """What a bundle with graphs for the GPU will need."""
+    config, language = bundle.manifest.config, bundle.manifest.config.language_config
+    context = language.max_position_embeddings
+    rows = graph_io.cache_tensors(language)
+    return GpuMemoryPlan(
+        weights=bundle.target_bytes(CUDA.name),
+        cache=CACHE_SLOTS * context * HALF_BYTES * sum(tensor.row for tensor in rows),
+        scratch=max(_prefill(config), _vision(config)),
+        images=KEPT_CONTEXTS * context * language.hidden_size * HALF_BYTES,
+    )
+
+
+def _prefill(config: ModelConfig) -> int:
+    """Keys and values of all heads, the rows of all chosen experts, the mask, and a dense weight that is unpacked."""
+    language = config.language_config
+    context, hidden = language.max_position_embeddings, language.hidden_size
+    chunk = min(GPU_CHUNK, context)
+    chosen = (language.num_experts_per_tok or 0) + (language.n_shared_experts or 0)
+    heads = 4 * context * language.num_attention_heads * language.head_dim
+    experts = chunk * chosen * (2 * hidden + 3 * language.moe_intermediate_size)
+    dense = chunk * (8 * hidden + 3 * language.intermediate_size) + 2 * hidden * language.intermediate_size
+    return HALF_BYTES * (heads + experts + dense + chunk * context) + 2 * FLOAT_BYTES * language.vocab_size
+
+
+def _vision(config: ModelConfig) -> int:
+    """A batch of tiles: hidden states, and the widest layer."""
+    vision = config.vision_config
+    return prod((HALF_BYTES, TILES_PER_GPU_RUN, vision.grid**2, 8 * vision.width + 2 * vision.mlp_width))

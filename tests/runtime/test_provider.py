@@ -79,7 +79,11 @@ def test_cuda_with_the_cpu_wheel_is_one_line(bundle: MakeBundle) -> None:
         load_model(folder, threads=1, provider="cuda")
     verb = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "run", "What?"]
     ended = subprocess.run(
-        [*verb, "--model", str(folder), "--provider", "cuda"], capture_output=True, text=True, timeout=300, check=False
+        [*verb, "--model", str(folder), "--provider", "cuda"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
     )
     assert ended.returncode == ProviderError.exit_code == 2
     assert ended.stderr.count("\n") == 1

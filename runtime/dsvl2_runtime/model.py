@@ -7,7 +7,7 @@ import logging
 from collections import abc
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from dsvl2_kernels.library import Kernels
 from dsvl2_runtime.answers.constraint import JsonVocabulary
 from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
-from dsvl2_runtime.answers.in_thread import in_thread
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
-from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.errors import (
     ModelCorruptError,
     OutOfMemoryError,
@@ -38,7 +36,6 @@ from dsvl2_runtime.graphs.image_cache import ImageCache, default_bytes
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.graphs.sequence_file import RowType, load_sequence, save_sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU, CUDA, Target
 from dsvl2_runtime.inputs.messages import MessageDict, read_messages
@@ -49,6 +46,10 @@ from dsvl2_runtime.machine.cores import ThreadChoice, choose_threads
 from dsvl2_runtime.machine.provider import Provider, asked_provider
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
+
+if TYPE_CHECKING:  # a single question needs neither a conversation nor its file, and `run` starts sooner without them
+    from dsvl2_runtime.chat import Chat
+    from dsvl2_runtime.graphs.sequence_file import RowType
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +143,8 @@ class VisionLanguageModel:
             UsageError: a cached value is too large for float16.
             ResourceError: the file cannot be written.
         """
+        from dsvl2_runtime.graphs.sequence_file import save_sequence
+
         with self.components.turns.take(UNWATCHED):
             save_sequence(Path(path), sequence, self._manifest_sha256, row_type)
 
@@ -152,6 +155,8 @@ class VisionLanguageModel:
             SequenceFileError: the file is missing or damaged, or belongs to another model or version.
             ResourceError: it cannot be read.
         """
+        from dsvl2_runtime.graphs.sequence_file import load_sequence
+
         sequence = self.new_sequence()
         load_sequence(Path(path), sequence, self._manifest_sha256)
         return sequence
@@ -164,6 +169,8 @@ class VisionLanguageModel:
             drop_oldest: whether the oldest turns are given up when the history does not fit any more, with a notice;
                 otherwise that is an error.
         """
+        from dsvl2_runtime.chat import Chat
+
         return Chat(self.components, self.config, self._manifest_sha256, system, drop_oldest)
 
     def resume(self, path: str | Path) -> Chat:
@@ -173,6 +180,8 @@ class VisionLanguageModel:
             SequenceFileError: the file is missing or damaged, or belongs to another model or version.
             ResourceError: it cannot be read.
         """
+        from dsvl2_runtime.chat import Chat
+
         return Chat.resumed(Path(path), self.components, self.config, self._manifest_sha256)
 
     def prepare(self, question: Question, images: Images = ()) -> ModelInputs:
@@ -251,6 +260,8 @@ class VisionLanguageModel:
         sequence: Sequence | None = None,
     ) -> AsyncGenerator[TextChunk, None]:
         """`generate` for `async for`: it works in a thread of its own, and a consumer who leaves stops it."""
+        from dsvl2_runtime.answers.in_thread import in_thread
+
         return in_thread(lambda watch: self.generate(question, images, options, watch, sequence), watch)
 
     def answer(

@@ -243,10 +243,36 @@ def test_closed_streams_swallow_what_goes_there(model: Path, closed: str) -> Non
     assert found.stdout == (whole.stdout if closed == "2>&-" else "")
 
 
+NOT_NEEDED = (
+    "asyncio",
+    "rich",
+    "dsvl2_export",
+    "dsvl2_bench",
+    "dsvl2_app",
+    "dsvl2_runtime.chat",
+    "dsvl2_runtime.server",
+)
+"""By a question of a script: other verbs, and what only a terminal is shown."""
+
+
+def test_a_run_imports_only_what_it_uses(model: Path) -> None:
+    """The rest took a tenth of a second of every start."""
+    report = f"import atexit, sys; atexit.register(lambda: print([n for n in {NOT_NEEDED} if n in sys.modules]))\n"
+    found = call("run", "x", "-m", model, "-n", "1", "-q", prelude=report)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], []])
+def test_help_names_the_verbs_of_all_parts(arguments: list[str]) -> None:
+    shown = call(*arguments).stdout
+    assert all(f" {verb} " in shown for verb in ("run", "chat", "extract", "serve", "export", "app", "eval", "bench"))
+
+
 INTERRUPTED_START = {
     "verbs": (
         "import os, signal, dsvl2_runtime.cli.main as cli\n"
-        "cli.add_verbs = lambda app: os.kill(os.getpid(), signal.SIGINT)\n"
+        "cli.choose_verbs = lambda app, asked: os.kill(os.getpid(), signal.SIGINT)\n"
     ),
     "compiled module": (
         "import sys\n"

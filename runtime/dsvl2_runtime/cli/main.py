@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
+from typer.models import CommandInfo
 
 from dsvl2_runtime.cli.exit_codes import exit_code_of
 from dsvl2_runtime.cli.streams import prepare_streams, print_message
@@ -30,14 +31,40 @@ def main() -> None:
 
 
 def _run_app() -> None:
-    add_verbs(app)
+    choose_verbs(app, sys.argv[1] if len(sys.argv) > 1 else "")
     app(prog_name="dsvl2-onnx")
 
 
-def add_verbs(target: typer.Typer) -> None:
-    """Add the verbs of the other parts; one that cannot be imported says which extra it needs."""
-    for entry in sorted(entry_points(group=VERB_GROUP), key=lambda found: found.name):
-        target.command(entry.name)(_load_verb(entry))
+def choose_verbs(target: typer.Typer, asked: str) -> None:
+    """Leave the one verb that is asked for, or add those of the other parts.
+
+    Making the commands and importing the other parts takes a tenth of a second, which every `run` would pay.
+
+    Args:
+        target: has the verbs of the runtime.
+        asked: the first argument; where that is no verb, as for help and completion, all verbs are needed.
+    """
+    own = [command for command in target.registered_commands if _name(command) == asked]
+    if own:
+        target.registered_commands = own
+        target.callback()(_several_verbs)
+    else:
+        add_verbs(target, asked)
+
+
+def _several_verbs() -> None:
+    """Without a callback typer takes the only command of a program for the program itself."""
+
+
+def _name(command: CommandInfo) -> str | None:
+    return command.name or (command.callback and command.callback.__name__)
+
+
+def add_verbs(target: typer.Typer, asked: str = "") -> None:
+    """Add that verb of the other parts, or all of them; one that cannot be imported says which extra it needs."""
+    entries = {entry.name: entry for entry in entry_points(group=VERB_GROUP)}
+    for name in [asked] if asked in entries else sorted(entries):
+        target.command(name)(_load_verb(entries[name]))
 
 
 def _load_verb(entry: EntryPoint) -> Callable[..., None]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dsvl2_runtime.answers.boxes import LARGEST, Box
 from dsvl2_runtime.cli.run_options import RunOptions, SplitChoice
 from dsvl2_runtime.errors import UsageError
-from dsvl2_runtime.inputs.documents import pages
 from dsvl2_runtime.inputs.images import ImageSource, check_image, decode_image, image_source
-from dsvl2_runtime.inputs.split import Strip, split_image
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Watch
+
+if TYPE_CHECKING:  # a question about a picture needs neither documents nor strips, and starts sooner without them
+    from dsvl2_runtime.inputs.split import Strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
         return
     if options.image:
         raise UsageError("--image and --pdf do not go together; ask about one of them at a time")
+    from dsvl2_runtime.inputs.documents import pages
+
     for number, page in enumerate(pages(image_source(options.pdf), options.pages, options.dpi, watch), 1):
         notices = tuple(notice.of_image(1) for notice in page.notices)
         yield Part((page.image,), number, page.number, is_alone=page.chosen == 1, notices=notices)
@@ -94,6 +98,8 @@ def strips_of(part: Part, options: RunOptions, model: VisionLanguageModel) -> It
     if options.split is SplitChoice.OFF:
         yield part
         return
+    from dsvl2_runtime.inputs.split import split_image
+
     decoded = decode_image(part.images[0])
     strips = split_image(decoded.image, model.config.candidate_resolutions)
     if len(strips) == 1:

@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine import process as engine_process
-from dsvl2_runtime.engine.process import Inbox, Question, answer, model_messages, serve
+from dsvl2_runtime.engine import read_images as engine_read_images
+from dsvl2_runtime.engine.load_meter import measured_load
+from dsvl2_runtime.engine.process import Inbox, Kept, Question, answer, model_messages, serve
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     PROTOCOL_VERSION,
@@ -27,19 +30,24 @@ from dsvl2_runtime.engine.protocol import (
     Hello,
     ImagePart,
     Load,
+    Loaded,
     LoadFailed,
+    Measured,
     Prepared,
     Progressed,
     ProtocolError,
     ProtocolVersionError,
     Stop,
     TextPart,
+    TokenPart,
     Wrote,
     to_line,
     user_message,
 )
+from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
-from dsvl2_runtime.inputs.prompt import ImagePlace, Message
+from dsvl2_runtime.inputs.processor import ReadImage, read_image
+from dsvl2_runtime.inputs.prompt import ImagePlace, Message, SpecialToken
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
@@ -193,6 +201,89 @@ def test_images_stand_where_the_messages_put_them() -> None:
     ]
 
 
+def test_a_part_that_is_a_token_becomes_one() -> None:
+    """The request for a place, and the boxes of an earlier answer."""
+    converted, _ = model_messages((ChatMessage("user", (TokenPart("<|ref|>"), TextPart("<|/ref|>"))),))
+    assert converted == [Message("user", [SpecialToken("<|ref|>"), "<|/ref|>"])]
+
+
+def test_loading_tells_what_a_client_needs_to_know(bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration tells what a picture costs; more threads than there are is said."""
+    events = serve_all(to_line(Load(str(bundle("small", "int4")), 1000)), monkeypatch)
+    loaded, measured = events[-2:]
+    assert isinstance(loaded, Loaded)
+    assert isinstance(measured, Measured)
+    model = load_model(bundle("small", "int4"), 1000)
+    assert loaded.config == model.config
+    assert (loaded.manifest_sha256, loaded.threads) == (model.manifest_sha256, model.threads)
+    assert [notice.code for notice in loaded.notices] == ["threads.capped"]
+    assert loaded.memory_bytes > 10_000_000
+
+
+def test_an_image_of_a_conversation_is_decoded_once(
+    model: VisionLanguageModel, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follow-up takes the tiles that are kept under the hash; another image and a change of tiling are read."""
+    decoded: list[str] = []
+
+    def counted(source: str, *arguments: object) -> ReadImage:
+        decoded.append(Path(source).name)
+        return read_image(source, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine_read_images, "read_image", counted)
+    paths = [image_file]
+    for number in range(2):
+        paths.append(tmp_path / f"{number}.png")
+        picture(170, 90, 7 + number).save(paths[-1])
+    parts = [ImagePart(str(path), sha256=sha256(path)) for path in paths]
+    kept, options = Kept.nothing(model), GenerationOptions(max_new_tokens=1)
+    for count in (1, 1, 2, 3):
+        asked = Question(Ask(count, (user_message("What?", parts[:count]),), options), None)
+        answer(model, asked, Inbox(), lambda event: None, kept)
+    assert decoded == ["bill.png", "0.png", "1.png"]
+    few = ReadImages(model.config, most_bytes=1)
+    assert [few.read(parts[:1])[0].sha256 for _ in range(2)] == [kept.images.read(parts[:1])[0].sha256] * 2
+    assert decoded[3:] == ["bill.png"] * 2
+
+
+def test_a_stop_acts_before_the_next_image_is_decoded(model: VisionLanguageModel, image_file: Path) -> None:
+    """Twenty photographs take seconds."""
+    inbox, events = Inbox(), list[Event]()
+    part = ImagePart(str(image_file))
+    inbox.read(io.BytesIO(HELLO + to_line(Ask(3, (user_message("What?", [part] * 20),)))), events.append)
+    question = inbox.next_command()
+    assert isinstance(question, Question)
+
+    def send(event: Event) -> None:
+        events.append(event)
+        if event == Progressed("images", 2, 20, 3):
+            inbox.read(io.BytesIO(HELLO + to_line(Stop(3))), events.append)
+
+    answer(model, question, inbox, send)
+    assert isinstance(events[-1], Finished)
+    assert (events[-1].reason, events[-1].tokens) == ("cancelled", 0)
+    assert [event for event in events if isinstance(event, Progressed)][-1] == Progressed("images", 2, 20, 3)
+    assert not any(isinstance(event, Prepared) for event in events)
+
+
+def test_loading_is_told_in_bytes_that_never_go_back() -> None:
+    """The memory may shrink while it is packed, and may grow beyond the files."""
+    told: list[tuple[int, int]] = []
+    measured = iter([100, 130, 120, 190, 900])
+    all_told = threading.Event()
+
+    def measure() -> int:
+        value = next(measured, None)
+        if value is None:
+            all_told.set()
+            return 900
+        return value
+
+    with measured_load(200, lambda done, total: told.append((done, total)), measure, 0.001):
+        assert all_told.wait(60)
+    assert told[:4] == [(30, 200), (30, 200), (90, 200), (200, 200)]
+
+
 def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel, image_file: Path) -> None:
     """The answer is the one that the Python API gives to the same messages and options."""
     options = GenerationOptions(max_new_tokens=4, temperature=0.7, seed=11)
@@ -202,10 +293,15 @@ def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel,
     expected = "".join(chunk.text for chunk in model.generate("What?", [image_file], options))
     assert "".join(event.text for event in events if isinstance(event, Wrote)) == expected
     inputs = model.prepare("What?", [image_file])
-    assert events[0] == Prepared(5, (), len(inputs.input_ids), inputs.num_image_tokens, ((170, 90),))
+    assert events[:2] == [
+        Progressed("images", 0, 1, 5),
+        Prepared(5, (), len(inputs.input_ids), inputs.num_image_tokens, ((170, 90),)),
+    ]
     last = events[-1]
     assert isinstance(last, Finished)
     assert (last.turn, last.tokens) == (5, 4)
+    assert 0 < last.first_token_seconds <= last.seconds
+    assert last.memory_bytes > 10_000_000
 
 
 def test_an_image_with_another_content_than_was_kept_is_refused(model: VisionLanguageModel, image_file: Path) -> None:
@@ -281,14 +377,14 @@ def test_a_follow_up_computes_its_own_words_alone(
         Ask(2, messages, options),
     ]
     events = serve_all(b"".join(to_line(command) for command in commands), monkeypatch)
+    assert isinstance(events[-1], Measured)
+    assert events[-1].speeds is not None  # of the answers that came before
     opening, ending = (event for event in events if isinstance(event, Finished))
     prompt = model.prepare("What?", [image_file])
     assert opening.cached_tokens == 0
     assert ending.cached_tokens >= len(prompt.input_ids)
-    assert {event.phase for event in events if isinstance(event, Progressed) and event.turn == 2} == {
-        "prefill",
-        "decode",
-    }
+    phases = {event.phase for event in events if isinstance(event, Progressed) and event.turn == 2}
+    assert phases == {"images", "prefill", "decode"}  # without a hash nobody knows that its file is the same
     converted, _ = model_messages(messages)
     expected = "".join(chunk.text for chunk in model.generate(converted, [image_file], options))
     assert "".join(event.text for event in events if isinstance(event, Wrote) and event.turn == 2) == expected

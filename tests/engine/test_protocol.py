@@ -24,6 +24,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    Measured,
     MessageTooLongError,
     Prepared,
     Progressed,
@@ -31,8 +32,10 @@ from dsvl2_runtime.engine.protocol import (
     ProtocolVersionError,
     Stop,
     TextPart,
+    TokenPart,
     Wrote,
     greet,
+    grounded_parts,
     named_turn,
     read_command,
     read_event,
@@ -40,7 +43,11 @@ from dsvl2_runtime.engine.protocol import (
     user_message,
 )
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.machine.provider import Provider
+from dsvl2_runtime.machine.speeds import Measured as SpeedSum
+from dsvl2_runtime.machine.speeds import Speeds
 from dsvl2_runtime.notices import Notice
+from small_models import small_config
 
 IMAGES = [ImagePart("/a b.png"), ImagePart("/c.png", "c", "0123456789abcdef" * 4)]
 ERROR = WireError("ImageError", "picture /a.png: damaged", 5, 400, {"source": "/a.png", "count": 2, "none": None})
@@ -48,8 +55,10 @@ CONVERSATION = (
     ChatMessage("system", (TextPart("Be brief."),)),
     user_message("What?", IMAGES),
     ChatMessage("assistant", (TextPart("A bill."),)),
-    ChatMessage("user", (TextPart("Whose?"), ImagePart("/d.png"))),
+    ChatMessage("user", (TextPart("Whose?"), ImagePart("/d.png"), TokenPart("<|grounding|>"))),
 )
+CONFIG = small_config("small")
+SPEEDS = Speeds(tile=SpeedSum(units=3, total=1.5))
 COMMANDS = [
     Hello(),
     Load("models/a", 2),
@@ -61,7 +70,21 @@ COMMANDS = [
 EVENTS = [
     Progressed("vision", 1, 9, 3),
     Progressed("load", 0, 4),
+    Progressed("images", 1, 2, 3),
     Loaded("a", "int4", "random"),
+    Loaded(
+        "a",
+        "int4",
+        "",
+        Provider.CPU,
+        (Notice("threads.capped", {"asked": 9}),),
+        CONFIG,
+        "0123456789abcdef" * 4,
+        2,
+        5_000_000,
+    ),
+    Measured(None),
+    Measured(SPEEDS),
     LoadFailed(ERROR),
     BadMessage(ERROR),
     BadMessage(ERROR, 3),
@@ -69,7 +92,7 @@ EVENTS = [
         3, (Notice("model.note", {"note": "random"}).of_image(2), Notice("model.note")), 90, 80, ((170, 90), (1, 2))
     ),
     Wrote(3, "x\n<b>"),
-    Finished(3, "timeout", 12, 0.5, 40),
+    Finished(3, "timeout", 12, 0.5, 40, 0.25, 5_000_000),
     Failed(3, ERROR),
 ]
 
@@ -88,6 +111,21 @@ def test_events_come_back(event: Event) -> None:
     assert read_event(to_line(event)) == event
     with pytest.raises(ProtocolError):
         read_command(to_line(event))
+
+
+def test_names_of_grounding_tokens_are_tokens_only_where_a_program_says_so() -> None:
+    """What the model wrote becomes tokens again, in its order; what a user typed stays text."""
+    answer = "<|ref|>the total<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|> and <|User|>"
+    assert grounded_parts(answer) == (
+        TokenPart("<|ref|>"),
+        TextPart("the total"),
+        TokenPart("<|/ref|>"),
+        TokenPart("<|det|>"),
+        TextPart("[[1, 2, 3, 4]]"),
+        TokenPart("<|/det|>"),
+        TextPart(" and <|User|>"),
+    )
+    assert user_message(answer).content == (TextPart(answer),)
 
 
 @given(st.text())

@@ -21,6 +21,7 @@ from dsvl2_runtime.engine.protocol import (
     ImagePart,
     Loaded,
     LoadFailed,
+    Measured,
     Prepared,
     Progressed,
     Stop,
@@ -152,7 +153,7 @@ class ChatSession:
         elif isinstance(event, BadMessage):
             # Without a number it can only be the open turn's question, which must not wait for ever.
             self._take_for(event.turn, lambda turn: _fail(turn, event.error))
-        elif not isinstance(event, Hello):
+        elif not isinstance(event, Hello | Measured):
             self._take_for(event.turn, lambda turn: _add(turn, event))
 
     def engine_ended(self, end: EngineEnd) -> None:

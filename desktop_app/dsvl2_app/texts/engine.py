@@ -7,15 +7,15 @@ import signal
 from PySide6.QtCore import QCoreApplication
 
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import Loaded
+from dsvl2_runtime.engine.protocol import EnginePhase, Loaded
 from dsvl2_runtime.engine.wire_error import WireError
-from dsvl2_runtime.progress import Phase
 
 
-def phase(name: Phase) -> str:
+def phase(name: EnginePhase) -> str:
     """What the engine is doing."""
     return {
         "pages": QCoreApplication.translate("engine", "Drawing the pages"),
+        "images": QCoreApplication.translate("engine", "Opening the pictures"),
         "load": QCoreApplication.translate("engine", "Loading the model"),
         "vision": QCoreApplication.translate("engine", "Looking at the picture"),
         "prefill": QCoreApplication.translate("engine", "Reading"),

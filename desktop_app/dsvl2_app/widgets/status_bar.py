@@ -39,8 +39,8 @@ class StatusBar(QStatusBar):
         if session.model is not None:
             self.model_button.setText(texts.engine.model_name(session.model))
         if progress is not None:
-            self.progress.setRange(0, max(1, progress.total))
-            self.progress.setValue(progress.done)
+            self.progress.setRange(0, 1000)  # Qt counts no further than 31 bits, and a model has more bytes
+            self.progress.setValue(1000 * progress.done // max(1, progress.total))
             self.phase.setText(texts.engine.phase(progress.phase))
         elif session.engine_state == "failed":
             self.phase.setText(texts.engine.no_model())

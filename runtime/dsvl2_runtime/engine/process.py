@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Items
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.engine.load_meter import folder_bytes, measured_load, memory_bytes
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -34,26 +35,28 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    Measured,
     NoModelError,
     Prepared,
     Progressed,
     ProtocolError,
     Stop,
+    TokenPart,
     Wrote,
     greet,
     named_turn,
     read_command,
     to_line,
 )
+from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, special_parts
-from dsvl2_runtime.machine.files import sha256
+from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, SpecialToken, special_parts
 from dsvl2_runtime.machine.mapped_files import report_lost_files
-from dsvl2_runtime.machine.speeds import SpeedKey, SpeedMeter, remember_speeds
+from dsvl2_runtime.machine.speeds import SpeedKey, SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel
-from dsvl2_runtime.progress import Progress, ProgressCallback, Watch
+from dsvl2_runtime.progress import Progress, ProgressCallback, Stopped, Watch
 
 PROGRESS_SECONDS = 0.05
 """Progress within a phase is sent at most this often."""
@@ -69,6 +72,20 @@ class Question:
     ask: Ask
     deadline: float | None
     """On the clock of `time.monotonic`."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What one answer leaves for the next one of the same model."""
+
+    sequence: Sequence
+    """What a prompt has in common with it is not computed again."""
+    images: ReadImages
+
+    @classmethod
+    def nothing(cls, model: VisionLanguageModel) -> Kept:
+        """Before the first question."""
+        return cls(model.new_sequence(), ReadImages(model.config))
 
 
 class Inbox:
@@ -140,18 +157,20 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes]:
 def serve(inbox: Inbox, send: Send) -> NoReturn:
     """Carry out commands as long as the process lives."""
     model: VisionLanguageModel | None = None
-    sequence: Sequence | None = None
+    kept: Kept | None = None
     while True:
         command = inbox.next_command()
         if isinstance(command, Load):
-            model = sequence = None  # their memory is needed for the next one
+            model = kept = None  # their memory is needed for the next one
             model = load(command, send)
             continue
         turn = command.ask.turn
         try:
-            if model is not None and sequence is None:
-                sequence = model.new_sequence()
-            answer(model, command, inbox, send, sequence)
+            if model is not None and kept is None:
+                kept = Kept.nothing(model)
+            answer(model, command, inbox, send, kept)
+            if model is not None:
+                send(Measured(known_speeds(speed_key(model))))
         except Exception as error:
             # The client must hear of every error: its question would otherwise wait for ever.
             send(Failed(turn, wire_error(error)))
@@ -162,13 +181,32 @@ def serve(inbox: Inbox, send: Send) -> NoReturn:
 def load(command: Load, send: Send) -> VisionLanguageModel | None:
     """Load a model, or send why it cannot be loaded."""
     try:
-        watch = Watch(progress_sender(send, None))
-        model = load_model(command.model, command.threads, watch, force=command.force, provider=command.provider)
+        total = folder_bytes(find_model(command.model))
+        with measured_load(total, lambda done, total: send(Progressed("load", done, total))):
+            model = load_model(command.model, command.threads, force=command.force, provider=command.provider)
     except Exception as error:  # as in `serve`
         send(LoadFailed(wire_error(error)))
         return None
-    send(Loaded(model.name, model.bundle.manifest.precision, model.weights_note, model.provider))
+    send(
+        Loaded(
+            model.name,
+            model.bundle.manifest.precision,
+            model.weights_note,
+            model.provider,
+            tuple(notice for notice in model.notices if notice.code != "model.note"),
+            model.config,
+            model.manifest_sha256,
+            model.threads,
+            memory_bytes(),
+        )
+    )
+    send(Measured(known_speeds(speed_key(model))))
     return model
+
+
+def speed_key(model: VisionLanguageModel) -> SpeedKey:
+    """Under which the speeds of a model are remembered."""
+    return SpeedKey.here(model.manifest_sha256, model.threads)
 
 
 def answer(
@@ -176,7 +214,7 @@ def answer(
     question: Question,
     inbox: Inbox,
     send: Send,
-    sequence: Sequence | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Answer one question, piece by piece.
 
@@ -185,7 +223,7 @@ def answer(
         question: that was read.
         inbox: says whether it was stopped.
         send: takes the events.
-        sequence: of the questions before; what the prompt has in common with it is not computed again.
+        kept: of the questions before.
 
     Raises:
         NoModelError: there is no model to answer it.
@@ -193,15 +231,8 @@ def answer(
     """
     if model is None:
         raise NoModelError
-    ask, start, tokens = question.ask, time.monotonic(), 0
-    sequence = sequence or model.new_sequence()
-    messages, images = model_messages(ask.messages, special_tokens=ask.special_tokens)
-    with users_names(images):
-        for image in images:
-            require_content(image)
-        inputs = model.prepare(messages, [image.path for image in images])
-    sizes = tuple(image.size for image in inputs.images)
-    send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
+    ask, start, tokens, first_token_seconds = question.ask, time.monotonic(), 0, 0.0
+    kept = kept or Kept.nothing(model)
     meter, send_progress = SpeedMeter(), progress_sender(send, ask.turn)
 
     def on_progress(progress: Progress) -> None:
@@ -209,16 +240,35 @@ def answer(
         send_progress(progress)
 
     watch = Watch(on_progress, lambda: inbox.is_stopped(ask.turn), question.deadline)
-    for chunk in model.answer(inputs, ask.options, watch, sequence):
-        tokens += chunk.token_id is not None
+    messages, images = model_messages(ask.messages, special_tokens=ask.special_tokens)
+
+    def before_each(number: int) -> None:
+        send(Progressed("images", number, len(images), ask.turn))
+        watch.check()
+
+    try:
+        with users_names(images):
+            inputs = model.prepare(messages, kept.images.read(images, before_each))
+    except Stopped as end:
+        send(Finished(ask.turn, end.reason, 0, round(time.monotonic() - start, 3)))
+        return
+    sizes = tuple(image.size for image in inputs.images)
+    send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
+    for chunk in model.answer(inputs, ask.options, watch, kept.sequence):
+        if chunk.token_id is not None:
+            tokens += 1
+            first_token_seconds = first_token_seconds or round(time.monotonic() - start, 3)
         if chunk.text:
             send(Wrote(ask.turn, chunk.text))
         if chunk.finish_reason is not None:
             if chunk.finish_reason == "stop":
                 meter.answered(tokens)
-            seconds = round(time.monotonic() - start, 3)
-            send(Finished(ask.turn, chunk.finish_reason, tokens, seconds, sequence.reused))
-    remember_speeds(SpeedKey.here(model.manifest_sha256, model.threads), meter.take())
+            seconds, reused = round(time.monotonic() - start, 3), kept.sequence.reused
+            finished = Finished(
+                ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes()
+            )
+            send(finished)
+    remember_speeds(speed_key(model), meter.take())
 
 
 def model_messages(
@@ -238,21 +288,12 @@ def model_messages(
             if isinstance(part, ImagePart):
                 images.append(part)
                 content += [ImagePlace(), "\n"]
+            elif isinstance(part, TokenPart):
+                content.append(SpecialToken(part.name))
             else:
                 content.append(part.text)
         converted.append(Message(message.role, special_parts(content) if special_tokens else content))
     return converted, images
-
-
-def require_content(image: ImagePart) -> None:
-    """Refuse a file that is no longer what the client kept; one that is not there is refused on opening.
-
-    Raises:
-        ImageError: its bytes are others.
-    """
-    path = Path(image.path)
-    if image.sha256 is not None and path.is_file() and sha256(path) != image.sha256:
-        raise ImageError(image.path, "its content is not what was added", "add it again")
 
 
 @contextmanager

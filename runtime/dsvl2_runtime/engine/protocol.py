@@ -7,22 +7,24 @@ The engine reads commands from its standard input and writes events to its stand
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.answers.sampling import GenerationOptions
-from dsvl2_runtime.config import STRICT, describe
+from dsvl2_runtime.config import STRICT, ModelConfig, describe
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.machine.provider import Provider
+from dsvl2_runtime.machine.speeds import Speeds
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
@@ -112,7 +114,19 @@ class ImagePart:
     kind: Literal["image"] = "image"
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="kind")]
+GroundingToken = Literal["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>"]
+_GROUNDING = re.compile("(" + "|".join(re.escape(name) for name in get_args(GroundingToken)) + ")")
+
+
+@dataclass(frozen=True, config=STRICT)
+class TokenPart:
+    """A special token that a program puts there: in the request for a place, or in an answer with boxes."""
+
+    name: GroundingToken
+    kind: Literal["token"] = "token"
+
+
+Part = Annotated[TextPart | ImagePart | TokenPart, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -147,11 +161,15 @@ class Stop:
     kind: Literal["stop"] = "stop"
 
 
+EnginePhase = Literal[Phase, "images"]
+"""In "images" the pictures of a question are opened."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Progressed:
-    """How far a phase is; without a turn while loading."""
+    """How far a phase is; without a turn while loading, where `done` and `total` are bytes."""
 
-    phase: Phase
+    phase: EnginePhase
     done: int
     total: int
     turn: int | None = None
@@ -167,7 +185,25 @@ class Loaded:
     note: str
     provider: Provider = Provider.CPU
     """Where it runs."""
+    notices: tuple[Notice, ...] = ()
+    """What a user should be told whatever is asked, apart from the note."""
+    config: ModelConfig | None = None
+    """With which a client can tell what a picture will cost."""
+    manifest_sha256: str = ""
+    """The same for the same weights."""
+    threads: int = 0
+    memory_bytes: int = 0
+    """Of the process, with its model."""
     kind: Literal["loaded"] = "loaded"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Measured:
+    """What the model that is loaded takes on this machine, after it was loaded and after each of its answers."""
+
+    speeds: Speeds | None
+    """None while nothing is known."""
+    kind: Literal["measured"] = "measured"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -222,6 +258,10 @@ class Finished:
     seconds: float
     cached_tokens: int = 0
     """Positions of the prompt that were not computed again."""
+    first_token_seconds: float = 0.0
+    """Of `seconds`, those until the first token came; 0 where none came."""
+    memory_bytes: int = 0
+    """Of the process after the answer."""
     kind: Literal["finished"] = "finished"
 
 
@@ -235,7 +275,7 @@ class Failed:
 
 
 Command = Hello | Load | Ask | Stop
-Event = Hello | Progressed | Loaded | LoadFailed | BadMessage | Prepared | Wrote | Finished | Failed
+Event = Hello | Progressed | Loaded | Measured | LoadFailed | BadMessage | Prepared | Wrote | Finished | Failed
 
 Message = TypeVar("Message")
 
@@ -246,6 +286,15 @@ _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="
 def user_message(question: str, images: Sequence[ImagePart] = ()) -> ChatMessage:
     """A question about images, which come first."""
     return ChatMessage("user", (*images, TextPart(question)))
+
+
+def grounded_parts(text: str) -> tuple[Part, ...]:
+    """A text of the program or of the model, in which the names of the grounding tokens mean these tokens."""
+    # What is split off is every other piece, and is one of the names.
+    pieces = enumerate(_GROUNDING.split(text))
+    return tuple(
+        TokenPart(cast("GroundingToken", piece)) if at % 2 else TextPart(piece) for at, piece in pieces if piece
+    )
 
 
 def to_line(message: Command | Event) -> bytes:

@@ -1,4 +1,7 @@
-"""Debian's `chromium` without a window, driven through a pipe by the Chrome DevTools Protocol."""
+"""Debian's `chromium` without a window, driven through a pipe by the Chrome DevTools Protocol.
+
+It needs a typeface and ends without one: `isolation.py` gives those of the demonstration model to fontconfig.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ OPTIONS = (
 class Page:
     """One page, and what the browser complains about."""
 
-    def __init__(self, commands: int, events: int) -> None:
-        self._commands, self._events = commands, events
+    def __init__(self, commands: int, events: int, errors: Path) -> None:
+        self._commands, self._events, self._errors = commands, events, errors
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
@@ -87,7 +90,7 @@ class Page:
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             piece = os.read(self._events, 1 << 16)
-            assert piece, "the browser has ended"
+            assert piece, f"the browser has ended: {self._errors.read_text('utf-8', 'replace')[-2000:]}"
             self._buffer += piece
         line, _, self._buffer = self._buffer.partition(b"\0")
         found: dict[str, Any] = json.loads(line)
@@ -98,20 +101,23 @@ class Page:
 def browser(folder: Path) -> Iterator[Page]:
     """A browser with an empty profile in a folder."""
     assert CHROMIUM is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    errors = folder / "stderr.txt"
     their_commands, commands = os.pipe()
     events, their_events = os.pipe()
     # It reads commands from descriptor 3 and writes events to 4.
     shell = f'exec "$@" 3<&{their_commands} 4>&{their_events}'
-    process = subprocess.Popen(
-        ["bash", "-c", shell, "bash", CHROMIUM, *OPTIONS, f"--user-data-dir={folder}"],
-        pass_fds=(their_commands, their_events),
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)},
-    )
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(
+            ["bash", "-c", shell, "bash", CHROMIUM, *OPTIONS, f"--user-data-dir={folder}"],
+            pass_fds=(their_commands, their_events),
+            stderr=stderr,
+            env=os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)},
+        )
     os.close(their_commands)
     os.close(their_events)
     try:
-        yield Page(commands, events)
+        yield Page(commands, events, errors)
     finally:
         process.kill()
         process.wait(PATIENCE)

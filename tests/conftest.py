@@ -58,6 +58,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
+def nightly(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the long run: `make nightly`, which chooses that profile."""
+    return bool(request.config.getoption("--hypothesis-profile") == "nightly")
+
+
+@pytest.fixture
 def onnxruntime_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder runs with ONNX Runtime's operators: for tests of that graph, and of what is packed for it."""
     monkeypatch.setenv("DSVL2_KERNELS", "off")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +15,9 @@ import pytest
 
 from dsvl2_runtime.server.listen import open_socket
 from running_server import PATIENCE, data_url, image_part
+from served import CLI, served
 
-CLI = (sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "serve")
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "small_form.png"
-
-
-@contextmanager
-def served(*options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the one line that it prints."""
-    process = subprocess.Popen(
-        [*CLI, "--port", "0", "--threads", "1", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=os.environ | variables,
-    )
-    try:
-        assert process.stdout is not None
-        yield process, process.stdout.readline()
-    finally:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
 
 
 def refused(*options: str) -> tuple[int, str, str]:

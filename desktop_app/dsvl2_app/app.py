@@ -1,22 +1,29 @@
-"""Starts the window."""
+"""Starts the window, or gives what was asked for to the one that is open."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from dsvl2_app import texts
+from dsvl2_app.display import require_display
 from dsvl2_app.engine_client import Engine
-from dsvl2_app.state.intake import Source
+from dsvl2_app.single_instance import Instance, NoPlaceError, claim_quietly, find_instance
+from dsvl2_app.state.app_request import AppRequest
 from dsvl2_app.state.layout import layout_path
+from dsvl2_app.state.opening import Opening, opening_of, request_of, require_same_model
+from dsvl2_app.widgets.capture_flow import CaptureFlow
+from dsvl2_app.widgets.capture_tools import CaptureButton, capture_menu
 from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_app.widgets.opener import ACTIVATION, Opener
+from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.engine.protocol import Load
-from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.errors import Dsvl2Error
 
 CLOSING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, a request to end, a terminal that is closed; Windows knows no third one."""
@@ -27,29 +34,63 @@ SIGNAL_EXIT_CODE = 128
 """Plus the number of the signal, as shells count: 130 for Ctrl-C."""
 
 
-def has_screen() -> bool:
-    """Whether Qt will find somewhere to draw; only Linux and the like can be without."""
-    variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in variables)
-
-
-def run_app(load: Load, images: Sequence[Source]) -> int:
-    """Show the window until it is closed, by its user or by a signal.
+def run_app(load: Load, opening: Opening, *, new_window: bool = False) -> int:
+    """Show the window until it is closed, by its user or by a signal; if one is open, let it do what is asked for.
 
     Returns:
         The exit code.
 
     Raises:
         UsageError: there is no screen, which Qt would answer by aborting the process.
+        RefusedError: the open window does not do it.
+        BusyError: it does not answer.
     """
-    if not has_screen():
-        raise UsageError("there is no screen to show a window on: DISPLAY and WAYLAND_DISPLAY are not set")
+    require_display()
+    instance: Instance | None = None
+    if new_window:
+        instance = claim_quietly()
+    else:
+        token = os.environ.get(ACTIVATION, "")
+        try:
+            instance = find_instance(request_of(replace(opening, activation=token)))
+        except NoPlaceError as error:
+            print_message(f"dsvl2-onnx: {error}; a second start will not find this window")
+        else:
+            if instance is None:
+                return 0
+    try:
+        return _show_window(load, opening, instance)
+    finally:
+        if instance is not None:
+            instance.close()
+
+
+def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int:
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.window.APP_NAME)
     window = MainWindow(Engine(load), layout_path())
-    window.add_images(images)
-    window.show()
+    flow = CaptureFlow(window)
+    opener = Opener(window, flow)
+    menu = capture_menu(flow, window)
+    window.menu("file").addMenu(menu)
+    window.picture_pane.add_tool(CaptureButton(flow, menu))
+
+    def handle(request: AppRequest) -> None:
+        asked = opening_of(request)
+        require_same_model(asked, load)
+        opener.open(asked)
+
+    if instance is not None:
+        try:
+            instance.listen(handle)
+        except NoPlaceError as error:
+            print_message(f"dsvl2-onnx: {error}; a second start will not find this window")
+    try:
+        opener.open(opening)
+    except Dsvl2Error:
+        window.show()
+        raise
 
     def close_when_caught() -> None:
         if caught:
@@ -61,6 +102,7 @@ def run_app(load: Load, images: Sequence[Source]) -> int:
     timer.timeout.connect(close_when_caught)
     timer.start(SIGNAL_MILLISECONDS)
     code = application.exec()
+    flow.stop()
     window.wait_until_gone(GONE_SECONDS)
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
 

@@ -1,38 +1,101 @@
-"""The verb `app` of `dsvl2-onnx`; Qt is imported inside it so that `--help` stays fast."""
+"""The verbs `app` and `grab` of `dsvl2-onnx`; Qt is imported inside them so that `--help` stays fast."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
 from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.machine.provider import Provider
+
+if TYPE_CHECKING:
+    from dsvl2_app.state.app_request import CaptureKind
+    from dsvl2_app.state.intake import Source
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.", show_default="demo"
+    ),
+]
+Threads = Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)]
+Force = Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")]
+AskAtOnce = Annotated[
+    str | None, typer.Option("--ask", "-a", help="Ask this as soon as the picture is there.", show_default=False)
+]
 
 
 def app(
     pictures: Annotated[
         list[str] | None, typer.Argument(help="Pictures to open at once; - is standard input.", show_default=False)
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
-    ] = DEFAULT_MODEL,
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    model: Model = None,
+    threads: Threads = None,
     provider: AskedProvider = Provider.AUTO,
-    force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
+    force: Force = False,
+    ask: AskAtOnce = None,
+    new_window: Annotated[
+        bool, typer.Option("--new-window", help="Open another window, also if one is open already.")
+    ] = False,
 ) -> None:
-    """Open a window: drop a picture, ask, watch the answer come."""
+    """Open a window: drop a picture, ask, watch the answer come. A window that is open already is used."""
+    from dsvl2_runtime.inputs.images import ImageBytes, image_source
+
+    named = [image_source(picture) for picture in pictures or []]
+    images: list[Source] = [
+        source if isinstance(source, ImageBytes) else Path(str(source)).absolute() for source in named
+    ]
+    _open(images, None, 0.0, ask, model, threads, provider, force, new_window)
+
+
+def grab(
+    region: Annotated[bool, typer.Option("--region", help="Choose a rectangle; this is what happens anyway.")] = False,
+    window: Annotated[bool, typer.Option("--window", help="Choose a window.")] = False,
+    screen: Annotated[bool, typer.Option("--screen", help="Take the screen on which the pointer is.")] = False,
+    delay: Annotated[float, typer.Option(help="Seconds to wait, for instance to open a menu.", min=0, max=60)] = 0.0,
+    ask: AskAtOnce = None,
+    model: Model = None,
+    threads: Threads = None,
+    provider: AskedProvider = Provider.AUTO,
+    force: Force = False,
+) -> None:
+    """Take a picture of the screen into the window that is open, or into a new one. Made to be bound to a key."""
+    chosen: list[CaptureKind] = []
+    if window:
+        chosen.append("window")
+    if screen:
+        chosen.append("screen")
+    if region or not chosen:
+        chosen.append("region")
+    if len(chosen) > 1:
+        raise UsageError("--region, --window and --screen exclude each other; give one of them")
+    _open([], chosen[0], delay, ask, model, threads, provider, force, False)
+
+
+def _open(
+    images: list[Source],
+    capture: CaptureKind | None,
+    delay: float,
+    ask: str | None,
+    model: str | None,
+    threads: int | None,
+    provider: Provider,
+    force: bool,
+    new_window: bool,
+) -> None:
     from dsvl2_app.qt_libraries import require_qt
 
     require_qt()
     from dsvl2_app.app import run_app
+    from dsvl2_app.state.opening import Opening
     from dsvl2_runtime.bundle.model_names import find_model
     from dsvl2_runtime.engine.protocol import Load
-    from dsvl2_runtime.inputs.images import ImageBytes, image_source
 
-    named = [image_source(picture) for picture in pictures or []]
-    images = [source if isinstance(source, ImageBytes) else Path(str(source)).absolute() for source in named]
     # A folder is given to the engine as an absolute path: the window's process need not stay in this one.
-    raise typer.Exit(run_app(Load(str(find_model(model).absolute()), threads, force, provider), images))
+    folder = str(find_model(model or DEFAULT_MODEL).absolute())
+    opening = Opening(images, capture, delay, ask, folder if model is not None else None, threads, str(provider))
+    raise typer.Exit(run_app(Load(folder, threads, force, provider), opening, new_window=new_window))

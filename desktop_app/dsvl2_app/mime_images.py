@@ -33,12 +33,17 @@ def image_sources(data: QMimeData, name: str) -> list[Source]:
         return list(files)
     image = data.imageData() if data.hasImage() else None
     if isinstance(image, QImage) and not image.isNull():
-        return [PastedImage(name, lambda path: _write(image, name, path))]
+        return [PastedImage(name, lambda path: write_image(image, name, path))]
     for url in data.urls():
         image_source(url.toString())
     return []
 
 
-def _write(image: QImage, name: str, path: Path) -> None:
+def write_image(image: QImage, name: str, path: Path) -> None:
+    """Write an image as PNG; called on the thread that keeps images.
+
+    Raises:
+        ResourceError: it cannot be written.
+    """
     if not image.save(str(path), "PNG"):  # type: ignore[call-overload]
         raise ResourceError(f"{name}: it cannot be written to {path.parent}; free some space there")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsvl2_runtime.errors import Dsvl2Error
 
-DEBIAN_PACKAGES = "libegl1 libgl1 libglib2.0-0 libxkbcommon0 libdbus-1-3 libfontconfig1"
+DEBIAN_PACKAGES = "libegl1 libgl1 libglib2.0-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libgssapi-krb5-2"
 DEBIAN_X11_PACKAGES = "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxkbcommon-x11-0"
 
 
@@ -35,7 +35,8 @@ def require_qt() -> None:
     """
     try:
         from PySide6.QtCore import QLibraryInfo
-        from PySide6.QtWidgets import QApplication  # noqa: F401 - what is wanted is that it can be imported
+        from PySide6.QtNetwork import QLocalServer  # noqa: F401 - what is wanted is that it can be imported
+        from PySide6.QtWidgets import QApplication  # noqa: F401 - as above
     except ModuleNotFoundError:
         raise
     except ImportError as error:

@@ -57,7 +57,7 @@ def test_a_plugin_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
 def test_the_window_can_be_told_to_load_what_seems_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error that asks for `--force` is met here too."""
     loads: list[Load] = []
-    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, pictures: loads.append(load))
+    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, opening, new_window: loads.append(load))
     with pytest.raises(typer.Exit):
         cli.app(model="demo", force=True)
     assert loads[0].force
@@ -66,7 +66,7 @@ def test_the_window_can_be_told_to_load_what_seems_too_large(monkeypatch: pytest
 def test_pictures_are_named_as_for_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths, `file:` URIs and standard input; an address is refused before a window opens."""
     opened: list[object] = []
-    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, images: opened.extend(images))
+    monkeypatch.setattr("dsvl2_app.app.run_app", lambda load, opening, new_window: opened.extend(opening.images))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"content")))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(typer.Exit):

@@ -183,13 +183,13 @@ def test_a_pasted_picture_is_written_by_another_thread(
 ) -> None:
     """Making a file of a large photograph takes seconds."""
     threads: list[threading.Thread] = []
-    write = mime_images._write
+    write = mime_images.write_image
 
     def told(image: QImage, name: str, path: Path) -> None:
         threads.append(threading.current_thread())
         write(image, name, path)
 
-    monkeypatch.setattr(mime_images, "_write", told)
+    monkeypatch.setattr(mime_images, "write_image", told)
     clipboard.setImage(some_image())
     window.paste_images()
     wait_for(qtbot, lambda: len(window.session.images) == 1)

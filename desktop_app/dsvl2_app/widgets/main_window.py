@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
         self.picture_pane.sidebar_asked.connect(self.panes.toggle_sidebar)
         self.panes.sidebar_shown.connect(lambda shown: self.picture_pane.sidebar_button.setVisible(not shown))
         self.picture_pane.panel.remove_asked.connect(self.session.remove_image)
-        self.prompt.asked.connect(self._ask)
+        self.prompt.asked.connect(self.ask)
         self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
         self.prompt.image_pasted.connect(self._paste)
@@ -220,7 +220,8 @@ class MainWindow(QMainWindow):
         self.add_images(sources)
         return bool(sources)
 
-    def _ask(self, question: str) -> None:
+    def ask(self, question: str) -> None:
+        """Ask about the pictures that are there."""
         if self.reader.unread and self.session.can_ask(question):
             self.notify(texts.pictures.still_reading())
             return

@@ -1,0 +1,50 @@
+"""How a capture is begun in the window: a button over the picture, and the same in the file menu."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
+
+from dsvl2_app.state.app_request import CaptureKind
+from dsvl2_app.texts import capture as texts
+from dsvl2_app.widgets import controls, theme
+from dsvl2_app.widgets.capture_flow import CaptureFlow
+
+KEYS = "Ctrl+Shift+S"
+DELAY_SECONDS = 3
+"""Enough to open the menu that is to be captured."""
+
+
+class CaptureButton(QWidget):
+    """A click captures a region; the arrow beside it offers the rest."""
+
+    def __init__(self, flow: CaptureFlow, menu: QMenu) -> None:
+        super().__init__()
+        self.button = controls.button(texts.capture_button(), "crop", tip=QKeySequence(KEYS).toString())
+        self.button.clicked.connect(lambda: flow.start("region"))
+        self.arrow = controls.button("", "chevron-down", "flat", texts.capture_menu().replace("&", ""))
+        self.arrow.clicked.connect(lambda: menu.popup(self.arrow.mapToGlobal(self.arrow.rect().bottomLeft())))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.button)
+        layout.addWidget(self.arrow)
+
+
+def capture_menu(flow: CaptureFlow, parent: QWidget) -> QMenu:
+    """Region, window, screen, and a region after a delay."""
+    menu = QMenu(texts.capture_menu(), parent)
+    theme.set_icon(menu, "crop", "muted")
+    entries: tuple[tuple[str, str, CaptureKind, int], ...] = (
+        (texts.capture_region(), "square-dashed", "region", 0),
+        (texts.capture_window(), "app-window", "window", 0),
+        (texts.capture_screen(), "monitor", "screen", 0),
+        (texts.capture_later(DELAY_SECONDS), "clock", "region", DELAY_SECONDS),
+    )
+    for text, icon, kind, delay in entries:
+        action = QAction(text, menu)
+        theme.set_icon(action, icon, "muted")
+        action.triggered.connect(lambda _checked=False, kind=kind, delay=delay: flow.start(kind, delay))
+        menu.addAction(action)
+    menu.actions()[0].setShortcut(QKeySequence(KEYS))
+    return menu

@@ -61,13 +61,16 @@ class ProgressBars:
 
 
 @contextmanager
-def progress_bars(show: bool = True, keep: bool = True, of_bytes: bool = False) -> Iterator[ProgressBars]:
+def progress_bars(
+    show: bool = True, keep: bool = True, of_bytes: bool = False, time_left: bool = False
+) -> Iterator[ProgressBars]:
     """Bars on standard error while the block runs; nothing when that is not a terminal.
 
     Args:
         show: False for silence.
         keep: leave the finished bars on the screen.
         of_bytes: what is counted is bytes: show their rate and the time left.
+        time_left: show it beside counts too.
     """
     if not (show and sys.stderr.isatty()):
         yield ProgressBars()
@@ -76,6 +79,8 @@ def progress_bars(show: bool = True, keep: bool = True, of_bytes: bool = False) 
     from rich.console import Console
 
     counts: tuple[progress.ProgressColumn, ...] = (progress.MofNCompleteColumn(), progress.TimeElapsedColumn())
+    if time_left:
+        counts += (progress.TextColumn("left"), progress.TimeRemainingColumn())
     if of_bytes:
         left = progress.TextColumn("left"), progress.TimeRemainingColumn()
         counts = (progress.DownloadColumn(), progress.TransferSpeedColumn(), *left)

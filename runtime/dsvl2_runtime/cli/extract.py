@@ -37,7 +37,7 @@ def extract_fields(names: str, schema: str | None, options: RunOptions, *, at_on
     events = Events(options.answer_format is AnswerFormat.JSONL)
     try:
         fields = Fields.read(names, None if schema is None else Path(schema))
-        run = (_AtOnceRun if at_once else _ExtractRun)(fields, options, events)
+        run = (_AtOnceRun if at_once else ExtractRun)(fields, options, events)
         run.to_the_end()
         fields.check(run.values)
     except Dsvl2Error as error:
@@ -45,7 +45,7 @@ def extract_fields(names: str, schema: str | None, options: RunOptions, *, at_on
         raise
 
 
-class _ExtractRun(Run):
+class ExtractRun(Run):
     """Asks for every field that is not found yet, part by part."""
 
     def __init__(self, fields: Fields, options: RunOptions, events: Events) -> None:
@@ -53,7 +53,8 @@ class _ExtractRun(Run):
         self.fields = fields
         self.values: dict[str, str | float | bool | None] = dict.fromkeys(fields.names)
 
-    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> None:
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
+        """Ask for the fields that are not found yet; their values are in `values`."""
         del bars  # nothing is printed before the end
         sequence = model.new_sequence()  # all the questions begin with the same pictures
         for name in self.fields.names:
@@ -62,6 +63,7 @@ class _ExtractRun(Run):
                 self.values[name] = self.fields.value(name, self.answer(model, part, sequence, None, watch))
 
     def finish(self, answers: Sequence[str]) -> str:
+        """The JSON object, which is printed."""
         del answers  # which are none: each went into its field
         answer = json.dumps(self.values, ensure_ascii=False)
         if self.as_text:
@@ -69,7 +71,7 @@ class _ExtractRun(Run):
         return answer
 
 
-class _AtOnceRun(_ExtractRun):
+class _AtOnceRun(ExtractRun):
     """Asks for all fields with one question; what an earlier part shows stays."""
 
     def __init__(self, fields: Fields, options: RunOptions, events: Events) -> None:
@@ -77,7 +79,7 @@ class _AtOnceRun(_ExtractRun):
         self.question = fields_question(fields.names)
         self.generation = replace(self.generation, json_schema=fields.answer_schema())
 
-    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> None:
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
         del bars
         found = self.fields.values_in(self.answer(model, part, model.new_sequence(), None, watch))
         self.values = {name: found[name] if value is None else value for name, value in self.values.items()}

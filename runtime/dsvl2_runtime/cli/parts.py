@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from dsvl2_runtime.answers.boxes import LARGEST, Box
 from dsvl2_runtime.cli.run_options import RunOptions, SplitChoice
+from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs.images import ImageSource, check_image, decode_image, image_source
-from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Watch
 
@@ -93,7 +93,7 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
         yield Part((page.image,), number, page.number, is_alone=page.chosen == 1, notices=notices)
 
 
-def strips_of(part: Part, options: RunOptions, model: VisionLanguageModel) -> Iterator[Part]:
+def strips_of(part: Part, options: RunOptions, config: ModelConfig) -> Iterator[Part]:
     """A part as it is, or cut into strips where that is wanted and shows more."""
     if options.split is SplitChoice.OFF:
         yield part
@@ -101,7 +101,7 @@ def strips_of(part: Part, options: RunOptions, model: VisionLanguageModel) -> It
     from dsvl2_runtime.inputs.split import split_image
 
     decoded = decode_image(part.images[0])
-    strips = split_image(decoded.image, model.config.candidate_resolutions)
+    strips = split_image(decoded.image, config.candidate_resolutions)
     if len(strips) == 1:
         yield part
         return

@@ -95,7 +95,7 @@ class Run:
             self.events.write("start", model=model.name, precision=model.bundle.manifest.precision)
             answers = []
             for whole in chain((first,), parts):
-                for part in strips_of(whole, options, model):
+                for part in strips_of(whole, options, model.config):
                     answers.append(self.ask(model, part, bars, watch))
                     if finish_reason(self.answered) == "timeout":
                         break
@@ -112,7 +112,7 @@ class Run:
         if finish_reason(self.answered) == "timeout":
             raise TimeLimitError
 
-    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars, watch: Watch) -> str | None:
+    def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> str | None:
         """Ask about the images of one part; its answer as it is shown, or None where it is left out."""
         at_once = self.as_text and part.is_alone and self.transform is None
         text = self.answer(model, part, model.new_sequence(), bars if at_once else None, watch)
@@ -123,7 +123,8 @@ class Run:
         else:
             answer = f"{part.name}:\n{text}" if "\n" in text else f"{part.name}: {text}"
         if self.as_text and not at_once:
-            bars.close()
+            if bars is not None:
+                bars.close()
             write_answer(answer + "\n")
         return answer
 

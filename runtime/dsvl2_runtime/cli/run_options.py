@@ -97,12 +97,16 @@ class RunOptions:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False
 
 
-def with_run_options(**defaults: object) -> Callable[[Callable[Concatenate[RunOptions, P], None]], Callable[..., None]]:
+def with_run_options(
+    *without: str, **defaults: object
+) -> Callable[[Callable[Concatenate[RunOptions, P], None]], Callable[..., None]]:
     """Make a verb from a function that takes `RunOptions` first; the command line offers each of them as an option.
 
     Args:
+        *without: fields that this verb has not, which keep their defaults.
         **defaults: other defaults for this verb.
     """
+    offered = [field for field in fields(RunOptions) if field.name not in without]
 
     def decorate(verb: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
         _, *own = inspect.signature(verb, eval_str=True).parameters.values()
@@ -114,13 +118,13 @@ def with_run_options(**defaults: object) -> Callable[[Callable[Concatenate[RunOp
                 default=defaults.get(field.name, field.default),
                 annotation=hints[field.name],
             )
-            for field in fields(RunOptions)
+            for field in offered
         ]
         parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *shared]
 
         @wraps(verb)
         def command(**values: Any) -> None:
-            options = RunOptions(**{field.name: values.pop(field.name) for field in fields(RunOptions)})
+            options = RunOptions(**{field.name: values.pop(field.name) for field in offered})
             verb(options, **values)  # type: ignore[call-arg]  # the verb's own parameters, by name
 
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

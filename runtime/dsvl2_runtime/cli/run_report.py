@@ -95,7 +95,7 @@ def run_report(
         "answer": answer,
         "finish_reason": finish_reason(answered),
         "boxes": [asdict(box) for each in answered for box in each.boxes],
-        "images": [image for each in answered for image in _images(each, model.config.cells)],
+        "images": [image for each in answered for image in images_report(each, model.config.cells)],
         "usage": {
             "prompt": sum(len(each.inputs.input_ids) for each in answered),
             "image": sum(each.inputs.num_image_tokens for each in answered),
@@ -126,7 +126,8 @@ def finish_reason(answered: Sequence[Answered]) -> FinishReason:
     return next((each.finish_reason for each in answered if each.finish_reason != "stop"), "stop")
 
 
-def _images(answered: Answered, cells: int) -> list[dict[str, Any]]:
+def images_report(answered: Answered, cells: int) -> list[dict[str, Any]]:
+    """The images of one prompt, for a report; `cells` are those along a side of a tile."""
     spans = image_spans(answered.inputs, cells)
     return [
         {

@@ -50,9 +50,14 @@ def print_message(text: str) -> None:
     sys.stderr.flush()
 
 
+def json_line(document: Any) -> str:
+    """One JSON object and a line end; control characters in its strings are escaped."""
+    return json.dumps(document, ensure_ascii=False).translate(_ESCAPED) + "\n"
+
+
 def print_json(document: Any) -> None:
-    """Write one JSON object and a line end to standard output; control characters in its strings are escaped."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False).translate(_ESCAPED) + "\n")
+    """Write one JSON object and a line end to standard output."""
+    sys.stdout.write(json_line(document))
     sys.stdout.flush()
 
 

@@ -13,6 +13,7 @@ import typer
 
 from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
+from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import AskedProvider, RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
@@ -39,6 +40,7 @@ def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The que
 
 
 add_task_verbs(app)
+app.command()(batch)
 
 
 @app.command()

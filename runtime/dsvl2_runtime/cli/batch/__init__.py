@@ -1,0 +1,1 @@
+"""The verb `batch`: one question about every file of a folder."""

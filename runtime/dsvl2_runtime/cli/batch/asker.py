@@ -1,0 +1,193 @@
+"""Asks one question about one file after the other; each answer, and each failure, is a line as data."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from dsvl2_runtime.cli.batch.content import Content, read_content
+from dsvl2_runtime.cli.batch.files import Found
+from dsvl2_runtime.cli.batch.question import BatchQuestion
+from dsvl2_runtime.cli.extract import ExtractRun
+from dsvl2_runtime.cli.parts import Part, strips_of
+from dsvl2_runtime.cli.run import Run
+from dsvl2_runtime.cli.run_report import Events, images_report
+from dsvl2_runtime.errors import (
+    CancelledError,
+    Dsvl2Error,
+    ImageError,
+    ModelCorruptError,
+    OutOfMemoryError,
+    TimeLimitError,
+    UsageError,
+)
+from dsvl2_runtime.inputs.documents import pages
+from dsvl2_runtime.machine.speeds import SpeedMeter
+from dsvl2_runtime.model import VisionLanguageModel
+from dsvl2_runtime.progress import FinishReason, Watch
+from dsvl2_runtime.texts import notice_json
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "dsvl2.batch/1"
+Line = dict[str, Any]
+PartKey = tuple[int | None, int | None]
+"""Page and strip; of a whole picture neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is asked with one prompt, or why it cannot be."""
+
+    part: Part | None
+    place: dict[str, int]
+    is_last: bool = False
+    error: Dsvl2Error | None = None
+
+
+class Asker:
+    """A model with a question; it belongs to one thread."""
+
+    def __init__(self, model: VisionLanguageModel, question: BatchQuestion) -> None:
+        self.model = model
+        self.question = question
+        self.meter = SpeedMeter()
+        self._common = {
+            "question": question.text,
+            "task": None if question.task is None else str(question.task),
+            "model": model.name,
+            "run": question.mark(model.manifest_sha256),
+        }
+
+    def lines(self, found: Found, done: Collection[PartKey] = ()) -> Iterator[Line]:
+        """One line for each prompt about a file as soon as it is answered; whatever is wrong with the file is a line.
+
+        Args:
+            found: the file.
+            done: what of it is answered already, if its content is the same.
+
+        Raises:
+            ModelCorruptError: the model is damaged, which is not a matter of one file.
+        """
+        content: Content | None = None
+        try:
+            if found.error is not None:
+                raise found.error
+            content = read_content(found.path, found.name)
+            for piece in self._pieces(content):
+                if (piece.place.get("page"), piece.place.get("strip")) in done and piece.error is None:
+                    continue
+                yield from self._lines_of(found, content, piece)
+        except ModelCorruptError:
+            raise
+        except Exception as error:
+            yield self._line(found, content, {}, failure(error))
+
+    def _lines_of(self, found: Found, content: Content, piece: _Piece) -> Iterator[Line]:
+        try:
+            if piece.part is None:
+                raise piece.error or AssertionError
+            said = self._answer(piece.part) | {"last": piece.is_last}
+        except ModelCorruptError:
+            raise
+        except Exception as error:  # one page of a document; the others are asked about
+            said = failure(error)
+        yield self._line(found, content, piece.place, said)
+
+    def _line(self, found: Found, content: Content | None, place: dict[str, int], said: Line) -> Line:
+        sum_of_file = {"sha256": None if content is None else content.sha256}
+        return {"schema": SCHEMA, "file": found.name, **place, **said, **sum_of_file, **self._common}
+
+    def _pieces(self, content: Content) -> Iterator[_Piece]:
+        """Pages and strips in their order; a page that cannot be drawn is one too."""
+        options = self.question.options
+        for whole, place, is_last in self._wholes(content):
+            if isinstance(whole, Dsvl2Error):
+                yield _Piece(None, place, error=whole)
+                continue
+            for part in strips_of(whole, options, self.model.config):
+                strip = part.strip
+                if strip is None:
+                    yield _Piece(part, place, is_last)
+                else:
+                    numbers = {"strip": strip.number, "strips": strip.count}
+                    yield _Piece(part, place | numbers, is_last and strip.number == strip.count)
+
+    def _wholes(self, content: Content) -> Iterator[tuple[Part | Dsvl2Error, dict[str, int], bool]]:
+        source, options = content.source, self.question.options
+        if not content.is_document:
+            yield Part((source,)), {}, True
+            return
+        if options.pages is not None:
+            for count, page in enumerate(pages(source, options.pages, options.dpi), 1):
+                notices = tuple(notice.of_image(1) for notice in page.notices)
+                place = {"page": page.number, "pages": page.chosen}
+                yield Part((page.image,), page=page.number, notices=notices), place, count == page.chosen
+            return
+        number, total = 1, None
+        while total is None or number <= total:
+            try:
+                for page in pages(source, f"{number}-", options.dpi):
+                    total = total or page.number - 1 + page.chosen
+                    notices = tuple(notice.of_image(1) for notice in page.notices)
+                    place = {"page": page.number, "pages": total}
+                    yield Part((page.image,), page=page.number, notices=notices), place, page.number == total
+                    number = page.number + 1
+            except UsageError:  # there is no such page, after one that could not be drawn
+                if number == 1:
+                    raise
+                return
+            except ImageError as error:
+                if error.source != f"{source.name}, page {number}":
+                    raise
+                yield error, {"page": number}, number == total
+                number += 1
+
+    def _answer(self, part: Part) -> Line:
+        start, options = time.perf_counter(), self.question.options
+        quiet = replace(options, quiet=True)
+        deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        watch = Watch(self.meter.note, deadline=deadline)
+        events = Events(wanted=False)
+        if self.question.fields is not None:
+            extract = ExtractRun(self.question.fields, quiet, events)
+            extract.ask(self.model, part, None, watch)
+            run: Run = extract
+            said: Line = {"answer": extract.values}
+            self.question.fields.check(extract.values)
+        else:
+            run = Run(self.question.content, quiet, events)
+            said = {"answer": run.answer(self.model, part, self.model.new_sequence(), None, watch)}
+        answered = run.answered
+        reason: FinishReason = next((each.finish_reason for each in answered if each.finish_reason != "stop"), "stop")
+        if reason == "stop":
+            self.meter.answered(sum(each.completion_tokens for each in answered))
+        if reason == "cancelled":
+            raise CancelledError
+        line = said | {
+            "finish_reason": reason,
+            "boxes": [asdict(box) for each in answered for box in each.boxes],
+            "images": images_report(answered[0], self.model.config.cells),
+            "usage": {
+                "prompt": sum(len(each.inputs.input_ids) for each in answered),
+                "image": sum(each.inputs.num_image_tokens for each in answered),
+                "completion": sum(each.completion_tokens for each in answered),
+                "cached_tokens": sum(each.cached_tokens for each in answered),
+            },
+            "seconds": round(time.perf_counter() - start, 3),
+            "warnings": [notice_json(notice) for notice in run.notices],
+        }
+        return line if reason != "timeout" else line | failure(TimeLimitError())
+
+
+def failure(error: Exception) -> Line:
+    """What went wrong, as a part of a line; of an error that nobody foresaw the log has the traceback."""
+    if isinstance(error, MemoryError):
+        error = OutOfMemoryError()
+    if not isinstance(error, Dsvl2Error):
+        log.warning("an unforeseen error: %s", error, exc_info=error)
+    code = error.exit_code if isinstance(error, Dsvl2Error) else Dsvl2Error.exit_code
+    return {"error": {"error": type(error).__name__, "exit_code": code, "text": str(error)}}

@@ -1,0 +1,139 @@
+"""One run of `batch`: which files there are, what of them is done, and the rest one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.cli.batch.asker import Asker, Line, PartKey
+from dsvl2_runtime.cli.batch.content import read_content
+from dsvl2_runtime.cli.batch.files import Found, find_files
+from dsvl2_runtime.cli.batch.question import BatchQuestion
+from dsvl2_runtime.cli.batch.results import Results, open_results
+from dsvl2_runtime.cli.console import ProgressBars, progress_bars
+from dsvl2_runtime.cli.streams import print_message, print_notices
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.machine.speeds import SpeedKey, remember_speeds
+from dsvl2_runtime.model import load_model
+from dsvl2_runtime.progress import Watch
+
+FILES = "files"
+"""Name of the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """What the verb was asked."""
+
+    folder: Path
+    question: BatchQuestion
+    out: Path
+    patterns: tuple[str, ...] = ()
+    recursive: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file that has to be asked about."""
+
+    found: Found
+    parts: Collection[PartKey] = ()
+    """What of it is answered already."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of the files of a run."""
+
+    answered: int = 0
+    done_before: int = 0
+    failed: int = 0
+    exit_code: int = 0
+    """Of the first failure."""
+
+    def count(self, lines: Iterable[Line]) -> None:
+        """Take in what came of one file."""
+        codes = [line["error"]["exit_code"] for line in lines if "error" in line]
+        if codes:
+            self.failed += 1
+            self.exit_code = self.exit_code or codes[0]
+        else:
+            self.answered += 1
+
+
+def ask_folder(request: BatchRequest) -> int:
+    """Ask about every file that is not done.
+
+    Returns:
+        0, or the exit code of the first file that failed.
+
+    Raises:
+        UsageError: there is no such folder, or the file of results belongs to another question.
+        ModelNotFoundError, ModelCorruptError, ResourceError: the model cannot be loaded, or the results be written.
+        BusyError: another run writes these results.
+    """
+    options = request.question.options
+    found = find_files(request.folder, request.patterns, recursive=request.recursive, without=request.out)
+    mark = request.question.mark(Bundle.open(find_model(options.model)).manifest_sha256)
+    with open_results(request.out, overwrite=request.overwrite) as results:
+        results.read(mark, request.question.text)
+        waiting = list(_waiting(found, results))
+        tally = Tally(done_before=len(found) - len(waiting))
+        if waiting:
+            with progress_bars(show=not options.quiet, keep=False, time_left=True) as bars:
+                _ask(request.question, waiting, results, bars, tally)
+    if not options.quiet:
+        print_message(_summary(tally, request.out))
+    return tally.exit_code
+
+
+def _waiting(found: Sequence[Found], results: Results) -> Iterator[Waiting]:
+    """The files of which not all is answered with the content that they have now."""
+    for each in found:
+        done = results.done(each.name)
+        if not (done.parts or done.is_complete):
+            yield Waiting(each)
+            continue
+        try:
+            same = read_content(each.path, each.name).sha256 == done.sha256
+        except ImageError:  # which becomes a line when it is asked about
+            same = False
+        if not same:
+            yield Waiting(each)
+        elif not done.is_complete:
+            yield Waiting(each, frozenset(done.parts))
+
+
+def _ask(
+    question: BatchQuestion, waiting: Sequence[Waiting], results: Results, bars: ProgressBars, tally: Tally
+) -> None:
+    options = question.options
+    watch = Watch(lambda progress: bars.update(progress.phase, progress.done, progress.total))
+    model = load_model(options.model, options.threads, watch, force=options.force)
+    if not options.quiet:
+        print_notices(model.notices)
+    asker = Asker(model, question)
+    bars.update(FILES, 0, len(waiting))
+    try:
+        for number, each in enumerate(waiting, 1):
+            lines = []
+            for line in asker.lines(each.found, each.parts):
+                results.add(line)
+                lines.append(line)
+            tally.count(lines)
+            bars.update(FILES, number, len(waiting))
+    finally:
+        remember_speeds(SpeedKey.here(model.manifest_sha256, model.threads), asker.meter.take())
+
+
+def _summary(tally: Tally, out: Path) -> str:
+    parts = [f"{tally.answered} answered"]
+    if tally.done_before:
+        parts.append(f"{tally.done_before} answered before")
+    if tally.failed:
+        parts.append(f"{tally.failed} failed")
+    return f"{tally.answered + tally.done_before + tally.failed} files: {', '.join(parts)}; the lines are in {out}"

@@ -1,0 +1,478 @@
+"""`batch` with the demonstration model: a line for each file, whatever the files are and however a run ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+import without_root
+from dsvl2_runtime.cli.batch import asker
+from dsvl2_runtime.cli.verbs import app
+from dsvl2_runtime.errors import BusyError, ModelNotFoundError, ResourceError, UsageError
+from dsvl2_runtime.machine.files import only_writer
+from own_pdfs import own_pdf, protected_pdf
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FORM, RECEIPT = EXAMPLES / "small_form.png", EXAMPLES / "small_receipt.png"
+CODE = "from dsvl2_runtime.cli.main import main; main()"
+NAME = "What is the name?"
+PATIENCE = 240
+"""Seconds that a busy machine may take for a handful of answers."""
+
+on_posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and modes are those of POSIX")
+
+
+def call(folder: Path, out: Path, *arguments: str, ask: str | None = NAME) -> Result:
+    question = () if ask is None else ("--ask", ask)
+    return CliRunner().invoke(app, ["batch", str(folder), "--out", str(out), *question, *arguments])
+
+
+def lines_of(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+
+
+def answers_of(out: Path) -> dict[str, Any]:
+    return {line["file"]: line.get("answer") for line in lines_of(out)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures."""
+    made = tmp_path / "pictures"
+    made.mkdir()
+    shutil.copy(FORM, made / "b form.png")
+    shutil.copy(RECEIPT, made / "a.png")
+    with Image.open(FORM) as form:
+        form.convert("RGB").save(made / "c.webp", lossless=True)
+    return made
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "results.jsonl"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are asked about from now on."""
+    asked: list[str] = []
+    before = asker.Asker._answer
+
+    def answer(self: asker.Asker, part: Any) -> dict[str, Any]:
+        asked.append(part.images[0].name if hasattr(part.images[0], "name") else f"page {part.page}")
+        return before(self, part)
+
+    monkeypatch.setattr(asker.Asker, "_answer", answer)
+    return asked
+
+
+def test_there_is_a_line_for_each_file_in_the_order_of_names(folder: Path, out: Path) -> None:
+    """With the answer that `run` gives, and everything that tells where it comes from."""
+    assert call(folder, out).exit_code == 0
+    lines = lines_of(out)
+    assert [line["file"] for line in lines] == ["a.png", "b form.png", "c.webp"]
+    assert lines[1]["answer"] == lines[2]["answer"] == "Anna Weber"
+    assert lines[1]["images"][0]["sha256"] == lines[2]["images"][0]["sha256"]
+    assert lines[1]["sha256"] != lines[2]["sha256"]
+    assert set(lines[1]) == {
+        "schema", "file", "answer", "finish_reason", "boxes", "images", "usage", "seconds", "warnings", "last",
+        "sha256", "question", "task", "model", "run",
+    }  # fmt: skip
+    assert (lines[1]["schema"], lines[1]["question"], lines[1]["finish_reason"]) == ("dsvl2.batch/1", NAME, "stop")
+    assert lines[1]["usage"]["image"] == 421
+
+
+def test_a_second_run_asks_nothing(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not even load the model; what it writes is the same file."""
+    call(folder, out)
+    before = out.read_bytes()
+    monkeypatch.setattr("dsvl2_runtime.cli.batch.verb.load_model", lambda *_, **__: pytest.fail("it was loaded"))
+    found = call(folder, out)
+    assert (found.exit_code, out.read_bytes()) == (0, before)
+    assert "3 files: 0 answered, 3 answered before" in found.stderr
+
+
+def test_a_changed_file_is_asked_again(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It alone; the line about its former content is gone, and one about a file that was removed stays."""
+    call(folder, out)
+    shutil.copy(RECEIPT, folder / "b form.png")
+    (folder / "c.webp").unlink()
+    shutil.copy(FORM, folder / "d.png")
+    asked = counted(monkeypatch)
+    assert call(folder, out).exit_code == 0
+    assert asked == ["b form.png", "d.png"]
+    lines = lines_of(out)
+    assert [line["file"] for line in lines] == ["a.png", "c.webp", "b form.png", "d.png"]
+    assert lines[0]["sha256"] == lines[2]["sha256"]
+    assert lines[0]["answer"] == lines[2]["answer"]
+
+
+@on_posix
+def test_whatever_is_in_the_folder_becomes_a_line(folder: Path, out: Path) -> None:
+    """Damage, other files, a pipe, a device and a link that leads nowhere; a folder and a hidden file are passed by."""
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("this is no picture")
+    (folder / "cut.png").write_bytes(FORM.read_bytes()[:3000])
+    (folder / "broken.pdf").write_bytes(own_pdf()[:60])
+    (folder / "secret.pdf").write_bytes(protected_pdf())
+    os.mkfifo(folder / "pipe.png")
+    (folder / "device.png").symlink_to("/dev/zero")
+    (folder / "lost.png").symlink_to(folder / "nowhere.png")
+    (folder / "circle.png").symlink_to(folder / "circle.png")
+    (folder / "link.png").symlink_to(FORM)
+    (folder / "folder.png").mkdir()
+    (folder / ".hidden.png").write_bytes(b"x")
+    found = call(folder, out)
+    assert (found.exit_code, isinstance(found.exception, SystemExit)) == (5, True)
+    lines = {line["file"]: line for line in lines_of(out)}
+    bad = {name for name, line in lines.items() if "error" in line}
+    assert bad == {
+        "empty.png", "text.png", "cut.png", "broken.pdf", "secret.pdf", "pipe.png", "device.png", "lost.png",
+        "circle.png",
+    }  # fmt: skip
+    assert {(lines[name]["error"]["error"], lines[name]["error"]["exit_code"]) for name in bad} == {("ImageError", 5)}
+    assert lines["link.png"]["answer"] == lines["b form.png"]["answer"] == "Anna Weber"
+    assert set(lines) - bad == {"a.png", "b form.png", "c.webp", "link.png"}
+    assert "protected with a password" in lines["secret.pdf"]["error"]["text"]
+    assert "not a regular file" in lines["pipe.png"]["error"]["text"]
+    assert "9 failed" in found.stderr
+
+
+def test_what_failed_is_tried_again(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its new line takes the place of the old one, and the exit code is that of this run."""
+    (folder / "z.png").write_text("this is no picture")
+    assert call(folder, out).exit_code == 5
+    assert call(folder, out).exit_code == 5
+    assert [line["file"] for line in lines_of(out)] == ["a.png", "b form.png", "c.webp", "z.png"]
+    shutil.copy(FORM, folder / "z.png")
+    asked = counted(monkeypatch)
+    assert call(folder, out).exit_code == 0
+    assert asked == ["z.png"]
+    assert answers_of(out)["z.png"] == "Anna Weber"
+    assert len(lines_of(out)) == 4
+
+
+def test_an_answer_stays_when_its_file_cannot_be_read_any_more(folder: Path, out: Path) -> None:
+    """What cannot be read has not changed, as far as one knows."""
+    call(folder, out)
+    (folder / "a.png").unlink()
+    (folder / "a.png").symlink_to("nowhere")
+    assert call(folder, out).exit_code == 5
+    about = [line for line in lines_of(out) if line["file"] == "a.png"]
+    assert ["error" in line for line in about] == [False, True]
+
+
+def test_pages_are_lines(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of PDF and TIFF; a page that cannot be drawn is one, and the pages after it are asked about."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(own_pdf([(72, 144), (1e6, 1e6), (72, 144)]))
+    frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / "b.tiff", save_all=True, append_images=frames[1:])
+    assert call(folder, out, "-n", "4").exit_code == 5
+    lines = lines_of(out)
+    places = [(line["file"], line["page"], line.get("pages"), "error" in line, line.get("last")) for line in lines]
+    assert places == [
+        ("a.pdf", 1, 3, False, False), ("a.pdf", 2, None, True, None), ("a.pdf", 3, 3, False, True),
+        ("b.tiff", 1, 2, False, False), ("b.tiff", 2, 2, False, True),
+    ]  # fmt: skip
+    assert "999" in lines[1]["error"]["text"] or "pixels" in lines[1]["error"]["text"]
+    asked = counted(monkeypatch)
+    assert call(folder, out, "-n", "4").exit_code == 5
+    assert asked == []
+    assert len(lines_of(out)) == 5
+
+
+def test_a_document_goes_on_at_the_page_where_it_was(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a run was killed between two of its pages."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(own_pdf())
+    call(folder, out, "-n", "4")
+    whole = out.read_bytes()
+    out.write_bytes(b"".join(whole.splitlines(keepends=True)[:1]))
+    asked = counted(monkeypatch)
+    assert call(folder, out, "-n", "4").exit_code == 0
+    assert asked == ["page 2", "page 3"]
+    assert [line["page"] for line in lines_of(out)] == [1, 2, 3]
+
+
+def test_pages_can_be_chosen(tmp_path: Path, out: Path) -> None:
+    """A picture beside the documents has no pages and is asked about as it is."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(own_pdf())
+    shutil.copy(FORM, folder / "b.png")
+    assert call(folder, out, "-n", "4", "--pages", "3,1").exit_code == 0
+    assert [line.get("page") for line in lines_of(out)] == [3, 1, None]
+    assert call(folder, out, "-n", "4", "--pages", "x", "--overwrite").exit_code == 2
+    assert [line.get("error", {}).get("error") for line in lines_of(out)] == ["UsageError", None]
+
+
+def test_large_pictures_are_asked_in_strips(tmp_path: Path, out: Path) -> None:
+    """With --split; each strip is a line, and the last one says so."""
+    folder = tmp_path / "tall"
+    folder.mkdir()
+    Image.new("RGB", (600, 6000), "white").save(folder / "a.png")
+    assert call(folder, out, "-n", "2", "--split", "auto").exit_code == 0
+    lines = lines_of(out)
+    strips = [(line["strip"], line["strips"], line["last"]) for line in lines]
+    assert strips == [(number, len(lines), number == len(lines)) for number in range(1, len(lines) + 1)]
+    assert len(lines) > 1
+
+
+@pytest.mark.parametrize("cut", [1, 40, -1, 0])
+def test_a_line_that_was_cut_is_dropped(folder: Path, out: Path, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is asked again, and the file is what it would have been."""
+    call(folder, out)
+    whole = out.read_bytes()
+    first, second, third = whole.splitlines(keepends=True)
+    out.write_bytes(first + second + third[:cut])
+    asked = counted(monkeypatch)
+    assert call(folder, out).exit_code == 0
+    assert asked == ["c.webp"]
+    assert answers_of(out) == {"a.png": answers_of(out)["a.png"], "b form.png": "Anna Weber", "c.webp": "Anna Weber"}
+    assert out.read_bytes().startswith(first + second)
+
+
+def started(folder: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", CODE, "batch", str(folder), "--ask", NAME, "--out", str(out), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not out.exists() or out.read_bytes().count(b"\n") < count:
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@on_posix
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_was_ended_goes_on(folder: Path, out: Path, how: signal.Signals, code: int) -> None:
+    """Every line that it leaves is whole, no answer is lost, and none is given twice."""
+    for number in range(8):
+        shutil.copy(FORM, folder / f"more {number:02}.png")
+    process = started(folder, out)
+    wait_for_lines(out, 2, process)
+    process.send_signal(how)
+    assert process.wait(PATIENCE) == code
+    left = out.read_bytes()
+    whole = left[: left.rfind(b"\n") + 1]
+    assert 2 <= len([json.loads(line) for line in whole.splitlines()]) < 11
+    if how != signal.SIGKILL:
+        assert left == whole
+    found = call(folder, out)
+    assert found.exit_code == 0, found.stderr
+    assert out.read_bytes().startswith(whole)
+    names = [line["file"] for line in lines_of(out)]
+    assert sorted(names) == sorted(set(names)) == sorted(path.name for path in folder.iterdir())
+
+
+def test_answers_to_another_question_are_not_touched(folder: Path, out: Path) -> None:
+    """The refusal names both questions; --overwrite begins anew."""
+    call(folder, out, ask="What is the date?")
+    before = out.read_bytes()
+    found = call(folder, out)
+    assert isinstance(found.exception, UsageError)
+    assert found.exception.exit_code == 2
+    assert "'What is the date?'" in str(found.exception)
+    assert "'What is the name?'" in str(found.exception)
+    for arguments in (("--system", "Answer in French."), ("--split", "auto"), ("-n", "7")):
+        assert isinstance(call(folder, out, *arguments, ask="What is the date?").exception, UsageError)
+    assert out.read_bytes() == before
+    assert call(folder, out, "--overwrite").exit_code == 0
+    assert {line["question"] for line in lines_of(out)} == {NAME}
+
+
+def test_threads_and_time_make_no_other_question(folder: Path, out: Path) -> None:
+    call(folder, out)
+    before = out.read_bytes()
+    assert call(folder, out, "--threads", "1", "--timeout", "100", "-q").exit_code == 0
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"notes", b"notes\n", b"{}\n", b'{"schema": "dsvl2.batch/1"}\n', b"\x00\x01", b"[" * 50_000 + b"\n", b"1\n2\n"],
+)
+def test_a_file_of_something_else_is_not_touched(folder: Path, out: Path, content: bytes) -> None:
+    """Also one that does not end with a line."""
+    out.write_bytes(content)
+    found = call(folder, out)
+    assert isinstance(found.exception, UsageError)
+    assert out.read_bytes() == content
+
+
+def test_overwriting_waits_until_the_model_is_there(folder: Path, out: Path) -> None:
+    """A name that was mistyped costs no answers."""
+    out.write_bytes(b"precious")
+    found = call(folder, out, "--overwrite", "-m", "none")
+    assert isinstance(found.exception, ModelNotFoundError)
+    assert out.read_bytes() == b"precious"
+
+
+def test_two_runs_do_not_write_one_file(folder: Path, out: Path) -> None:
+    with only_writer(out):
+        found = call(folder, out)
+    assert isinstance(found.exception, BusyError)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((), "no question"),
+        (("--ask", " "), "no question"),
+        (("--task", "ocr", "--ask", "x"), "brings its own question"),
+        (("--task", "extract"), "no field"),
+        (("--task", "locate"), "no question"),
+        (("--ask", "x", "--fields", "total"), "--task extract"),
+    ],
+)
+def test_a_batch_has_one_question(folder: Path, out: Path, arguments: tuple[str, ...], part: str) -> None:
+    found = call(folder, out, *arguments, ask=None)
+    assert isinstance(found.exception, UsageError)
+    assert part in str(found.exception)
+    assert not out.exists()
+
+
+def test_presets_are_asked(folder: Path, tmp_path: Path) -> None:
+    """Boxes, fields and texts, as the verbs give them."""
+    call(folder, tmp_path / "locate", "--task", "locate", "--glob", "b*", ask="Name")
+    (found,) = lines_of(tmp_path / "locate")
+    assert [box["label"] for box in found["boxes"]] == ["Name"]
+    call(folder, tmp_path / "fields", "--task", "extract", "--fields", "name,colour", "--glob", "b*", ask=None)
+    (found,) = lines_of(tmp_path / "fields")
+    assert found["answer"] == {"name": "Anna Weber", "colour": None}
+    assert found["question"] == "name,colour"
+    call(folder, tmp_path / "ocr", "--task", "ocr", "--glob", "b*", ask=None)
+    (found,) = lines_of(tmp_path / "ocr")
+    assert found["task"] == "ocr"
+    assert "Anna Weber" in found["answer"]
+
+
+def names(folder: Path, out: Path, *arguments: str) -> list[str]:
+    call(folder, out, "--overwrite", "-n", "1", *arguments)
+    return [line["file"] for line in lines_of(out)]
+
+
+@on_posix
+def test_folders_below_are_looked_into_when_asked(folder: Path, out: Path) -> None:
+    """Not through links, which may lead in circles, and not into hidden ones; the results are no picture."""
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    for place in ("sub/x.png", "sub/deep/y.PNG", ".git/z.png", "sub/note.txt"):
+        shutil.copy(FORM, folder / place)
+    (folder / "sub" / "again").symlink_to(folder)
+    assert names(folder, out) == ["a.png", "b form.png", "c.webp"]
+    assert names(folder, out, "-r") == ["a.png", "b form.png", "c.webp", "sub/deep/y.PNG", "sub/x.png"]
+    assert names(folder, out, "-r", "--glob", "*.webp", "--glob", "x*") == ["c.webp", "sub/x.png"]
+    assert names(folder, out, "-r", "--glob", "sub/*.png") == ["sub/x.png"]
+    assert names(folder, out, "-r", "--glob", "*.txt") == ["sub/note.txt"]
+    inside = folder / "results.jsonl"
+    assert "results.jsonl" not in names(folder, inside, "--glob", "*") + names(folder, inside, "--glob", "*")
+    assert names(folder / "a.png", out) == ["a.png"]
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path, out: Path) -> None:
+    """It names what to do, and so does one that is not there."""
+    (tmp_path / "empty").mkdir()
+    for folder, part in ((tmp_path / "empty", "--recursive"), (tmp_path / "none", "no such folder")):
+        found = call(folder, out)
+        assert isinstance(found.exception, UsageError)
+        assert part in str(found.exception)
+    assert not out.exists()
+
+
+def test_a_time_limit_is_a_failure_of_that_file(folder: Path, out: Path) -> None:
+    """It is tried again by a run that allows more."""
+    assert call(folder, out, "--timeout", "0").exit_code == 10
+    assert [line["error"]["error"] for line in lines_of(out)] == ["TimeLimitError"] * 3
+    assert [line["finish_reason"] for line in lines_of(out)] == ["timeout"] * 3
+    assert call(folder, out).exit_code == 0
+    assert len(lines_of(out)) == 3
+
+
+@pytest.mark.parametrize("where", ["folder", "no/such"])
+def test_results_that_cannot_be_written_are_an_error(folder: Path, tmp_path: Path, where: str) -> None:
+    """Before the model is loaded."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "no").write_text("a file")
+    found = call(folder, tmp_path / where, "-m", "demo")
+    assert isinstance(found.exception, (UsageError, ResourceError))
+
+
+@on_posix
+def test_a_full_disk_ends_the_run_and_loses_nothing(folder: Path, out: Path) -> None:
+    """A file may not grow beyond some bytes here; a run with more room goes on."""
+    prelude = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    prelude += "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))\n"
+    command = [sys.executable, "-c", prelude + CODE, "batch", str(folder), "--ask", NAME, "--out", str(out)]
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert (found.returncode, "cannot write" in found.stderr) == (7, True), found.stderr
+    assert out.stat().st_size == 1500
+    assert call(folder, out).exit_code == 0
+    assert [line["file"] for line in lines_of(out)] == ["a.png", "b form.png", "c.webp"]
+
+
+@pytest.mark.skipif(not without_root.SUPPORTED, reason="permissions do not count here")
+def test_a_folder_that_may_not_be_looked_into_is_a_line(folder: Path, out: Path) -> None:
+    """And so is a file that may not be read."""
+    (folder / "closed").mkdir()
+    (folder / "closed").chmod(0)
+    (folder / "a.png").chmod(0)
+    arguments = ["batch", str(folder), "--ask", NAME, "--out", str(out), "-r", "-q"]
+    command = [sys.executable, without_root.__file__, sys.executable, "-c", CODE, *arguments]
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    (folder / "closed").chmod(0o700)
+    assert (found.returncode, found.stderr) == (5, "")
+    errors = {line["file"]: line["error"]["error"] for line in lines_of(out) if "error" in line}
+    assert errors == {"closed/": "ResourceError", "a.png": "ImageError"}
+    assert len(lines_of(out)) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are any bytes on Linux")
+def test_any_name_survives(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not UTF-8, line ends, escapes; a name is recognised by the next run."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    odd = [b"\xff\xfe.png", "合计.png".encode(), b"line\nend\x1b[2J.png", b"-rf.png"]
+    for name in odd:
+        shutil.copy(FORM, os.fsdecode(os.fsencode(folder) + b"/" + name))
+    assert call(folder, out, "-n", "3").exit_code == 0
+    assert sorted(os.fsencode(line["file"]) for line in lines_of(out)) == sorted(odd)
+    assert len(out.read_bytes().splitlines()) == 4
+    asked = counted(monkeypatch)
+    assert call(folder, out, "-n", "3").exit_code == 0
+    assert asked == []
+
+
+def test_an_unforeseen_error_is_a_line_too(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect that one file meets does not take the others with it."""
+    before = asker.read_content
+
+    def read(path: Path, name: str) -> asker.Content:
+        if name == "a.png":
+            raise KeyError("a defect")
+        return before(path, name)
+
+    monkeypatch.setattr(asker, "read_content", read)
+    assert call(folder, out).exit_code == 1
+    errors = [line["error"]["error"] for line in lines_of(out) if "error" in line]
+    assert errors == ["KeyError"]
+    assert answers_of(out)["c.webp"] == "Anna Weber"

@@ -44,6 +44,7 @@ from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.machine.cores import ThreadChoice, choose_threads
 from dsvl2_runtime.machine.provider import Provider, asked_provider
+from dsvl2_runtime.machine.speeds import SpeedKey
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
@@ -131,6 +132,11 @@ class VisionLanguageModel:
     def manifest_sha256(self) -> str:
         """SHA-256 of the manifest, as 64 hexadecimal digits: the same for the same weights."""
         return self._manifest_sha256.hex()
+
+    @property
+    def speed_key(self) -> SpeedKey:
+        """What the speed of its answers is remembered by."""
+        return SpeedKey.here(self.manifest_sha256, self.threads, self.provider)
 
     def new_sequence(self) -> Sequence:
         """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""

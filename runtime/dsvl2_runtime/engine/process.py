@@ -54,7 +54,7 @@ from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, SpecialToken, special_parts
 from dsvl2_runtime.machine.mapped_files import report_lost_files
-from dsvl2_runtime.machine.speeds import SpeedKey, SpeedMeter, known_speeds, remember_speeds
+from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Stopped, Watch
 
@@ -170,7 +170,7 @@ def serve(inbox: Inbox, send: Send) -> NoReturn:
                 kept = Kept.nothing(model)
             answer(model, command, inbox, send, kept)
             if model is not None:
-                send(Measured(known_speeds(speed_key(model))))
+                send(Measured(known_speeds(model.speed_key)))
         except Exception as error:
             # The client must hear of every error: its question would otherwise wait for ever.
             send(Failed(turn, wire_error(error)))
@@ -200,13 +200,8 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
             memory_bytes(),
         )
     )
-    send(Measured(known_speeds(speed_key(model))))
+    send(Measured(known_speeds(model.speed_key)))
     return model
-
-
-def speed_key(model: VisionLanguageModel) -> SpeedKey:
-    """Under which the speeds of a model are remembered."""
-    return SpeedKey.here(model.manifest_sha256, model.threads)
 
 
 def answer(
@@ -268,7 +263,7 @@ def answer(
                 ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes()
             )
             send(finished)
-    remember_speeds(speed_key(model), meter.take())
+    remember_speeds(model.speed_key, meter.take())
 
 
 def model_messages(

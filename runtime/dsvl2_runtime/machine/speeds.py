@@ -108,9 +108,10 @@ class SpeedKey(BaseModel):
     threads: int
 
     @classmethod
-    def here(cls, manifest_sha256: str, threads: int) -> SpeedKey:
-        """A model on this machine."""
-        return cls(manifest_sha256=manifest_sha256, machine=this_machine(), threads=threads)
+    def here(cls, manifest_sha256: str, threads: int, provider: str = "cpu") -> SpeedKey:
+        """A model on this machine; `provider` is the value of a `Provider`, but not `auto`."""
+        machine = this_machine() if provider == "cpu" else f"{this_machine()}, {provider}"
+        return cls(manifest_sha256=manifest_sha256, machine=machine, threads=threads)
 
 
 class _Entry(SpeedKey):

@@ -21,7 +21,7 @@ QUESTIONS = {
     BatchTask.TABLE: tasks.TABLE,
     BatchTask.CHART: tasks.CHART,
 }
-OTHER_OPTIONS = ("threads", "force", "quiet", "timeout", "dry_run", "model")
+OTHER_OPTIONS = ("threads", "force", "quiet", "timeout", "provider", "dry_run", "model")
 """Options that leave an answer what it is; the model counts with its manifest."""
 
 

@@ -16,7 +16,7 @@ from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.machine.speeds import SpeedKey, remember_speeds
+from dsvl2_runtime.machine.speeds import remember_speeds
 from dsvl2_runtime.model import load_model
 from dsvl2_runtime.progress import Watch
 
@@ -113,7 +113,7 @@ def _ask(
 ) -> None:
     options = question.options
     watch = Watch(lambda progress: bars.update(progress.phase, progress.done, progress.total))
-    model = load_model(options.model, options.threads, watch, force=options.force)
+    model = load_model(options.model, options.threads, watch, force=options.force, provider=options.provider)
     if not options.quiet:
         print_notices(model.notices)
     asker = Asker(model, question)
@@ -127,7 +127,7 @@ def _ask(
             tally.count(lines)
             bars.update(FILES, number, len(waiting))
     finally:
-        remember_speeds(SpeedKey.here(model.manifest_sha256, model.threads), asker.meter.take())
+        remember_speeds(model.speed_key, asker.meter.take())
 
 
 def _summary(tally: Tally, out: Path) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import without_root
 from dsvl2_runtime.cli.batch import asker
+from dsvl2_runtime.cli.batch.content import Content, read_content
 from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.errors import BusyError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.machine.files import only_writer
@@ -464,12 +464,11 @@ def test_any_name_survives(tmp_path: Path, out: Path, monkeypatch: pytest.Monkey
 
 def test_an_unforeseen_error_is_a_line_too(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect that one file meets does not take the others with it."""
-    before = asker.read_content
 
-    def read(path: Path, name: str) -> asker.Content:
+    def read(path: Path, name: str) -> Content:
         if name == "a.png":
             raise KeyError("a defect")
-        return before(path, name)
+        return read_content(path, name)
 
     monkeypatch.setattr(asker, "read_content", read)
     assert call(folder, out).exit_code == 1

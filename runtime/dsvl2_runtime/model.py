@@ -89,7 +89,6 @@ class VisionLanguageModel:
         self.bundle = bundle
         self.config = config
         self.threads = threads
-        """Of an operator."""
         self.provider = Provider(target.name)
         """Where the graphs run."""
         self.provider_reason = provider_reason
@@ -98,6 +97,7 @@ class VisionLanguageModel:
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""
         self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
+        self.speed_key = SpeedKey.here(self.manifest_sha256, threads, target.name)  # for machine/speeds.py
         self.components = Components(
             tokenizer,
             vision,
@@ -132,11 +132,6 @@ class VisionLanguageModel:
     def manifest_sha256(self) -> str:
         """SHA-256 of the manifest, as 64 hexadecimal digits: the same for the same weights."""
         return self._manifest_sha256.hex()
-
-    @property
-    def speed_key(self) -> SpeedKey:
-        """What the speed of its answers is remembered by."""
-        return SpeedKey.here(self.manifest_sha256, self.threads, self.provider)
 
     def new_sequence(self) -> Sequence:
         """An empty sequence; one that is passed to several answers spares them what their prompts have in common."""

@@ -44,8 +44,8 @@ def fill(store: Store, messages: int) -> None:
             row = store._conversation_row(conversation, turn.question, turn)
             # The quick way in: no images, and no turn that is there already.
             store._connection.execute(
-                "INSERT INTO turns(id, conversation, question, answer, state, asked_at, boxes, ending, model, folded) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO turns(id, conversation, question, answer, state, asked_at, more, model, folded) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (turn.id, row, *turn_values(turn)),
             )
 

@@ -121,8 +121,8 @@ def test_a_database_with_other_tables_is_not_used(folder: Path, statement: str) 
     "statement",
     [
         "UPDATE conversations SET id = '../../x'",
-        "UPDATE turns SET boxes = '[1'",
-        "UPDATE turns SET ending = '{}'",
+        "UPDATE turns SET more = '[1'",
+        """UPDATE turns SET more = '{"end": {}}'""",
         "UPDATE turns SET state = 'wild'",
         "UPDATE images SET sha256 = '../../../etc/passwd'",
         "UPDATE images SET width = -5",

@@ -11,7 +11,7 @@ import pytest
 
 from dsvl2_app.state.history.days import group_of
 from dsvl2_app.state.history.place import data_folder
-from dsvl2_app.state.history.records import SavedBox, SavedEnd, SavedImage, Summary
+from dsvl2_app.state.history.records import SavedBox, SavedEnd, SavedImage, SavedNotice, Summary
 from dsvl2_app.state.history.store import LONGEST_TITLE, UNDO_SECONDS, Store
 from dsvl2_runtime.errors import ImageError
 from histories import content, kept, new_id, turn, with_image
@@ -47,6 +47,9 @@ def test_a_turn_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:
         boxes=(SavedBox("total", 1, (1, 2, 300, 999)),),
         end=SavedEnd("stop", 12, 0.5, 3),
         model="demo, int4",
+        task="locate",
+        image_sizes=((40, 30), (7, 9)),
+        notices=(SavedNotice("image.ground", {"image": 1, "colour": "white"}),),
     )
     second = turn("And then?", at=2000.0)
     identity = new_id()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.config import STRICT
@@ -21,7 +22,7 @@ SavedState = Literal["open", "done", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class SavedImage:
-    """An image of a question; its content is in the folder of pictures."""
+    """An image that no earlier turn has; its content is in the folder of pictures."""
 
     name: str
     sha256: Sha256
@@ -39,7 +40,7 @@ class SavedBox:
 
     label: str
     image: Annotated[int, Field(gt=0)]
-    """Which image of the question, counted from 1."""
+    """Which image of the conversation up to here, counted from 1."""
     norm999: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
     """(left, top, right, bottom) from 0 to 999."""
 
@@ -53,8 +54,17 @@ class SavedEnd:
     tokens: Annotated[int, Field(ge=0)] = 0
     seconds: Annotated[float, Field(ge=0)] = 0.0
     cached_tokens: Annotated[int, Field(ge=0)] = 0
+    first_token_seconds: Annotated[float, Field(ge=0)] = 0.0
     message: str = ""
     """Of the error."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class SavedNotice:
+    """What was told beside an answer. Another version may not know its code, so any is kept."""
+
+    code: str
+    values: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -73,6 +83,11 @@ class SavedTurn:
     end: SavedEnd | None = None
     model: str = ""
     """Name and precision of the model that answered."""
+    task: str = "question"
+    """What was asked for, as `state.turn.Task` has it; another version may know others."""
+    image_sizes: tuple[tuple[Side, Side], ...] = ()
+    """(width, height) of each image of the whole prompt, those of earlier turns included."""
+    notices: tuple[SavedNotice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -109,11 +124,21 @@ class Hit:
     summary: Summary
     excerpt: str
     """One line around the first place; of the title where no turn holds the words."""
-    marks: tuple[tuple[int, int], ...] = field(default=())
+    marks: tuple[tuple[int, int], ...] = ()
     """(begin, end) in the excerpt, of the words that were searched."""
     turn: Identity | None = None
     """The newest turn that holds the words."""
 
 
-BOXES: TypeAdapter[tuple[SavedBox, ...]] = TypeAdapter(tuple[SavedBox, ...])
-END: TypeAdapter[SavedEnd | None] = TypeAdapter(SavedEnd | None)
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore", allow_inf_nan=False))
+class More:
+    """What a turn has beside its texts, as one JSON text; keys of a newer version are passed over."""
+
+    boxes: tuple[SavedBox, ...] = ()
+    end: SavedEnd | None = None
+    task: str = "question"
+    image_sizes: tuple[tuple[Side, Side], ...] = ()
+    notices: tuple[SavedNotice, ...] = ()
+
+
+MORE: TypeAdapter[More] = TypeAdapter(More)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from dsvl2_app.state.history.folding import fold
 from dsvl2_app.state.history.problems import HistoryError, Problem
 from dsvl2_app.state.history.records import (
-    BOXES,
-    END,
+    MORE,
+    More,
     SavedConversation,
     SavedImage,
     SavedTurn,
@@ -40,8 +40,9 @@ def searched_text(turn: SavedTurn) -> str:
 
 def turn_values(turn: SavedTurn) -> tuple[object, ...]:
     """The columns of a turn after its conversation."""
-    boxes, ending = BOXES.dump_json(turn.boxes).decode(), END.dump_json(turn.end).decode()
-    columns = (turn.question, turn.answer, turn.state, turn.asked_at, boxes, ending, turn.model, searched_text(turn))
+    more = More(boxes=turn.boxes, end=turn.end, task=turn.task, image_sizes=turn.image_sizes, notices=turn.notices)
+    text = MORE.dump_json(more, ensure_ascii=True).decode()
+    columns = (turn.question, turn.answer, turn.state, turn.asked_at, text, turn.model, searched_text(turn))
     return tuple(_storable(value) if isinstance(value, str) else value for value in columns)
 
 
@@ -101,7 +102,7 @@ def read_conversation(connection: sqlite3.Connection, path: Path, identity: str)
         ):
             images[turn].append(SavedImage(*values))
         turns = connection.execute(
-            "SELECT row, id, question, answer, state, asked_at, boxes, ending, model FROM turns "
+            "SELECT row, id, question, answer, state, asked_at, more, model FROM turns "
             "WHERE conversation = ? ORDER BY row",
             (head[0],),
         )
@@ -112,7 +113,8 @@ def read_conversation(connection: sqlite3.Connection, path: Path, identity: str)
 
 
 def _turn(row: Sequence[Any], images: tuple[SavedImage, ...]) -> SavedTurn:
-    _, identity, question, answer, state, asked_at, boxes, ending, model = row
+    _, identity, question, answer, state, asked_at, more, model = row
+    found = MORE.validate_json(more)
     return SavedTurn(
         id=identity,
         question=question,
@@ -120,9 +122,12 @@ def _turn(row: Sequence[Any], images: tuple[SavedImage, ...]) -> SavedTurn:
         answer=answer,
         state=state,
         images=images,
-        boxes=BOXES.validate_json(boxes),
-        end=END.validate_json(ending),
         model=model,
+        boxes=found.boxes,
+        end=found.end,
+        task=found.task,
+        image_sizes=found.image_sizes,
+        notices=found.notices,
     )
 
 

@@ -37,8 +37,7 @@ FIRST: Step = (
         answer TEXT NOT NULL,
         state TEXT NOT NULL,
         asked_at REAL NOT NULL,
-        boxes TEXT NOT NULL,
-        ending TEXT NOT NULL,
+        more TEXT NOT NULL,
         model TEXT NOT NULL,
         folded TEXT NOT NULL
     ) STRICT""",

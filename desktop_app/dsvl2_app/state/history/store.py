@@ -129,10 +129,10 @@ class Store:
 
     def _save_turn(self, conversation: int, turn: SavedTurn) -> None:
         (row,) = self._connection.execute(
-            "INSERT INTO turns(id, conversation, question, answer, state, asked_at, boxes, ending, model, folded) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET question = excluded.question, "
-            "answer = excluded.answer, state = excluded.state, boxes = excluded.boxes, ending = excluded.ending, "
-            "model = excluded.model, folded = excluded.folded RETURNING row",
+            "INSERT INTO turns(id, conversation, question, answer, state, asked_at, more, model, folded) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET question = excluded.question, "
+            "answer = excluded.answer, state = excluded.state, more = excluded.more, model = excluded.model, "
+            "folded = excluded.folded RETURNING row",
             (turn.id, conversation, *turn_values(turn)),
         ).fetchall()[0]
         self._connection.execute("DELETE FROM images WHERE turn = ?", (row,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from dsvl2_runtime.bundle.releases import Precision, Variant
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.streams import print_message
+from dsvl2_runtime.errors import UsageError
 
 
 def export(
@@ -19,11 +21,13 @@ def export(
         Precision, typer.Option(help="int4 and int8 to use, int4-128 for speed, fp32 to compare.")
     ] = Precision.INT4,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; by default its folder's name.")] = None,
+    target: Annotated[str, typer.Option(help="Where it shall run: cpu, or cpu,cuda for a GPU as well.")] = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is already there.")] = False,
 ) -> None:
     """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
     from dsvl2_export.exporter import export_bundle
 
+    for_cuda = "cuda" in _targets(target, needed="cpu")
     with progress_bars(of_bytes=True) as bars:
         export_bundle(
             checkpoint,
@@ -31,6 +35,7 @@ def export(
             precision.value,
             name=name,
             overwrite=force,
+            for_cuda=for_cuda,
             on_progress=lambda done, total: bars.update("export", done, total),
         )
     print_message(f"wrote {out}")
@@ -38,14 +43,31 @@ def export(
 
 def upgrade(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, which is changed.", show_default=False)],
+    target: Annotated[str, typer.Option(help="What it gets graphs for: cpu, cuda, or cpu,cuda.")] = "cpu",
 ) -> None:
-    """Give a bundle of an older release the graph for this program's own kernels; its weights stay as they are."""
-    from dsvl2_export.upgrade import upgrade_bundle
+    """Give a bundle graphs that it lacks, for this program's own kernels or for a GPU; the others stay as they are."""
+    from dsvl2_export.upgrade import add_cuda_graphs, upgrade_bundle
 
+    targets = _targets(target)
+    if "cuda" in targets:
+        with progress_bars() as bars:
+            written = itertools.count(1)
+            bars.update("graphs", 0, 3)
+            add_cuda_graphs(bundle, on_graph=lambda: bars.update("graphs", next(written), 3))
+        print_message(f"{bundle} has the graphs for a GPU")
+    if "cpu" not in targets:
+        return
     if upgrade_bundle(bundle):
         print_message(f"{bundle} has the decoder graph for our own kernels")
     else:
         print_message(f"{bundle} stays as it was: it has nothing that our own kernels are for")
+
+
+def _targets(text: str, needed: str = "") -> set[str]:
+    names = {name.strip() for name in text.split(",")}
+    if not names <= {"cpu", "cuda"} or (needed and needed not in names):
+        raise UsageError(f"--target {text!r} is none of {'cpu and cpu,cuda' if needed else 'cpu, cuda and cpu,cuda'}")
+    return names
 
 
 def synth(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from dsvl2_export.bundle_size import MARGIN_BYTES, expected_bytes
+from dsvl2_export.bundle_size import MARGIN_BYTES, cuda_bytes, expected_bytes
 from dsvl2_export.checkpoint.checkpoint import Checkpoint
+from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
 from dsvl2_export.graphs.decoder.graph import write_decoder
 from dsvl2_export.graphs.embed_tokens import write_embed_tokens
 from dsvl2_export.graphs.external_data import journal_of
@@ -19,6 +20,7 @@ from dsvl2_export.graphs.vision_encoder import write_vision_encoder
 from dsvl2_export.graphs.vision_int8 import quantize_linears
 from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.formats.columns import ColumnFormat
+from dsvl2_quant.formats.float32 import Float32
 from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.methods.quantizer import Quantizer
 from dsvl2_quant.recipe import RECIPES, Recipe
@@ -28,7 +30,7 @@ from dsvl2_runtime.bundle.graph_file import ENDING, read_graph_file
 from dsvl2_runtime.bundle.releases import variant_of
 from dsvl2_runtime.bundle.writer import BundleWriter
 from dsvl2_runtime.config import LanguageConfig
-from dsvl2_runtime.errors import BusyError
+from dsvl2_runtime.errors import BusyError, UsageError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import bytes_in, flush_files, unfinished
@@ -55,6 +57,7 @@ def export_bundle(
     name: str | None = None,
     quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
+    for_cuda: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Convert a checkpoint in the official layout to a bundle.
@@ -67,6 +70,7 @@ def export_bundle(
         name: what the bundle calls itself; by default the name of its folder.
         quantizer: the method of quantisation.
         overwrite: replace a bundle that is there already.
+        for_cuda: write the graphs for a GPU as well.
         on_progress: told how many bytes are on the disk.
 
     Raises:
@@ -77,7 +81,14 @@ def export_bundle(
     """
     weights = Checkpoint.open(source)
     export_weights(
-        weights, out, precision, name=name, quantizer=quantizer, overwrite=overwrite, on_progress=on_progress
+        weights,
+        out,
+        precision,
+        name=name,
+        quantizer=quantizer,
+        overwrite=overwrite,
+        for_cuda=for_cuda,
+        on_progress=on_progress,
     )
 
 
@@ -89,13 +100,16 @@ def export_weights(
     name: str | None = None,
     quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
+    for_cuda: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Write a bundle from any source of weights; see `export_bundle`."""
     out = out if out.is_symlink() else out.resolve()
     config = source.config
     recipe = RECIPES[precision].fitted(config.language_config)
-    expected = expected_bytes(config, recipe)
+    if for_cuda and isinstance(recipe.experts, Float32):
+        raise UsageError("graphs for the GPU are made of quantised weights; use --precision int4 or int8")
+    expected = expected_bytes(config, recipe) + (cuda_bytes(config, recipe) if for_cuda else 0)
     purpose = f"{__version__} {precision} {recipe} {quantizer.identity} {source.identity}"
     journal_name = journal_of(Path(f"{graph_io.DECODER}.data")).name
     journal = unfinished(out) / journal_name
@@ -115,13 +129,16 @@ def export_weights(
             write_decoder(writer.folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
             decoder = writer.folder / f"{graph_io.DECODER}.onnx"
             write_with_own_operators(decoder, decoder.with_name(f"{OWN_GRAPH.format(graph_io.DECODER)}.onnx"))
+            graphs = graph_entries(writer.folder, config.language_config)
+            if for_cuda:
+                graphs += write_cuda_graphs(writer.folder, writer.folder, config, on_graph=tell)
             writer.finish(
                 name=name or out.name,
                 variant=variant_of(config),
                 precision=precision,
                 parts=recipe.parts(),
                 config=config,
-                graphs=graph_entries(writer.folder, config.language_config),
+                graphs=graphs,
                 minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
                 note=source.note,
                 created_with=f"dsvl2-onnx {__version__}",

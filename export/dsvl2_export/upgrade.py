@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dsvl2_export.bundle_size import MARGIN_BYTES
 from dsvl2_export.exporter import OWN_GRAPH, graph_entries
+from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
+from dsvl2_export.graphs.cuda.form import ON_GPU, CudaForm
 from dsvl2_export.graphs.own_operators import with_own_operators
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
+from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.bundle.graph_file import ENDING
 from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.target import CPU
-from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer
+from dsvl2_runtime.graphs.target import CPU, CUDA
+from dsvl2_runtime.machine.disk_space import require_disk
+from dsvl2_runtime.machine.files import disk_errors, flush_files, new_file, only_writer
 
 
 def upgrade_bundle(folder: Path) -> bool:
@@ -41,12 +48,47 @@ def upgrade_bundle(folder: Path) -> bool:
         own = folder / f"{OWN_GRAPH.format(graph_io.DECODER)}{ENDING}"
         with new_file(own) as path, disk_errors(folder):
             path.write_bytes(model.SerializeToString())
-        old = bundle.manifest
-        files = {entry.path: entry for entry in old.files} | {own.name: FileEntry.of(own, folder)}
-        graphs = graph_entries(folder, old.config.language_config)
-        fields = {name: getattr(old, name) for name in Manifest.model_fields if name not in ("files", "graphs")}
-        manifest = Manifest(files=tuple(files[name] for name in sorted(files)), graphs=tuple(graphs), **fields)
-        document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
-        with new_file(folder / MANIFEST) as path, disk_errors(folder):
-            path.write_text(document + "\n", "utf-8")
+        others = [graph for graph in bundle.manifest.graphs if graph.target != CPU.name]
+        graphs = graph_entries(folder, bundle.manifest.config.language_config)
+        _write_manifest(bundle, [*graphs, *others], [own])
     return True
+
+
+def add_cuda_graphs(folder: Path, form: CudaForm = ON_GPU, on_graph: Callable[[], None] = lambda: None) -> None:
+    """Give a bundle the graphs for a GPU, or write those that it has anew; those for the CPU stay as they are.
+
+    They are written beside their places first, so that a bundle that is in use stays whole; the manifest comes last.
+
+    Args:
+        folder: of the bundle.
+        form: types and layout.
+        on_graph: called when a graph is written.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: the bundle cannot be opened.
+        UsageError: it is not quantised, or a size is none that the GPU's kernels take.
+        BusyError: another process writes there.
+        ResourceError: the disk has too little room, or is not writable.
+    """
+    folder = folder.resolve()
+    with only_writer(folder):
+        bundle = Bundle.open(folder)
+        # Unquantised are only the tables of tokens and images: never more than three times what there is.
+        require_disk(folder / MANIFEST, 3 * bundle.target_bytes(CPU.name) + MARGIN_BYTES)
+        with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".", suffix=".cuda", dir=folder.parent) as made:
+            entries = write_cuda_graphs(folder, Path(made), bundle.manifest.config, form, on_graph)
+            flush_files(Path(made).iterdir())
+            paths = [path.rename(folder / path.name) for path in sorted(Path(made).iterdir())]
+        others = [graph for graph in bundle.manifest.graphs if graph.target != CUDA.name]
+        _write_manifest(bundle, [*others, *entries], paths)
+
+
+def _write_manifest(bundle: Bundle, graphs: Sequence[GraphEntry], new: Sequence[Path]) -> None:
+    """The bundle's manifest with other graphs and with some new files."""
+    folder, old = bundle.folder, bundle.manifest
+    files = {entry.path: entry for entry in old.files} | {path.name: FileEntry.of(path, folder) for path in new}
+    fields = {name: getattr(old, name) for name in Manifest.model_fields if name not in ("files", "graphs")}
+    manifest = Manifest(files=tuple(files[name] for name in sorted(files)), graphs=tuple(graphs), **fields)
+    document = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    with new_file(folder / MANIFEST) as path, disk_errors(folder):
+        path.write_text(document + "\n", "utf-8")

@@ -30,9 +30,10 @@ INLINE_LIMIT_BYTES = 1024
 class GraphBuilder:
     """One graph and its external data file; use as a context manager, then `save`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: ExternalData | None = None, opset: int = OPSET) -> None:
         self.path = path
-        self.data = ExternalData(path.with_suffix(".data"))
+        self.data = data or ExternalData(path.with_suffix(".data"))
+        self._opset = opset
         self._nodes: list[NodeProto] = []
         self._initializers: dict[str, TensorProto] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -133,13 +134,17 @@ class GraphBuilder:
         return placed.name
 
     def save(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> None:
-        """Write the graph; `value` makes its inputs and outputs."""
+        """Write the graph and finish its data; `value` makes its inputs and outputs."""
+        self.save_graph(inputs, outputs)
+        self.data.finish()
+
+    def save_graph(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> None:
+        """Write the graph alone; other graphs may still add to its data."""
         graph = helper.make_graph(
             self._nodes, self.path.stem, list(inputs), list(outputs), list(self._initializers.values())
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB_DOMAIN, CONTRIB_VERSION)]
+        opsets = [helper.make_opsetid("", self._opset), helper.make_opsetid(CONTRIB_DOMAIN, CONTRIB_VERSION)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), str(self.path))
-        self.data.finish()
 
 
 def value(name: str, axes: Sequence[int | str], integer: bool = False) -> ValueInfoProto:

@@ -27,7 +27,7 @@ class CacheRow(BaseModel):
 
     name: Name
     """The graph reads `past_NAME.LAYER` and writes `new_NAME.LAYER`."""
-    dtype: Literal["float32", "float16", "int8", "uint8"] = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "int8", "uint8"] = "float32"
     width: int = Field(ge=1, le=1 << 24)
     """Values in the row."""
 

@@ -15,7 +15,29 @@
 | | out | `logits` | [1, vocab], of the last position |
 | | out | `new_*.{layer}` | [seq, row] |
 
-Everything else is float32. Where the reference has another word: `view_seperator` (sic) is our `view_separator`;
+Everything else is float32.
+
+The target cuda has three graphs. `half` is the type in the manifest's entry of the decoder's graphs.
+
+| graph | in or out | name | axes |
+|---|---|---|---|
+| `image_encoder` | in | `pixel_values` | [num_tiles, 3, image_size, image_size] float32 |
+| | out | `tile_features` | [num_tiles, cells * cells, hidden] half |
+| | out | `image_newline`, `view_separator` | [1, hidden] half |
+| `decoder_prompt` | in | `input_ids`, `position_ids` | [1, seq] int64 |
+| | in | `key_positions` | [past + seq] int64, counted from 0 |
+| | in | `images_seq_mask` | [1, seq, 1] bool: where a row of features stands |
+| | in | `feature_ids` | [1, seq] int64: which row of `image_features`; 0 where none stands |
+| | in | `image_features` | [features, hidden] half |
+| | in | `past_*.{layer}` | [past, row] half |
+| | out | `new_*.{layer}` | [seq, row] half |
+| `decoder_step` | in | `input_ids`, `position_ids` | [1, 1] int64 |
+| | in, out | `past_*.{layer}`, `new_*.{layer}` | [context, row] half, both bound to one buffer |
+| both | out | `logits` | [1, vocab] float32, of the last position |
+| | out | `next_id` | [1, 1] int64, the highest logit's |
+| | out | `checked_id` | [1, 1] float32, the same number, or NaN where a logit is not finite |
+
+Where the reference has another word: `view_seperator` (sic) is our `view_separator`;
 its projector output before the two-dimensional layout is our `tile_features`, after it `image_features`
 ([num_image_tokens, hidden]).
 
@@ -54,6 +76,12 @@ INPUT_IDS = "input_ids"
 INPUTS_EMBEDS = "inputs_embeds"
 POSITION_IDS = "position_ids"
 LOGITS = "logits"
+KEY_POSITIONS = "key_positions"
+FEATURE_IDS = "feature_ids"
+IMAGES_SEQ_MASK = "images_seq_mask"
+IMAGE_FEATURES = "image_features"
+NEXT_ID = "next_id"
+CHECKED_ID = "checked_id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication, QObject, QProcess, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
 from shiboken6 import isValid
 
 from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS, Connection, EndReason
-from dsvl2_runtime.engine.protocol import Command, Load, LoadFailed, ProtocolError
+from dsvl2_runtime.engine.protocol import Command, Load, LoadFailed, ProtocolError, Stop
+
+STOP_MILLISECONDS = 1800
+"""That an answer may take to stop; then its process is ended, so that a stop acts within two seconds in every phase."""
 
 
 class Engine(QObject):
@@ -21,7 +24,7 @@ class Engine(QObject):
     event_came = Signal(object)
     """A `protocol.Event`."""
     ended = Signal(object)
-    """A `client.EngineEnd`: the process ended without being told to."""
+    """A `client.EngineEnd`: the process ended without being told to, or it was ended because it did not stop."""
 
     def __init__(self, load: Load, arguments: Sequence[str] = ENGINE_ARGUMENTS, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -29,6 +32,8 @@ class Engine(QObject):
         self._arguments = list(arguments)
         self._connection = Connection()
         self._process: QProcess | None = None
+        self._unsent = bytearray()
+        """For a process that is not started yet."""
         self._dying: list[QProcess] = []
         """Killed, and deleted by Qt when they have ended."""
 
@@ -37,8 +42,15 @@ class Engine(QObject):
         """Of the running process."""
         return self._process.processId() if self._process is not None else None
 
-    def start(self) -> None:
-        """Start a process and load the model."""
+    @property
+    def load(self) -> Load:
+        """The model that the process loads."""
+        return self._load
+
+    def start(self, load: Load | None = None) -> None:
+        """Start a process and load the model, or another one; a process that is there ends."""
+        self.close()
+        self._load = load or self._load
         process = QProcess(self)
         process.setProgram(sys.executable)
         process.setArguments(self._arguments)
@@ -47,15 +59,22 @@ class Engine(QObject):
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
         self._process, self._connection = process, Connection()
-        process.start()
-        process.write(self._connection.send(self._load))
+        self._unsent = bytearray(self._connection.send(self._load))
+        if dying := [ended for ended in self._dying if isValid(ended)]:
+            # Its memory is given back first; the two models may not fit beside each other.
+            dying[-1].finished.connect(lambda: self._launch(process))
+        else:
+            self._launch(process)
 
     def send(self, command: Command) -> None:
         """Send a command, to a new process if the old one is gone; commands wait there until the model is loaded."""
         if self._process is None:
             self.start()
         if self._process is not None:
-            self._process.write(self._connection.send(command))
+            self._write(self._connection.send(command))
+        if isinstance(command, Stop):
+            process = self._process
+            QTimer.singleShot(STOP_MILLISECONDS, self, lambda: self._end_unstopped(process, command.turn))
 
     def close(self) -> None:
         """End the process without waiting for it."""
@@ -82,6 +101,23 @@ class Engine(QObject):
         """Wait for processes that were closed. It blocks, so it is for the end of a program that shows nothing more."""
         for process in filter(isValid, self._dying):
             process.waitForFinished(milliseconds)
+
+    def _launch(self, process: QProcess) -> None:
+        if process is self._process:
+            process.start()
+            unsent, self._unsent = self._unsent, bytearray()
+            self._write(bytes(unsent))
+
+    def _write(self, data: bytes) -> None:
+        process = self._process
+        if process is not None and process.state() != QProcess.ProcessState.NotRunning:
+            process.write(data)
+        else:
+            self._unsent += data
+
+    def _end_unstopped(self, process: QProcess | None, turn: int) -> None:
+        if process is not None and process is self._process and turn in self._connection.open_turns:
+            self._end("closed")
 
     def _read_events(self) -> None:
         process, connection = self._process, self._connection

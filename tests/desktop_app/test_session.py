@@ -7,16 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from dsvl2_app.state.session import Attachment, Change, ChatSession
+from dsvl2_app.state.session import Change, ChatSession
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
-    Ask,
     BadMessage,
-    Command,
     Failed,
     Finished,
     ImagePart,
@@ -28,36 +24,14 @@ from dsvl2_runtime.engine.protocol import (
     Stop,
     Wrote,
     to_line,
-    user_message,
 )
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
 from dsvl2_runtime.notices import Notice
+from sessions import LOADED, SHA256, Sent, image, question
 
-
-class Sent(list[Command]):
-    """An engine that only remembers."""
-
-    def send(self, command: Command) -> None:
-        self.append(command)
-
-
-SHA256 = "0123456789abcdef" * 4
-
-
-def image(name: str, sha256: str = SHA256) -> Attachment:
-    return Attachment(name, KeptImage(Path("/kept"), sha256), (4, 3), Image.new("RGB", (4, 3)))
-
-
-IMAGE = image("/bill.png")
-
-
+IMAGE = image()
 NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"))
-LOADED = Loaded("m", "int4", "")
-
-
-def question(turn: int, text: str, *images: ImagePart) -> Ask:
-    return Ask(turn, (user_message(text, images),))
 
 
 @pytest.fixture
@@ -67,7 +41,10 @@ def sent() -> Sent:
 
 @pytest.fixture
 def session(sent: Sent) -> ChatSession:
-    return ChatSession(sent)
+    """With its model."""
+    made = ChatSession(sent)
+    made.take(LOADED)
+    return made
 
 
 def test_a_question_takes_the_pictures_that_are_there(session: ChatSession, sent: Sent) -> None:
@@ -91,24 +68,22 @@ def test_an_image_is_its_content(session: ChatSession) -> None:
     ]
 
 
-def test_an_answer_grows_and_ends(session: ChatSession, sent: Sent) -> None:
-    """Waiting, streaming, done; one question at a time."""
+def test_an_answer_grows_and_ends(session: ChatSession) -> None:
+    """Waiting, streaming, done."""
     changes: list[Change] = []
     session.on_change = changes.append
     session.ask("a")
-    assert not session.ask("b")
-    states = [session.turns[0].state]
+    turn = session.turns[0]
+    states = [turn.state]
     session.take(Wrote(0, "12"))
     session.take(Wrote(0, ".50"))
-    assert session.turns[0].answer == "12.50"
-    states.append(session.turns[0].state)
+    assert turn.answer == "12.50"
+    states.append(turn.state)
     session.take(Finished(0, "stop", 3, 1.25))
-    assert [*states, session.turns[0].state] == ["waiting", "streaming", "done"]
-    assert session.turns[0].end == Finished(0, "stop", 3, 1.25)
-    assert changes[0] == "turns"
-    assert changes.count("answer") == 3
-    assert session.ask("b")
-    assert len(sent) == 2
+    assert [*states, turn.state] == ["waiting", "streaming", "done"]
+    assert turn.end == Finished(0, "stop", 3, 1.25)
+    assert changes[:2] == ["turns", "answer"]
+    assert changes.count("answer") == 4
 
 
 def test_empty_questions_are_not_asked(session: ChatSession, sent: Sent) -> None:
@@ -121,33 +96,60 @@ def test_empty_questions_are_not_asked(session: ChatSession, sent: Sent) -> None
 
 
 def test_stop_keeps_what_has_come(session: ChatSession, sent: Sent) -> None:
-    """The command names the turn; the state follows the engine's word."""
+    """The turn says at once that it is stopping; the rest follows the engine's word. A second stop sends nothing."""
     session.stop()
     assert sent == []
     session.ask("a")
     session.take(Wrote(0, "half"))
     session.stop()
-    assert sent[-1] == Stop(0)
-    assert session.turns[0].state == "streaming"
+    session.stop()
+    assert sent[1:] == [Stop(0)]
+    assert session.turns[0].state == "stopping"
+    session.take(Wrote(0, " and a word"))
+    assert session.turns[0].state == "stopping"
     session.take(Finished(0, "cancelled", 1, 0.1))
-    assert (session.turns[0].answer, session.turns[0].state) == ("half", "stopped")
+    assert (session.turns[0].answer, session.turns[0].state) == ("half and a word", "stopped")
+
+
+def test_an_engine_that_was_ended_because_it_did_not_stop_is_started_again(session: ChatSession, sent: Sent) -> None:
+    """The turn is stopped, not failed; what was asked in the meantime is asked of the new engine."""
+    session.ask("a")
+    session.stop()
+    session.ask("b")
+    session.engine_ended(EngineEnd("closed"))
+    assert [turn.state for turn in session.turns] == ["stopped", "queued"]
+    assert (session.engine_state, session.failure, sent.starts) == ("loading", None, [None])
+    session.take(LOADED)
+    assert sent.asks[1:] == [question(1, "b")]
 
 
 def test_a_dead_engine_loses_nothing(session: ChatSession, sent: Sent) -> None:
-    """The half answer stays and says so; late events change nothing; the next question is sent."""
+    """The half answer stays and says so; late events change nothing; the next question starts a new engine."""
     end = EngineEnd("signal", 9)
-    session.take(LOADED)
     session.ask("a")
     session.take(Wrote(0, "half"))
     session.engine_ended(end)
     assert (session.turns[0].answer, session.turns[0].state) == ("half", "failed")
     assert session.turns[0].end == end
-    assert (session.engine_state, session.failure) == ("failed", end)
+    assert (session.engine_state, session.failure, sent.starts) == ("failed", end, [])
     session.take(Wrote(0, " more"))
     assert session.turns[0].answer == "half"
     assert session.ask("b")
-    assert session.engine_state == "loading"
-    assert isinstance(sent[-1], Ask)
+    assert (session.engine_state, session.failure, sent.starts) == ("loading", None, [None])
+    session.take(LOADED)
+    assert sent.asks[1:] == [question(1, "b")]
+
+
+def test_a_dead_engine_is_started_again_for_what_waits(session: ChatSession, sent: Sent) -> None:
+    """One question may have killed it; the others are asked all the same. Without a model none of them can be."""
+    for text in ("a", "b", "c"):
+        session.ask(text)
+    session.engine_ended(EngineEnd("signal", 9))
+    assert [turn.state for turn in session.turns] == ["failed", "queued", "queued"]
+    assert (session.engine_state, sent.starts) == ("loading", [None])
+    session.engine_ended(EngineEnd("signal", 9))
+    assert [turn.state for turn in session.turns] == ["failed"] * 3
+    assert (session.engine_state, sent.starts) == ("failed", [None])
 
 
 def test_a_failed_turn_is_not_a_failed_engine(session: ChatSession) -> None:
@@ -163,22 +165,22 @@ def test_a_failed_turn_is_not_a_failed_engine(session: ChatSession) -> None:
     assert (session.engine_state, session.failure) == ("failed", NO_FOLDER)
 
 
-def test_a_failed_load_ends_the_open_turn(session: ChatSession, sent: Sent) -> None:
-    """What was asked while the model was loading fails with it, with the reason, and the next question is sent."""
+def test_a_failed_load_ends_what_waits(sent: Sent) -> None:
+    """What was asked while the model was loading fails with it, with the reason; the next question loads again."""
+    session = ChatSession(sent)
     session.ask("a")
     session.take(LoadFailed(NO_FOLDER))
     assert (session.turns[0].state, session.turns[0].end) == ("failed", NO_FOLDER)
     assert session.engine_state == "failed"
     assert session.ask("b")
     assert (session.engine_state, session.failure) == ("loading", None)
-    assert sent[-1] == question(1, "b")
+    assert (sent, sent.starts) == ([], [None])
 
 
 @pytest.mark.parametrize("number", [0, None], ids=["that names it", "that nobody could read"])
 def test_a_refused_line_fails_its_question_and_no_engine(session: ChatSession, number: int | None) -> None:
     """The model is still there: only this question must not wait for ever."""
     error = wire_error(ValueError("not a message"))
-    session.take(LOADED)
     session.ask("a")
     session.take(BadMessage(error, number))
     assert (session.turns[0].state, session.turns[0].end) == ("failed", error)
@@ -194,27 +196,34 @@ def test_a_refused_line_of_another_turn_changes_nothing(session: ChatSession) ->
     assert [turn.state for turn in session.turns] == ["done", "waiting"]
 
 
-def test_what_the_model_does_not_see_is_kept_with_the_turn(session: ChatSession) -> None:
-    """As data; its sentence is made where it is shown."""
-    notice = Notice("model.note", {"note": "n"})
+def test_what_the_model_does_not_see_is_kept_with_the_turn_that_brought_it(session: ChatSession) -> None:
+    """As data; its sentence is made where it is shown, and not again under each later question."""
+    notes = tuple(Notice("image.scaled_down").of_image(number) for number in (1, 2))
+    session.add_image(IMAGE)
     session.ask("a")
-    session.take(Prepared(0, (notice,)))
-    assert session.turns[0].notices == (notice,)
+    session.take(Prepared(0, notes[:1], 9, 5, ((4, 3),)))
+    session.take(Wrote(0, "b"))
+    session.take(Finished(0, "stop", 1, 0.1))
+    session.add_image(image("/c", SHA256[::-1]))
+    session.ask("c")
+    session.take(Prepared(1, notes, 9, 5, ((4, 3), (4, 3))))
+    assert [turn.notices for turn in session.turns] == [notes[:1], notes[1:]]
 
 
 def test_a_question_that_the_engine_would_not_read_is_not_sent(session: ChatSession, sent: Sent) -> None:
     """The longest line goes; one byte more is an error that says how much it is and how much goes, and no turn."""
     room = LONGEST_LINE - len(to_line(question(0, "")))
     with pytest.raises(MessageTooLongError) as caught:
-        session.ask("a" * (room + 1))
-    assert (caught.value.size, caught.value.limit) == (LONGEST_LINE + 1, LONGEST_LINE)
+        session.ask("a" * (room + 2))  # the number of this question has two digits less than that of the next one
+    assert (caught.value.size, caught.value.limit) == (LONGEST_LINE + 2, LONGEST_LINE)
     assert (sent, session.turns) == ([], [])
     assert session.ask("a" * room)
     assert len(to_line(sent[0])) == LONGEST_LINE
 
 
-def test_progress_belongs_to_the_work_at_hand(session: ChatSession) -> None:
+def test_progress_belongs_to_the_work_at_hand(sent: Sent) -> None:
     """It is shown while something is done, and gone afterwards."""
+    session = ChatSession(sent)
     session.take(Progressed("load", 1, 4))
     assert session.progress is not None
     session.take(LOADED)
@@ -223,6 +232,7 @@ def test_progress_belongs_to_the_work_at_hand(session: ChatSession) -> None:
     session.take(Progressed("prefill", 100, 400, 0))
     assert session.progress == Progressed("prefill", 100, 400, 0)
     session.take(Finished(0, "stop", 0, 0.1))
+    session.take(Progressed("prefill", 200, 400, 0))
     assert session.progress is None
 
 

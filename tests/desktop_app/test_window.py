@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app import texts
 from dsvl2_app.state.session import Change
 from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import LONGEST_LINE, Finished
 from dsvl2_runtime.engine.wire_error import WireError
@@ -47,6 +48,7 @@ def test_stop_ends_an_answer_and_keeps_its_text(slow_window: MainWindow, qtbot: 
 def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: MainWindow, qtbot: QtBot) -> None:
     """Answers are drawn a moment late; the next question must not take that moment away."""
     wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    window.session.options = GenerationOptions(max_new_tokens=20)  # so that both answers fit into the context
     window.session.ask("First")
 
     def show_and_ask(change: Change) -> None:

@@ -1,15 +1,21 @@
-"""What the window shows, as plain data: images, turns, the state of the engine. Reasons and numbers, no sentences."""
+"""What the window shows, as plain data: images, turns, the state of the engine. Reasons and numbers, no sentences.
+
+The session sends one question at a time. Those that are asked while another is answered, or while the model is loaded,
+wait in `turns` as "queued" and can be taken back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from PIL import Image
-
-from dsvl2_runtime.engine.client import EngineEnd, EngineState
-from dsvl2_runtime.engine.image_store import KeptImage
+from dsvl2_app.state.cost import Cost, question_cost
+from dsvl2_app.state.prompt_messages import conversation_images, new_images, prompt_messages, told_turns
+from dsvl2_app.state.time_left import LoadingTime, TimeLeft
+from dsvl2_app.state.turn import Attachment, Task, Turn, TurnState, new_id
+from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
     Ask,
     BadMessage,
@@ -18,87 +24,101 @@ from dsvl2_runtime.engine.protocol import (
     Failed,
     Finished,
     Hello,
-    ImagePart,
+    Load,
     Loaded,
     LoadFailed,
     Measured,
+    MessageTooLongError,
     Prepared,
     Progressed,
     Stop,
     Wrote,
     to_line,
-    user_message,
 )
-from dsvl2_runtime.engine.wire_error import WireError
-from dsvl2_runtime.notices import Notice
+from dsvl2_runtime.engine.wire_error import WireError, wire_error
+from dsvl2_runtime.machine.speeds import Speeds
 
-TurnState = Literal["waiting", "streaming", "done", "stopped", "failed"]
-Change = Literal["images", "turns", "answer", "status"]
-"""What changed: the images, the list of turns, the last turn's answer or state, or the engine's state."""
+__all__ = ["Attachment", "Change", "ChatSession", "Conversation", "ModelState", "Task", "Turn", "TurnState"]
+
+Change = Literal["images", "turns", "answer", "status", "conversation"]
+"""What changed: the images, the list of turns, an answer or a turn's state, the engine's state, or all of it because
+another conversation is shown."""
+ModelState = Literal["off", "loading", "ready", "failed"]
+"""Off when the user has cancelled loading; the next question loads again."""
+LONGEST_TITLE = 80
 
 
-class CommandSink(Protocol):
-    """Where commands go; an `Engine`, or a list in a test."""
+class EngineHandle(Protocol):
+    """The engine as the session sees it; an `Engine`, or a list in a test."""
+
+    def start(self, load: Load | None = None) -> None:
+        """Start a process that loads the model, or another one, in place of the process that is there."""
 
     def send(self, command: Command) -> None:
         """Take a command."""
 
+    def close(self) -> None:
+        """End the process at once."""
+
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """An image that was opened once and can be read."""
+class Conversation:
+    """What a conversation is made of: what is kept of it, and what it is shown from."""
 
-    name: str
-    """The path of the file that it came from, or what the program calls it."""
-    content: KeptImage
-    size: tuple[int, int]
-    """(width, height) in pixels, upright."""
-    thumbnail: Image.Image
-
-    @property
-    def part(self) -> ImagePart:
-        """What the engine is told about it."""
-        return ImagePart(str(self.content.path), self.name, self.content.sha256)
-
-
-@dataclass(slots=True)
-class Turn:
-    """A question and as much of its answer as has come."""
-
-    number: int
-    question: str
-    images: tuple[Attachment, ...]
-    answer: str = ""
-    state: TurnState = "waiting"
-    end: Finished | WireError | EngineEnd | None = None
-    """How it ended: with its figures, with an error, or because the engine ended. None while it is open."""
-    notices: tuple[Notice, ...] = ()
-    """What of its images the model does not see."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether more may come."""
-        return self.state in ("waiting", "streaming")
+    id: str = field(default_factory=new_id)
+    title: str = ""
+    turns: tuple[Turn, ...] = ()
+    images: tuple[Attachment, ...] = ()
+    """In the window, for the next question."""
 
 
 @dataclass(slots=True, weakref_slot=True)  # signals hold their receivers weakly
 class ChatSession:
-    """The state of one window. Each question stands alone, with the images that are there when it is asked."""
+    """The state of one window and the conversation that it shows."""
 
-    engine: CommandSink
+    engine: EngineHandle
     on_change: Callable[[Change], None] = lambda change: None
     images: list[Attachment] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    engine_state: EngineState = "loading"
+    id: str = field(default_factory=new_id)
+    """Of the conversation."""
+    title: str = ""
+    """The first question, until it is renamed."""
+    engine_state: ModelState = "loading"
     model: Loaded | None = None
+    speeds: Speeds | None = None
+    """Of the model on this computer, as far as earlier answers tell."""
     failure: WireError | EngineEnd | None = None
     """Why the engine has no model: loading failed, or the process ended."""
     progress: Progressed | None = None
+    loading: LoadingTime = field(default_factory=LoadingTime)
+    time_left: TimeLeft | None = None
+    """Of the open turn."""
+    options: GenerationOptions = field(default_factory=GenerationOptions)
+    """Of the next question."""
+    _next_number: int = 0
+    _busy: int | None = None
+    """The number of the turn that the engine works for, which may belong to a conversation that is not shown."""
 
     @property
     def open_turn(self) -> Turn | None:
-        """The turn that is being answered."""
-        return self.turns[-1] if self.turns and self.turns[-1].is_open else None
+        """The turn that is being answered, or the first that waits for that."""
+        return next((turn for turn in self.turns if turn.is_open), None)
+
+    @property
+    def asked_turn(self) -> Turn | None:
+        """The turn that the engine is at work for."""
+        return next((turn for turn in self.turns if turn.is_asked), None)
+
+    @property
+    def queued_turns(self) -> list[Turn]:
+        """Those that wait, in their order."""
+        return [turn for turn in self.turns if turn.state == "queued"]
+
+    @property
+    def conversation(self) -> Conversation:
+        """What is shown, to be kept."""
+        return Conversation(self.id, self.title, tuple(self.turns), tuple(self.images))
 
     def add_image(self, image: Attachment) -> None:
         """Add an image; one with the same content as another counts once."""
@@ -111,80 +131,261 @@ class ChatSession:
         del self.images[index]
         self.on_change("images")
 
-    def can_ask(self, question: str) -> bool:
-        """Whether a question would be sent: it has a text, and no answer is open."""
-        return self.open_turn is None and bool(question.strip())
+    def cost(self, question: str = "", turn: Turn | None = None) -> Cost | None:
+        """What a question costs, or one that waits; None while nobody knows the model."""
+        if self.model is None or self.model.config is None:
+            return None
+        turns = self.turns if turn is None else self.turns[: self.turns.index(turn)]
+        present = self.images if turn is None else turn.present
+        text, options = (question, self.options) if turn is None else (turn.question, turn.options)
+        return question_cost(turns, present, text, self.model.config, self.speeds, options.max_new_tokens)
 
-    def ask(self, question: str) -> bool:
-        """Ask about the present images; False if it cannot be asked now.
+    def can_ask(self, question: str) -> bool:
+        """Whether a question would be taken: it has a text, and nothing says that it cannot fit."""
+        if not question.strip():
+            return False
+        cost = self.cost(question)
+        return cost is None or cost.obstacle is None
+
+    def ask(self, question: str, task: Task = "question", options: GenerationOptions | None = None) -> bool:
+        """Ask about the present images, now or when it is its turn; False if it cannot be asked.
 
         Raises:
             MessageTooLongError: the engine would not read it.
         """
         if not self.can_ask(question):
             return False
-        turn = Turn(len(self.turns), question.strip(), tuple(self.images))
-        images = [image.part for image in turn.images]
-        command = Ask(turn.number, (user_message(turn.question, images),))
-        to_line(command)  # raises before anything has changed
+        turn = Turn(
+            self._take_number(), question.strip(), (), task=task, options=options or self.options,
+            present=tuple(self.images),
+        )  # fmt: skip
+        turn.images = new_images(turn.present, told_turns(self.turns))
+        to_line(Ask(turn.number, prompt_messages((), turn), turn.options))  # raises before anything has changed
         self.turns.append(turn)
+        self.title = self.title or " ".join(turn.question.split())[:LONGEST_TITLE]
         self.on_change("turns")
-        if self.engine_state == "failed":
-            self.engine_state, self.failure = "loading", None
-            self.on_change("status")
-        self.engine.send(command)
+        self._wake()
         return True
 
+    def ask_again(self, turn: Turn) -> bool:
+        """Ask the question of a turn once more, about the images that it was asked about, in place of its answer."""
+        images, self.images = self.images, list(turn.present or turn.images)
+        was_dropped, turn.is_dropped = turn.is_dropped, True
+        try:
+            asked = self.ask(turn.question, turn.task, turn.options)
+        finally:
+            self.images = images
+        if not asked:
+            turn.is_dropped = was_dropped
+        return asked
+
+    def take_back(self, turn: Turn) -> None:
+        """Forget a question that waits."""
+        if turn.state == "queued":
+            self.turns.remove(turn)
+            self.on_change("turns")
+
     def stop(self) -> None:
-        """Ask for the end of the open answer; what has come stays."""
-        if self.open_turn is not None:
-            self.engine.send(Stop(self.open_turn.number))
+        """End the open answer, of which what has come stays; without one, the questions that wait for the model."""
+        turn = self.asked_turn
+        if turn is None:
+            self._stop_queued()
+        elif turn.state != "stopping":
+            turn.state = "stopping"
+            self.on_change("answer")
+            self.engine.send(Stop(turn.number))
+
+    def cancel_loading(self) -> None:
+        """Give up loading; the next question begins it again."""
+        if self.engine_state == "loading":
+            self.engine.close()
+            self.engine_state, self.progress = "off", None
+            self._stop_queued()
+            self.on_change("status")
+
+    def use_model(self, load: Load) -> None:
+        """Load another model; the open answer stops, and the conversation goes on with the new one."""
+        self._close_asked_turn()
+        self.model, self.speeds = None, None
+        self._begin_loading(load)
+
+    def new_conversation(self, keep_images: bool = False) -> None:
+        """Begin anew; with the same pictures if they are kept."""
+        self.show_conversation(Conversation(images=tuple(self.images) if keep_images else ()))
+
+    def show_conversation(self, conversation: Conversation) -> None:
+        """Show another conversation; the open answer of this one ends as far as it came."""
+        self._close_asked_turn()
+        self._stop_queued()
+        self.id, self.title = conversation.id, conversation.title
+        self.images = list(conversation.images)
+        self.turns = [self._restored(turn) for turn in conversation.turns]
+        self.on_change("conversation")
+
+    def drop_oldest(self, question: str, at_least: int = 0) -> int:
+        """Give up the oldest turns until a question seems to fit; returns how many were given up."""
+        dropped = 0
+        while told := told_turns(self.turns):
+            cost = self.cost(question)
+            if dropped >= at_least and (cost is None or cost.obstacle != "history"):
+                break
+            told[0].is_dropped = True
+            dropped += 1
+        if dropped:
+            self.on_change("turns")
+        return dropped
+
+    def rename(self, title: str) -> None:
+        """Call the conversation something else."""
+        self.title = " ".join(title.split())[:LONGEST_TITLE]
+        self.on_change("turns")
 
     def take(self, event: Event) -> None:
         """Take in what the engine says; what belongs to a turn that is over is dropped."""
         if isinstance(event, Loaded):
-            self.engine_state, self.model, self.progress = "ready", event, None
+            self.engine_state, self.model, self.failure, self.progress = "ready", event, None, None
+            self.on_change("status")
+            self._wake()
+        elif isinstance(event, Measured):
+            self.speeds = event.speeds
             self.on_change("status")
         elif isinstance(event, Progressed):
-            self.progress = event
-            self.on_change("status")
+            self._take_progress(event)
         elif isinstance(event, LoadFailed):
-            self._engine_failed(event.error)
+            self._model_failed(event.error)
         elif isinstance(event, BadMessage):
-            # Without a number it can only be the open turn's question, which must not wait for ever.
-            self._take_for(event.turn, lambda turn: _fail(turn, event.error))
-        elif not isinstance(event, Hello | Measured):
-            self._take_for(event.turn, lambda turn: _add(turn, event))
+            # Without a number it can only be the question that the engine works for, which must not wait for ever.
+            self._take_for(event.turn, lambda turn: _fail(turn, event.error), ends=True)
+        elif not isinstance(event, Hello):
+            self._take_for(event.turn, lambda turn: _add(turn, event), ends=isinstance(event, Finished | Failed))
 
     def engine_ended(self, end: EngineEnd) -> None:
-        """The engine is gone: the open answer keeps what has come, and the next question starts a new engine."""
-        self._engine_failed(end)
+        """The engine is gone: the open answer keeps what has come, and what waits is asked of a new engine."""
+        turn, was_loading = self.asked_turn, self.engine_state == "loading"
+        self._busy = None
+        if end.reason == "closed" or (turn is not None and turn.state == "stopping"):
+            # It did not stop in time, so it was ended for its user, and the conversation goes on.
+            if turn is not None:
+                turn.state, turn.end = "stopped", end
+                self.on_change("answer")
+            self._begin_loading()
+        elif was_loading or not self.queued_turns:
+            self._model_failed(end)
+        else:
+            self._fail_asked_turn(end)
+            self._begin_loading()
 
-    def _take_for(self, number: int | None, change: Callable[[Turn], None]) -> None:
-        turn = self.open_turn
-        if turn is None or number not in (turn.number, None):
+    def _take_number(self) -> int:
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _restored(self, turn: Turn) -> Turn:
+        """A turn of a conversation that was kept; nothing is at work for it."""
+        state: TurnState = "stopped" if turn.is_open else turn.state
+        return replace(turn, number=self._take_number(), state=state)
+
+    def _wake(self) -> None:
+        """Send the next question, or load the model for it."""
+        turn = next(iter(self.queued_turns), None)
+        if turn is None or self._busy is not None:
             return
-        change(turn)
-        self.on_change("answer")
-        if not turn.is_open:
-            self.progress = None
-            self.on_change("status")
+        if self.engine_state == "ready":
+            self._send(turn)
+        elif self.engine_state != "loading":
+            self._begin_loading()
 
-    def _engine_failed(self, failure: WireError | EngineEnd) -> None:
+    def _send(self, turn: Turn) -> None:
+        earlier = told_turns(self.turns, turn)
+        turn.images = new_images(turn.present, earlier)
+        cost = self.cost(turn=turn)
+        self.time_left = TimeLeft(cost.expected, self.speeds) if cost is not None else None
+        try:
+            self.engine.send(Ask(turn.number, prompt_messages(earlier, turn), turn.options))
+        except MessageTooLongError as error:
+            _fail(turn, wire_error(error))
+        else:
+            turn.state, self._busy = "waiting", turn.number
+        self.on_change("answer")
+        self._wake()
+
+    def _begin_loading(self, load: Load | None = None) -> None:
+        self.engine_state, self.failure, self.progress, self._busy = "loading", None, None, None
+        self.loading = LoadingTime()
+        self.engine.start(load)
+        self.on_change("status")
+
+    def _take_progress(self, event: Progressed) -> None:
+        if event.turn is None:
+            self.loading.take(event)
+        elif event.turn != self._busy:
+            return
+        elif self.time_left is not None:
+            self.time_left.take(event)
+        self.progress = event
+        self.on_change("status")
+
+    def _take_for(self, number: int | None, change: Callable[[Turn], None], *, ends: bool) -> None:
+        if self._busy is None or number not in (self._busy, None):
+            return
+        turn = self.asked_turn
+        if ends:
+            self._busy, self.progress, self.time_left = None, None, None
+        if turn is not None and number in (turn.number, None):
+            change(turn)
+            self.on_change("answer")
+        if ends:
+            self.on_change("status")
+            self._wake()
+
+    def _model_failed(self, failure: WireError | EngineEnd) -> None:
         self.engine_state, self.failure, self.progress = "failed", failure, None
-        turn = self.open_turn
-        if turn is not None:
+        self._busy = self.time_left = None
+        self._fail_asked_turn(failure)
+        for turn in self.queued_turns:
             _fail(turn, failure)
             self.on_change("answer")
         self.on_change("status")
 
+    def _fail_asked_turn(self, failure: WireError | EngineEnd) -> None:
+        turn = self.asked_turn
+        if turn is not None:
+            _fail(turn, failure)
+            self.on_change("answer")
+
+    def _close_asked_turn(self) -> None:
+        """End the open turn here at once; the engine hears of it and may need a moment."""
+        turn = self.asked_turn
+        if turn is not None:
+            if turn.state != "stopping":
+                self.engine.send(Stop(turn.number))
+            turn.state = "stopped"
+            self.on_change("answer")
+
+    def _stop_queued(self) -> None:
+        stopped = self.queued_turns
+        for turn in stopped:
+            turn.state = "stopped"
+        if stopped:
+            self.on_change("turns")
+
+
+def shown_images(turns: Sequence[Turn], turn: Turn) -> Iterable[Attachment]:
+    """The images of the prompt of a turn, in their order; the boxes of its answer lie in the last one."""
+    return conversation_images([*told_turns(turns, turn), turn])
+
 
 def _add(turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
     if isinstance(event, Prepared):
-        turn.notices = event.notices
+        earlier = len(event.image_sizes) - len(turn.images)
+        # What is so of an image was said when it was first asked about.
+        turn.notices = tuple(
+            notice for notice in event.notices if int(notice.values.get("image", earlier + 1)) > earlier
+        )
+        turn.image_sizes = event.image_sizes
+        turn.prompt_tokens, turn.image_tokens = event.prompt_tokens, event.image_tokens
     elif isinstance(event, Wrote):
         turn.answer += event.text
-        turn.state = "streaming"
+        turn.state = "streaming" if turn.state == "waiting" else turn.state
     elif isinstance(event, Finished):
         turn.state = "stopped" if event.reason == "cancelled" else "done"
         turn.end = event

@@ -77,7 +77,7 @@ def test_everything_that_asks_lies_inside_the_window(shown: Shown, size: QSize) 
     """At every size down to the least, and as large as was asked for."""
     window = shown(size=size)
     assert window.size() == size
-    for widget in (window.prompt.edit, window.prompt.button, window.status, window.picture_pane.open_button):
+    for widget in (window.prompt.edit, window.prompt.button, window.status, window.picture_pane.tools.open):
         place = QRect(widget.mapTo(window, widget.rect().topLeft()), widget.size())
         assert window.rect().contains(place), (widget, place)
         assert widget.visibleRegion().boundingRect() == widget.rect(), widget
@@ -88,7 +88,7 @@ def test_the_sidebar_is_a_drawer_in_a_window_that_is_not_wide(shown: Shown, qtbo
     window = shown(size=QSize(911, 600))
     assert not window.sidebar.isVisible()
     before = window.picture_pane.geometry()
-    window.picture_pane.sidebar_button.click()
+    window.picture_pane.tools.sidebar.click()
     assert window.sidebar.isVisible()
     assert window.picture_pane.geometry() == before
     qtbot.mouseClick(window.panes._shade, Qt.MouseButton.LeftButton, pos=window.panes.rect().center())
@@ -107,7 +107,7 @@ def test_a_wide_window_shows_three_panes_beside_each_other(shown: Shown) -> None
     assert left < middle < right
     window.panes.toggle_sidebar()
     assert not window.sidebar.isVisible()
-    assert window.picture_pane.sidebar_button.isVisible()
+    assert window.picture_pane.tools.sidebar.isVisible()
 
 
 def test_in_a_narrow_window_the_picture_lies_above_the_conversation(shown: Shown) -> None:

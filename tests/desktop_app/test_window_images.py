@@ -33,8 +33,8 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(image_file))])
     drop(window, data)
-    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
-    assert window.picture_pane.panel.list.item(0).text() == texts.pictures.image_label("bill.png", (170, 90))
+    wait_for(qtbot, lambda: window.picture_pane.chips.count() == 1)
+    assert window.picture_pane.chips.label(0)[0] == "bill.png"
 
     ask(window, qtbot, "What is the total?")
     assert window.prompt.edit.toPlainText() == ""
@@ -58,7 +58,7 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     path = tmp_path / "wide.png"
     picture(4000, 400, 1).save(path)
     window.add_images([path])
-    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.chips.count() == 1)
     ask(window, qtbot, "What is the total?")
     remark = window.talk.turn_views[0].remark
     wait_for(qtbot, lambda: "tokens in" in remark.text())
@@ -72,7 +72,7 @@ def test_pages_that_are_not_seen_are_named_beside_the_answer(window: MainWindow,
     path = tmp_path / "scan.tif"
     picture(60, 60, 1).save(path, save_all=True, append_images=[picture(60, 60, 2)])
     window.add_images([path])
-    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.chips.count() == 1)
     ask(window, qtbot, "What is the total?")
     remark = window.talk.turn_views[0].remark
     wait_for(qtbot, lambda: "tokens in" in remark.text())
@@ -86,11 +86,11 @@ def test_the_name_of_a_file_is_never_markup(window: MainWindow, qtbot: QtBot, tm
     path = tmp_path / "<b>bill<b>.png"
     picture(60, 60, 1).save(path)
     window.add_images([path])
-    wait_for(qtbot, lambda: window.picture_pane.panel.list.count() == 1)
+    wait_for(qtbot, lambda: window.picture_pane.chips.count() == 1)
     shown = QTextDocument()
-    shown.setHtml(window.picture_pane.panel.list.item(0).toolTip())
-    assert shown.toPlainText() == str(path)
-    assert window.picture_pane.panel.list.item(0).text().startswith(path.name)
+    shown.setHtml(window.picture_pane.chips.item(0).toolTip())
+    assert shown.toPlainText().startswith(str(path))
+    assert window.picture_pane.chips.label(0)[0] == path.name
 
 
 def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -141,11 +141,8 @@ def test_a_file_that_changed_is_another_picture(window: MainWindow, qtbot: QtBot
     window.add_images([image_file, image_file])
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [image.size for image in window.session.images] == [(170, 90), (60, 60)]
-    labels = [window.picture_pane.panel.list.item(row).text() for row in range(window.picture_pane.panel.list.count())]
-    assert labels == [
-        texts.pictures.image_label("bill.png", (170, 90)),
-        texts.pictures.image_label("bill.png", (60, 60)),
-    ]
+    labels = [window.picture_pane.chips.label(row) for row in range(window.picture_pane.chips.count())]
+    assert labels == [("bill.png", "170 × 90"), ("bill.png", "60 × 60")]
 
 
 def test_content_that_was_tampered_with_fails_its_own_question(

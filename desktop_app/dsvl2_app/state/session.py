@@ -131,6 +131,21 @@ class ChatSession:
         del self.images[index]
         self.on_change("images")
 
+    def remove_images(self, indices: Sequence[int]) -> None:
+        """Take several away; turns that were asked about them keep theirs."""
+        gone = set(indices)
+        self.images[:] = [image for index, image in enumerate(self.images) if index not in gone]
+        self.on_change("images")
+
+    def order_images(self, images: Sequence[Attachment]) -> None:
+        """Put the images into another order; what is not in it comes last."""
+        wanted = [image.content.sha256 for image in images]
+        last = len(wanted)
+        self.images.sort(
+            key=lambda image: wanted.index(image.content.sha256) if image.content.sha256 in wanted else last
+        )
+        self.on_change("images")
+
     def cost(self, question: str = "", turn: Turn | None = None) -> Cost | None:
         """What a question costs, or one that waits; None while nobody knows the model."""
         if self.model is None or self.model.config is None:

@@ -43,7 +43,7 @@ def label(text: str, tone: Tone = "normal", size: theme.TextSize = "body", *, wr
     made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setProperty("tone", tone)
-    made.setProperty("size", size)
+    made.setProperty("textSize", size)  # "size" is a property of every widget
     made.setWordWrap(wraps)
     if wraps:
         made.setMinimumWidth(1)  # a long path in an error must not widen the window

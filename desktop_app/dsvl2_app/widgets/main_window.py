@@ -10,30 +10,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from PySide6.QtCore import QByteArray, QMimeData, QSize
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QByteArray, QRect, QSize
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+)
+from PySide6.QtWidgets import QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.image_reader import ImageReader
-from dsvl2_app.mime_images import image_sources
-from dsvl2_app.state.intake import PastedImage, Source
+from dsvl2_app.state.examples import Example
+from dsvl2_app.state.intake import Source
 from dsvl2_app.state.layout import Layout, load_layout, save_layout
-from dsvl2_app.state.session import Change, ChatSession
+from dsvl2_app.state.session import Attachment, Change, ChatSession
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.chat_view import ChatView
+from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.note_bar import NoteBar
 from dsvl2_app.widgets.panes import Panes
+from dsvl2_app.widgets.picture_intake import PictureIntake, drag_text
 from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_app.widgets.sidebar import Sidebar
 from dsvl2_app.widgets.status_bar import StatusBar
 from dsvl2_app.widgets.view_menu import ViewMenu
+from dsvl2_runtime.answers.boxes import parse_boxes
 from dsvl2_runtime.engine.protocol import MessageTooLongError
-from dsvl2_runtime.engine.wire_error import wire_error
-from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.formats import IMAGE_ENDINGS
+from dsvl2_runtime.engine.wire_error import WireError
 
 MESSAGE_MILLISECONDS = 10_000
 FIRST_SIZE, LEAST_SIZE = QSize(1180, 760), QSize(420, 320)
@@ -59,11 +68,12 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.engine = engine
         self.session = ChatSession(engine, self._show)
-        self._pasted_count = 0
-        self._last_folder = self._layout.last_folder
         self.reader = ImageReader(self)
         self.reader.was_read.connect(self.session.add_image)
-        self.reader.failed.connect(lambda error: self.notify(texts.pictures.refused_image(error)))
+        self.reader.failed.connect(self._refuse)
+        self.intake = PictureIntake(self.reader, self._layout.last_folder, self)
+        self.intake.refused.connect(self._refuse)
+        self.intake.told.connect(self.notify)
         self._build()
         self._build_menus()
         self._connect()
@@ -125,14 +135,22 @@ class MainWindow(QMainWindow):
             file.addAction(self._quit)
 
     def _connect(self) -> None:
-        self.picture_pane.open_asked.connect(self.choose_images)
-        self.picture_pane.sidebar_asked.connect(self.panes.toggle_sidebar)
-        self.panes.sidebar_shown.connect(lambda shown: self.picture_pane.sidebar_button.setVisible(not shown))
-        self.picture_pane.panel.remove_asked.connect(self.session.remove_image)
+        pane = self.picture_pane
+        pane.open_asked.connect(self.choose_images)
+        pane.sidebar_asked.connect(self.panes.toggle_sidebar)
+        self.panes.sidebar_shown.connect(lambda shown: pane.tools.sidebar.setVisible(not shown))
+        pane.remove_asked.connect(self.session.remove_images)
+        pane.order_asked.connect(self.session.order_images)
+        pane.add_asked.connect(self.session.add_image)
+        pane.region_asked.connect(self._ask_about_part)
+        pane.example_asked.connect(self._open_example)
+        pane.save_asked.connect(self.intake.save)
+        pane.copy_asked.connect(self.intake.copy)
+        pane.failed.connect(self._refuse)
         self.prompt.asked.connect(self.ask)
         self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
-        self.prompt.image_pasted.connect(self._paste)
+        self.prompt.image_pasted.connect(self.intake.paste)
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
         self.prompt.edit.setFocus()
 
@@ -146,33 +164,31 @@ class MainWindow(QMainWindow):
 
     def add_images(self, sources: Sequence[Source]) -> None:
         """Read images in the background and add those that can be read."""
-        for source in sources:
-            self.reader.read(source)
+        self.intake.add(sources)
 
     def choose_images(self) -> None:
-        """Let the user choose files, beginning where the last ones were."""
-        names, _ = QFileDialog.getOpenFileNames(
-            self,
-            texts.pictures.open_image().replace("&", ""),
-            self._last_folder,
-            texts.window.file_filter(IMAGE_ENDINGS),
-        )
-        if names:
-            self._last_folder = str(Path(names[0]).parent)
-        self.add_images([Path(name) for name in names])
+        """Let the user choose files."""
+        self.intake.choose()
 
     def paste_images(self) -> None:
         """Take the image, or the files, that the clipboard holds."""
-        self._paste(QGuiApplication.clipboard().mimeData())
+        self.intake.paste(QGuiApplication.clipboard().mimeData())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
-        """Files and images may be dropped."""
+        """Files, images and links may be dropped; the pane says what would come of it."""
         if event.mimeData().hasUrls() or event.mimeData().hasImage():
+            self.picture_pane.show_drag(*drag_text(event.mimeData()))
             event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 - Qt's name
+        """Nothing is dropped after all."""
+        self.picture_pane.show_drag("")
+        super().dragLeaveEvent(event)
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
         """Take what was dropped."""
-        if self._take_images(event.mimeData()):
+        self.picture_pane.show_drag("")
+        if self.intake.take(event.mimeData()):
             event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
@@ -180,6 +196,8 @@ class MainWindow(QMainWindow):
         save_layout(self._layout_file, self.layout_now())
         self.engine.close()
         self.reader.close()
+        self.intake.close()
+        self.picture_pane.close_loader()
         super().closeEvent(event)
 
     def wait_until_gone(self, seconds: float) -> None:
@@ -196,7 +214,7 @@ class MainWindow(QMainWindow):
             shows_sidebar=self.panes.wants_sidebar,
             theme=theme.choice(),
             text_percent=theme.text_percent(),
-            last_folder=self._last_folder,
+            last_folder=self.intake.last_folder,
         )
 
     def _restore(self) -> None:
@@ -205,20 +223,17 @@ class MainWindow(QMainWindow):
             self.resize(FIRST_SIZE.boundedTo(self.screen().availableGeometry().size() * SCREEN_SHARE))
         self.panes.restore(self._layout)
 
-    def _paste(self, data: QMimeData | None) -> None:
-        # The system may have no clipboard to give.
-        if data is None or not self._take_images(data):
-            self.notify(texts.pictures.no_image_to_paste())
+    def _ask_about_part(self, image: Attachment, region: QRect) -> None:
+        self.intake.add_part(image, region)
+        self.prompt.edit.setFocus()
 
-    def _take_images(self, data: QMimeData) -> bool:
-        try:
-            sources = image_sources(data, texts.pictures.pasted_image(self._pasted_count + 1))
-        except ImageError as error:
-            self.notify(texts.pictures.refused_image(wire_error(error)))
-            return True
-        self._pasted_count += any(isinstance(source, PastedImage) for source in sources)
-        self.add_images(sources)
-        return bool(sources)
+    def _open_example(self, example: Example) -> None:
+        self.add_images([example_path(example)])
+        self.prompt.edit.setPlainText(example.question)
+        self.prompt.edit.setFocus()
+
+    def _refuse(self, error: WireError) -> None:
+        self.notify(texts.pictures.refused_image(error))
 
     def ask(self, question: str) -> None:
         """Ask about the pictures that are there."""
@@ -236,15 +251,25 @@ class MainWindow(QMainWindow):
     def _show(self, change: Change) -> None:
         session = self.session
         if change == "images":
-            self.picture_pane.panel.show_images(session.images)
+            self.picture_pane.show_images(session.images)
         elif change == "turns":
             self.talk.show_turns(session.turns)
         elif change == "answer":
             self.talk.refresh_soon()
+            self._show_boxes()
         self._show_prompt()
         if change == "status":
             self.status.show_session(session)
             self._show_note()
+
+    def _show_boxes(self) -> None:
+        """Of an answer that is complete, on the picture that it means."""
+        turn = self.session.turns[-1]
+        if turn.is_open:
+            return
+        boxes, _ = parse_boxes(turn.answer, [image.size for image in turn.images])
+        if boxes:
+            self.picture_pane.show_boxes(turn.images[boxes[0].image - 1], boxes)
 
     def _show_prompt(self) -> None:
         can_ask = self.session.can_ask(self.prompt.text())

@@ -14,7 +14,7 @@ WIDE = 1000
 NARROW = 720
 """Below, the picture is a strip above the conversation."""
 STRIP_HEIGHT = 160
-STRIP_SHARE = 0.3
+STRIP_SHARE = 0.36
 """Of the height, which the strip never exceeds at first."""
 DRAWER_WIDTH = 280
 SHADE = 90

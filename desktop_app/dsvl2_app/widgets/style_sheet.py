@@ -48,13 +48,16 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QLabel[tone="muted"] {{ color: {c["muted"]}; }}
     QLabel[tone="error"] {{ color: {c["error"]}; }}
     QLabel[tone="accent"] {{ color: {c["accent"]}; }}
-    QLabel[size="heading"] {{ font-size: {points["heading"]}pt; font-weight: 600; }}
-    QLabel[size="small"], QPushButton[size="small"] {{ font-size: {points["small"]}pt; }}
+    QLabel[textSize="heading"] {{ font-size: {points["heading"]}pt; font-weight: 600; }}
+    QLabel[textSize="small"], QPushButton[textSize="small"] {{ font-size: {points["small"]}pt; }}
 
     QLineEdit {{
         border: 1px solid {c["line"]}; border-radius: 8px; padding: 0 8px; min-height: 30px;
         background: {c["surface"]}; selection-background-color: {c["accent"]}; }}
     QLineEdit:focus {{ border: 2px solid {c["accent"]}; padding: 0 7px; min-height: 28px; }}
+
+    QListWidget[kind="chips"] {{ background: transparent; border: 2px solid transparent; border-radius: 12px; }}
+    QListWidget[kind="chips"]:focus {{ border-color: {c["accent_soft"]}; }}
 
     QSplitter::handle {{ background: {c["line"]}; }}
     QSplitter::handle:hover {{ background: {c["accent"]}; }}

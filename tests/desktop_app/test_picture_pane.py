@@ -1,0 +1,121 @@
+"""The picture pane in a window: parts, examples, drags, boxes of an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QRect, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app import texts
+from dsvl2_app.state.examples import EXAMPLES
+from dsvl2_app.widgets.drop_zone import example_path
+from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.inputs.images import decode_image
+from windows import OpenWindow, ask, wait_for
+
+pytestmark = pytest.mark.gui
+
+FAKE = Path(__file__).parents[1] / "fake_engine.py"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def fake_window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
+    """Its engine has no model and answers at once."""
+    return open_window(tmp_path, ["-P", str(FAKE)])
+
+
+def test_a_part_of_a_picture_becomes_a_picture(fake_window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+    """With all of its pixels, named after its source and its place, and the question is next."""
+    window = fake_window
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    window.picture_pane.view.region_chosen.emit(QRect(20, 10, 100, 50))
+    wait_for(qtbot, lambda: len(window.session.images) == 2)
+    part = window.session.images[1]
+    assert part.size == (100, 50)
+    assert "bill" in part.name
+    assert "20,10 100×50" in part.name
+    whole, cut = decode_image(image_file).image, decode_image(part.content.path).image
+    assert cut.tobytes() == whole.crop((20, 10, 120, 60)).tobytes()
+    assert window.picture_pane.current is part
+
+
+def test_boxes_of_an_answer_are_drawn_on_its_picture(fake_window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+    window = fake_window
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    ask(window, qtbot, "box")
+    wait_for(qtbot, lambda: window.picture_pane.view.accessibleDescription() != "")
+    assert window.picture_pane.view.accessibleDescription() == texts.pictures.box_name(1, "total")
+
+
+def test_a_picture_is_sharp_when_it_is_decoded(fake_window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+    """The thumbnail comes first, so that something is there at once."""
+    window = fake_window
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: window.picture_pane.view.picture is not None)
+
+    def width() -> int:
+        shown = window.picture_pane.view.picture
+        return shown.levels[0].width if shown is not None else 0
+
+    wait_for(qtbot, lambda: width() == 170)
+
+
+def test_the_picture_with_its_boxes_goes_to_the_clipboard(
+    fake_window: MainWindow, qtbot: QtBot, image_file: Path
+) -> None:
+    window = fake_window
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    window.picture_pane.tools.copy_asked.emit()
+    wait_for(qtbot, lambda: not QGuiApplication.clipboard().image().isNull())
+    assert QGuiApplication.clipboard().image().width() == 170
+    QGuiApplication.clipboard().clear()
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "can_be_dropped"),
+    [
+        (["a.png"], texts.pictures.drop_to_add(), True),
+        (["a.pdf"], texts.pictures.drop_to_add(), True),
+        (["a.txt"], texts.pictures.drop_no_picture(), False),
+        (["a.png", "b.PNG", "c.txt"], "3 files, 1 is not a picture", True),
+        (["a.doc", "b.txt"], "2 files, 2 are not pictures", False),
+    ],
+)
+def test_what_a_drop_would_do_is_said_while_it_is_dragged(
+    fake_window: MainWindow, names: list[str], text: str, can_be_dropped: bool
+) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(f"/pictures/{name}") for name in names])
+    no_keys, left = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+    fake_window.dragEnterEvent(QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, left, no_keys))
+    assert fake_window.picture_pane.drag_text == text
+    fake_window.dragLeaveEvent(QDragLeaveEvent())
+    assert fake_window.picture_pane.drag_text == ""
+
+
+def test_examples_are_those_of_the_repository() -> None:
+    """Whose answers by the demonstration model are checked where all of its examples are."""
+
+    for example in EXAMPLES:
+        assert example_path(example).read_bytes() == (ROOT / "examples" / f"{example.name}.png").read_bytes()
+
+
+def test_the_first_suggested_action_works(open_window: OpenWindow, qtbot: QtBot) -> None:
+    """What an example button prepares, the demonstration model answers right."""
+    window = open_window(find_model("demo"))
+    assert window.picture_pane.drop_zone.isVisible()
+    example = EXAMPLES[0]
+    window.picture_pane.drop_zone.example_asked.emit(example)
+    assert window.prompt.text() == example.question
+    wait_for(qtbot, lambda: len(window.session.images) == 1)
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
+    wait_for(qtbot, lambda: bool(window.session.turns) and window.session.open_turn is None)
+    assert window.session.turns[0].answer.strip() == example.answer

@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from dsvl2_app.state.picture_order import ordered, without
 from dsvl2_app.state.recent import Recent
 from dsvl2_app.state.session import Attachment
 from dsvl2_app.widgets.chips import Chips
@@ -122,3 +123,9 @@ def test_the_pane_shows_a_drop_zone_without_pictures_and_all_can_go_at_once(qtbo
     assert pane.current is None
     assert pane.tools.recent.isVisible()
     pane.close_loader()
+
+
+def test_lists_lose_pictures_and_change_their_order() -> None:
+    """One that came while the order was being changed is last."""
+    assert without(IMAGES[:4], [0, 2]) == [IMAGES[1], IMAGES[3]]
+    assert ordered(IMAGES[:3], [IMAGES[2], IMAGES[0]]) == [IMAGES[2], IMAGES[0], IMAGES[1]]

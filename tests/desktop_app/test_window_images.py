@@ -157,7 +157,7 @@ def test_content_that_was_tampered_with_fails_its_own_question(
     turn = window.session.turns[0]
     assert turn.state == "failed"
     assert f"picture {image_file}: its content is not what was added" in texts.talk.remark(turn)
-    window.session.remove_image(0)
+    window.session.set_images([])
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[1].state == "done"

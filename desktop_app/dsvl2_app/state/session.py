@@ -41,8 +41,7 @@ from dsvl2_runtime.machine.speeds import Speeds
 __all__ = ["Attachment", "Change", "ChatSession", "Conversation", "ModelState", "Task", "Turn", "TurnState"]
 
 Change = Literal["images", "turns", "answer", "status", "conversation"]
-"""What changed: the images, the list of turns, an answer or a turn's state, the engine's state, or all of it because
-another conversation is shown."""
+"""What changed: an answer or a turn's state, the engine's state, or all because another conversation is shown."""
 ModelState = Literal["off", "loading", "ready", "failed"]
 """Off when the user has cancelled loading; the next question loads again."""
 LONGEST_TITLE = 80
@@ -127,23 +126,12 @@ class ChatSession:
             self.on_change("images")
 
     def remove_image(self, index: int) -> None:
-        """Take an image away; turns that were asked about it keep theirs."""
-        del self.images[index]
-        self.on_change("images")
+        """Take one away."""
+        self.set_images([*self.images[:index], *self.images[index + 1 :]])
 
-    def remove_images(self, indices: Sequence[int]) -> None:
-        """Take several away; turns that were asked about them keep theirs."""
-        gone = set(indices)
-        self.images[:] = [image for index, image in enumerate(self.images) if index not in gone]
-        self.on_change("images")
-
-    def order_images(self, images: Sequence[Attachment]) -> None:
-        """Put the images into another order; what is not in it comes last."""
-        wanted = [image.content.sha256 for image in images]
-        last = len(wanted)
-        self.images.sort(
-            key=lambda image: wanted.index(image.content.sha256) if image.content.sha256 in wanted else last
-        )
+    def set_images(self, images: Sequence[Attachment]) -> None:
+        """Other images, or the same in another order; turns that were asked about the former keep them."""
+        self.images = list(images)
         self.on_change("images")
 
     def cost(self, question: str = "", turn: Turn | None = None) -> Cost | None:

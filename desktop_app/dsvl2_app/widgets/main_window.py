@@ -25,10 +25,12 @@ from PySide6.QtWidgets import QMainWindow, QMenu, QVBoxLayout, QWidget
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.image_reader import ImageReader
+from dsvl2_app.state.cost import most_images
 from dsvl2_app.state.examples import Example
 from dsvl2_app.state.intake import Source
 from dsvl2_app.state.layout import Layout, load_layout, save_layout
-from dsvl2_app.state.session import Attachment, Change, ChatSession
+from dsvl2_app.state.picture_order import ordered, without
+from dsvl2_app.state.session import Attachment, Change, ChatSession, shown_images
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.chat_view import ChatView
 from dsvl2_app.widgets.drop_zone import example_path
@@ -40,9 +42,9 @@ from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_app.widgets.sidebar import Sidebar
 from dsvl2_app.widgets.status_bar import StatusBar
 from dsvl2_app.widgets.view_menu import ViewMenu
-from dsvl2_runtime.answers.boxes import parse_boxes
-from dsvl2_runtime.engine.protocol import MessageTooLongError
+from dsvl2_runtime.engine.protocol import Loaded, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.inputs.tiling import plan_tiling
 
 MESSAGE_MILLISECONDS = 10_000
 FIRST_SIZE, LEAST_SIZE = QSize(1180, 760), QSize(420, 320)
@@ -68,6 +70,8 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.engine = engine
         self.session = ChatSession(engine, self._show)
+        self._measured_model: Loaded | None = None
+        """By which the pictures were measured last."""
         self.reader = ImageReader(self)
         self.reader.was_read.connect(self.session.add_image)
         self.reader.failed.connect(self._refuse)
@@ -139,8 +143,8 @@ class MainWindow(QMainWindow):
         pane.open_asked.connect(self.choose_images)
         pane.sidebar_asked.connect(self.panes.toggle_sidebar)
         self.panes.sidebar_shown.connect(lambda shown: pane.tools.sidebar.setVisible(not shown))
-        pane.remove_asked.connect(self.session.remove_images)
-        pane.order_asked.connect(self.session.order_images)
+        pane.remove_asked.connect(lambda rows: self.session.set_images(without(self.session.images, rows)))
+        pane.order_asked.connect(lambda wanted: self.session.set_images(ordered(self.session.images, wanted)))
         pane.add_asked.connect(self.session.add_image)
         pane.region_asked.connect(self._ask_about_part)
         pane.example_asked.connect(self._open_example)
@@ -250,8 +254,8 @@ class MainWindow(QMainWindow):
 
     def _show(self, change: Change) -> None:
         session = self.session
-        if change == "images":
-            self.picture_pane.show_images(session.images)
+        if change in ("images", "conversation"):
+            self._show_images()
         elif change == "turns":
             self.talk.show_turns(session.turns)
         elif change == "answer":
@@ -259,17 +263,36 @@ class MainWindow(QMainWindow):
             self._show_boxes()
         self._show_prompt()
         if change == "status":
+            if session.model is not self._measured_model:
+                self._measured_model = session.model
+                self._show_images()
             self.status.show_session(session)
             self._show_note()
 
+    def _show_images(self) -> None:
+        """With what each takes of the context, as soon as the model is known."""
+        images = self.session.images
+        config = self.session.model.config if self.session.model is not None else None
+        if config is None:
+            self.picture_pane.show_images(images)
+            return
+        tilings = plan_tiling([image.size for image in images], config)
+        self.picture_pane.show_images(
+            images,
+            [tiling.token_count(config.cells) for tiling in tilings],
+            most_images([image.size for image in images], config),
+        )
+        grids = [(tiling.tiles_wide, tiling.tiles_high) for tiling in tilings]
+        self.picture_pane.show_tilings({image.content.sha256: grid for image, grid in zip(images, grids, strict=True)})
+
     def _show_boxes(self) -> None:
         """Of an answer that is complete, on the picture that it means."""
-        turn = self.session.turns[-1]
-        if turn.is_open:
+        turns = [turn for turn in self.session.turns if not turn.is_open]
+        shown = list(shown_images(self.session.turns, turns[-1])) if turns else []
+        if not shown:
             return
-        boxes, _ = parse_boxes(turn.answer, [image.size for image in turn.images])
-        if boxes:
-            self.picture_pane.show_boxes(turn.images[boxes[0].image - 1], boxes)
+        if turns[-1].boxes:
+            self.picture_pane.show_boxes(shown[-1], turns[-1].boxes)
 
     def _show_prompt(self) -> None:
         can_ask = self.session.can_ask(self.prompt.text())

@@ -27,9 +27,10 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-# What reads texts and files of others, with 10,000 examples for each property, and a thousand requests to the server.
+# What reads texts and files of others, with 10,000 examples for each property, and a thousand requests to the server. A
+# single one of these tests may take hours on a busy machine.
 nightly: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n 2 -m "hypothesis or load" --hypothesis-profile nightly
+	$(BIN)/python -m pytest -q -n 2 -m "hypothesis or nightly" --hypothesis-profile nightly -o faulthandler_timeout=14400
 
 # The operators of kernels/ with hostile sizes under AddressSanitizer and UndefinedBehaviorSanitizer; needs a compiler.
 sanitize:

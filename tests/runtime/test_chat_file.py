@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, Watch, load_model
@@ -21,6 +21,7 @@ from dsvl2_runtime.answers.chat_file import DIGEST_BYTES, IMAGE, SIZES
 from dsvl2_runtime.errors import ResourceError, SequenceFileError
 from dsvl2_runtime.inputs.prompt import locate
 from dsvl2_runtime.progress import Progress
+from fuzzing import examples
 from small_models import MakeBundle, pictures
 
 OPTIONS = GenerationOptions(max_new_tokens=6)
@@ -194,7 +195,7 @@ def test_a_file_that_cannot_be_written_is_an_error(model: VisionLanguageModel, t
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_file_is_read_or_refused(
     model: VisionLanguageModel, saved: bytes, tmp_path: Path, data: st.DataObject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,24 +178,32 @@ def test_a_child_that_hangs_is_ended(three: Path, monkeypatch: pytest.MonkeyPatc
         list(pages(three))
 
 
-def test_two_hundred_hostile_and_broken_pdfs_harm_nothing(tmp_path: Path) -> None:
-    """Each is drawn or is an error of ours, which names it; some are still drawn, and the errors are of many kinds."""
-    contents = [*own_pdfs.bomb_pdfs()]
-    contents += own_pdfs.mutated(200 - len(contents), seed=16)
-    for number, content in enumerate(contents):
-        (tmp_path / f"{number}.pdf").write_bytes(content)
-    assert len(list(tmp_path.iterdir())) == 200
-    drawn, errors = 0, set()
-    for path in sorted(tmp_path.iterdir()):
-        try:
-            for page in pages(path, dpi=36):
-                assert page.image.mode == "RGB"
-                drawn += 1
-        except Dsvl2Error as error:
-            assert error.exit_code in (2, 5, 7)
-            errors.add(str(error).removeprefix(f"picture {path}"))
-    assert drawn > 100
-    assert len(errors) > 5
+@pytest.mark.nightly
+def test_two_hundred_hostile_and_broken_pdfs_harm_nothing(tmp_path: Path, nightly: bool) -> None:
+    """Each is drawn or is an error of ours, which names it; some are still drawn, and the errors are of many kinds.
+
+    Every day it is the same folder; at night there are four others beside it.
+    """
+    seeds = [16, *(secrets.randbits(32) for _ in range(4 if nightly else 0))]
+    for seed in seeds:
+        bombs = [*own_pdfs.bomb_pdfs()]
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        for number, content in enumerate([*bombs, *own_pdfs.mutated(200 - len(bombs), seed)]):
+            (folder / f"{number}.pdf").write_bytes(content)
+        paths = sorted(folder.iterdir())
+        assert len(paths) == 200
+        drawn, errors = 0, set()
+        for path in paths:
+            try:
+                for page in pages(path, dpi=36):
+                    assert page.image.mode == "RGB"
+                    drawn += 1
+            except Dsvl2Error as error:
+                assert error.exit_code in (2, 5, 7), f"seed {seed}, {path.name}"
+                errors.add(str(error).removeprefix(f"picture {path}"))
+        assert drawn > 100, f"seed {seed}"
+        assert len(errors) > 5, f"seed {seed}"
 
 
 def test_pages_of_a_tiff_are_chosen_like_those_of_a_pdf(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from dsvl2_app import texts
-from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 from dsvl2_runtime.inputs.formats import FORMATS, IMAGE_ENDINGS, foreign_format, image_format
-from dsvl2_runtime.inputs.images import decode_image, open_image
+from dsvl2_runtime.inputs.images import LARGEST_PIXELS, decode_image, open_image
+from fuzzing import examples
 
 
 def zipped(*names: str) -> bytes:
@@ -128,7 +129,7 @@ def test_the_window_offers_every_ending() -> None:
     assert all(f"*{ending}" in texts.window.file_filter(IMAGE_ENDINGS) for ending in IMAGE_ENDINGS)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.binary(max_size=300), st.sampled_from([b"", *[data[:40] for data, _ in FOREIGN.values()]]))
 def test_any_bytes_are_an_image_or_an_error_of_ours(tail: bytes, start: bytes) -> None:
     """With a known beginning or none."""
@@ -136,3 +137,32 @@ def test_any_bytes_are_an_image_or_an_error_of_ours(tail: bytes, start: bytes) -
         decode_image(start + tail)
     except ImageError as error:
         assert str(error).startswith("picture in memory: ")
+
+
+WHOLE = tuple(saved(form) for form in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"))
+HEADER_BYTES = 200
+"""Of each of these files, nearly all of which are headers."""
+
+
+@examples(300)
+@given(
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.integers(0, HEADER_BYTES), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
+    st.integers(0, 3).flatmap(lambda cut: st.just(None) if cut else st.integers(0, HEADER_BYTES)),
+)
+def test_any_damaged_header_is_an_image_or_an_error_of_ours(
+    whole: bytes, changes: list[tuple[int, bytes]], length: int | None
+) -> None:
+    """Other sizes, types, offsets and counts, or an early end; what is decoded keeps the bound of pixels."""
+    data = bytearray(whole[:length])
+    for at, new in changes:
+        start = at % max(1, len(data))
+        data[start : start + len(new)] = new
+    try:
+        found = decode_image(bytes(data))
+    except (ImageError, OutOfMemoryError) as error:
+        assert str(error).startswith("picture in memory: ") or isinstance(error, OutOfMemoryError)
+    else:
+        width, height = found.size
+        assert found.image.mode == "RGB"
+        assert 0 < width * height <= LARGEST_PIXELS

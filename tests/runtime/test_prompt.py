@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Encoder
 
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message, build_prompt, locate, question_content
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
+from fuzzing import examples
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ WORDS = st.sampled_from(["", "What is it?", " 42.50", "图", "a\n\nb", "Be brief
 PLAIN = st.builds(lambda *pieces: "".join(pieces), BLANKS, WORDS, BLANKS, WORDS, BLANKS)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     st.one_of(st.none(), PLAIN),
     st.lists(st.tuples(PLAIN, PLAIN), max_size=3),

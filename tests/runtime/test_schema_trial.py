@@ -8,12 +8,13 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dsvl2_runtime.answers import schema_trial
 from dsvl2_runtime.answers.schema_trial import try_schema
 from dsvl2_runtime.errors import MissingExtraError, UsageError
+from fuzzing import examples
 
 EXPONENTIAL = {"type": "string", "allOf": [{"pattern": f"(a|b)*a(a|b){{{n}}}c"} for n in range(10, 25)]}
 
@@ -87,7 +88,7 @@ schemas = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(schemas)
 def test_any_schema_is_followed_or_refused(schema: dict[str, Any]) -> None:
     """In the process of the tests, so that ten thousand are tried quickly; never another error, never a crash."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
@@ -18,6 +18,7 @@ from dsvl2_runtime.errors import ResourceError, SequenceFileError, UsageError
 from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, SIZES
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
+from fuzzing import examples
 from small_models import VARIANTS, MakeBundle, pictures
 
 QUESTION, NEXT = "What is the total?", "And the date?"
@@ -154,7 +155,7 @@ def test_ids_and_images_beyond_the_model_are_refused(model: VisionLanguageModel,
             model.load_sequence(tmp_path / "saved")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**9), st.integers(1, 255))
 def test_no_changed_byte_goes_unnoticed(
     model: VisionLanguageModel, tmp_path: Path, saved: bytes, at: int, change: int

@@ -16,6 +16,7 @@ from dsvl2_export.checkpoint.tokenizer import read_tokenizer
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.inputs.prompt import Message, build_prompt, question_content
 from dsvl2_runtime.inputs.tokenizer import SPECIAL_TOKENS, StreamDecoder, Tokenizer
+from fuzzing import examples
 from small_models import small_config
 
 Document = dict[str, Any]
@@ -301,7 +302,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.data())
 def test_any_change_of_any_part_is_a_tokenizer_or_an_error_of_ours(
     tokenizer: Tokenizer, document: Document, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -99,7 +99,7 @@ def running_verb() -> Any:
         yield Served(client, url, server, engine)
 
 
-@pytest.mark.load
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="psutil counts other memory there")
 def test_memory_stays_and_nothing_is_lost(
     running_verb: Served, load: Load, record_property: Callable[[str, object], None]
@@ -126,7 +126,7 @@ def test_memory_stays_and_nothing_is_lost(
     assert max(growth.values()) < FLAT, growth
 
 
-@pytest.mark.load
+@pytest.mark.nightly
 def test_a_hundred_at_once_are_answered_or_refused(running_verb: Served) -> None:
     """None waits for ever: the client's patience would end it with an error. Those that have a place are answered."""
 

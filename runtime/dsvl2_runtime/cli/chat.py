@@ -16,15 +16,18 @@ from typing import cast, get_args
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import BoxStream, BoxStyle
+from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.cli.console import progress_bars
+from dsvl2_runtime.cli.cost import announce
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.inputs.documents import pages
 from dsvl2_runtime.inputs.images import image_source
-from dsvl2_runtime.inputs.processor import PromptImage, read_image
+from dsvl2_runtime.inputs.processor import ReadImage, read_image
 from dsvl2_runtime.machine.provider import Provider
+from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.progress import Progress, Watch
 
@@ -98,7 +101,7 @@ class Repl:
     model: VisionLanguageModel
     chat: Chat
     request: ChatRequest
-    waiting: list[PromptImage] = field(default_factory=list)
+    waiting: list[ReadImage] = field(default_factory=list)
     """Images for the next question."""
     box_style: BoxStyle = "text"
     last: Answer | None = None
@@ -130,14 +133,18 @@ class Repl:
     def ask(self, question: str) -> None:
         """Ask and print; a question that fails keeps its images waiting."""
         with progress_bars(show=not self.request.quiet, keep=False) as bars:
+            meter = SpeedMeter()
 
             def on_progress(progress: Progress) -> None:
+                meter.note(progress)
                 if progress.phase != "decode":
                     bars.update(progress.phase, progress.done, progress.total)
 
+            before = 0 if self.last is None else self.last.usage.prompt_tokens + self.last.usage.completion_tokens
             self.last = answer = self.chat.ask(question, self.waiting, self.request.options, Watch(on_progress))
             if not self.request.quiet:
                 print_notices(answer.notices)
+                self._announce(answer.usage.prompt_tokens, before)
             boxes, in_line = BoxStream(self.box_style, answer.image_sizes), False
             try:
                 for chunk in answer:
@@ -152,8 +159,18 @@ class Repl:
                 raise
         write_answer("\n")
         self.waiting = []
+        if answer.finish_reason == "stop":
+            meter.answered(answer.usage.completion_tokens)
+        remember_speeds(self.model.speed_key, meter.take())
         if not self.request.quiet and answer.finish_reason in ENDINGS:
             print_message(ENDINGS[answer.finish_reason])
+
+    def _announce(self, prompt_tokens: int, read_before: int) -> None:
+        """Say what a question costs, if that is much."""
+        context = self.model.config.language_config.max_position_embeddings
+        tiles = sum(len(image.tiles) for image in self.waiting)
+        counts = TokenCounts(tiles, prompt_tokens, context, cached_tokens=read_before)
+        announce(estimate(counts, known_speeds(self.model.speed_key), self.request.options.max_new_tokens))
 
     def command(self, line: str) -> bool:
         """Carry out a line that begins with a slash; False where it is the last one."""
@@ -190,7 +207,7 @@ class Repl:
         if not path:
             raise UsageError("which document? write /pdf, its path and perhaps its pages, as in /pdf bill.pdf 1-2")
         source = Path(path).expanduser()
-        found = list[PromptImage]()
+        found = list[ReadImage]()
         for page in pages(source, choice or None):
             found.append(read_image(page.image, self.model.config))
             number = self.chat.num_images + len(self.waiting) + len(found)

@@ -16,6 +16,7 @@ from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Events
 from dsvl2_runtime.cli.streams import write_answer
 from dsvl2_runtime.errors import Dsvl2Error
+from dsvl2_runtime.inputs.prompt import Content
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Watch
 
@@ -39,7 +40,8 @@ def extract_fields(names: str, schema: str | None, options: RunOptions, *, at_on
         fields = Fields.read(names, None if schema is None else Path(schema))
         run = (_AtOnceRun if at_once else ExtractRun)(fields, options, events)
         run.to_the_end()
-        fields.check(run.values)
+        if not options.dry_run:
+            fields.check(run.values)
     except Dsvl2Error as error:
         events.error(error)
         raise
@@ -62,6 +64,10 @@ class ExtractRun(Run):
                 self.question = field_question(name)
                 self.values[name] = self.fields.value(name, self.answer(model, part, sequence, None, watch))
 
+    def questions(self) -> Sequence[Content]:
+        """One for each field."""
+        return [field_question(name) for name in self.fields.names]
+
     def finish(self, answers: Sequence[str]) -> str:
         """The JSON object, which is printed."""
         del answers  # which are none: each went into its field
@@ -78,6 +84,10 @@ class _AtOnceRun(ExtractRun):
         super().__init__(fields, options, events)
         self.question = fields_question(fields.names)
         self.generation = replace(self.generation, json_schema=fields.answer_schema())
+
+    def questions(self) -> Sequence[Content]:
+        """One for all fields."""
+        return (self.question,)
 
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
         del bars

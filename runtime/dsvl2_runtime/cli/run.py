@@ -12,10 +12,12 @@ from typing import cast
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
+from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
+from dsvl2_runtime.cli.cost import announce, show_costs
 from dsvl2_runtime.cli.parts import Part, parts_of, strips_of
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
@@ -23,6 +25,7 @@ from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, TimeLimitError
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts
+from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Progress, Watch
@@ -75,6 +78,7 @@ class Run:
             stop=tuple(options.stop or ()),
         )
         self.stopwatch = Stopwatch()
+        self.meter = SpeedMeter()
         self.notices: list[Notice] = []
         self.answered: list[Answered] = []
         self.as_text = options.answer_format is AnswerFormat.TEXT
@@ -86,6 +90,9 @@ class Run:
     def to_the_end(self) -> None:
         """Load, ask, print."""
         options = self.options
+        if options.dry_run:
+            show_costs(self)
+            return
         with progress_bars(show=not options.quiet, keep=False) as bars:
             watch = self._watch(bars)
             parts = parts_of(options, watch)
@@ -103,6 +110,7 @@ class Run:
                     self.draw(Path(options.draw_boxes), whole)
                 if finish_reason(self.answered) == "timeout":
                     break
+        remember_speeds(model.speed_key, self.meter.take())
         answer = self.finish([text for text in answers if text is not None])
         if not self.as_text:
             report = run_report(model, answer, self.answered, self.notices, self.stopwatch)
@@ -137,9 +145,12 @@ class Run:
         watch: Watch,
     ) -> str:
         """The answer to the question about one part, which is printed while it comes where there are bars."""
-        inputs = model.prepare(self._messages(len(part.images)), part.images)
+        inputs = model.prepare(self.messages(len(part.images), self.question), part.images)
         self.stopwatch.end("decode_image")
         self.say([notice for notice in (*part.notices, *inputs.notices) if notice not in self.notices])
+        if not self.answered and not self.options.quiet:
+            counts = TokenCounts.of_inputs(inputs, model.config)
+            announce(estimate(counts, known_speeds(model.speed_key), self.options.max_tokens))
         shown: list[str] = []
         boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
         chunks = model.answer(inputs, self.generation, watch, sequence)
@@ -147,6 +158,8 @@ class Run:
         for _ in self._shown(answer, boxes, shown, bars):
             pass
         reason = answer.finish_reason or "stop"
+        if reason == "stop":
+            self.meter.answered(len(answer.token_ids))
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
         self.say(dropped)
         found = tuple(part.box_in_whole(box) for box in in_answer)
@@ -187,13 +200,19 @@ class Run:
 
                 write_drawing(out.with_stem(f"{out.stem}-{number}") if several else out, image, boxes)
 
-    def _messages(self, num_images: int) -> list[Message]:
-        user = Message("user", question_content(self.question, num_images))
+    def questions(self) -> Items[Content]:
+        """What is asked about each part, one after the other."""
+        return (self.question,)
+
+    def messages(self, num_images: int, question: Content) -> list[Message]:
+        """A question about so many images, after the system message if there is one."""
+        user = Message("user", question_content(question, num_images))
         return [Message("system", self.options.system), user] if self.options.system else [user]
 
     def _watch(self, bars: ProgressBars) -> Watch:
         def on_progress(progress: Progress) -> None:
             self.stopwatch.note(progress)
+            self.meter.note(progress)
             self.events.progress(progress)
             if progress.phase != "decode":
                 bars.update(progress.phase, progress.done, progress.total)

@@ -93,6 +93,10 @@ class RunOptions:
     answer_format: Annotated[
         AnswerFormat, typer.Option("--format", help="json is one object at the end, jsonl one for each event.")
     ] = AnswerFormat.TEXT
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what it would cost in tiles, tokens and seconds; answer nothing."),
+    ] = False
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False
 

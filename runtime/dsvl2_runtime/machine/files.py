@@ -29,7 +29,7 @@ LONGEST_NAME = 80
 
 
 def cache_folder() -> Path:
-    """The one folder that this program writes to unasked for a place: what `optimize` and `bench` keep.
+    """Where this program keeps what it was not given a place for: what `optimize` and `bench` make.
 
     All of it can be deleted and made again.
     """

@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from dsvl2_runtime.cli.batch.content import Content, read_content
 from dsvl2_runtime.cli.batch.files import Found
+from dsvl2_runtime.cli.batch.pieces import PartKey, Piece, pieces_of
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.extract import ExtractRun
-from dsvl2_runtime.cli.parts import Part, strips_of
+from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
 from dsvl2_runtime.cli.run_report import Events, images_report
 from dsvl2_runtime.errors import (
     CancelledError,
     Dsvl2Error,
-    ImageError,
     ModelCorruptError,
     OutOfMemoryError,
     TimeLimitError,
-    UsageError,
 )
-from dsvl2_runtime.inputs.documents import pages
 from dsvl2_runtime.machine.speeds import SpeedMeter
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import FinishReason, Watch
@@ -34,18 +32,6 @@ log = logging.getLogger(__name__)
 
 SCHEMA = "dsvl2.batch/1"
 Line = dict[str, Any]
-PartKey = tuple[int | None, int | None]
-"""Page and strip; of a whole picture neither."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """What is asked with one prompt, or why it cannot be."""
-
-    part: Part | None
-    place: dict[str, int]
-    is_last: bool = False
-    error: Dsvl2Error | None = None
 
 
 class Asker:
@@ -77,8 +63,8 @@ class Asker:
             if found.error is not None:
                 raise found.error
             content = read_content(found.path, found.name)
-            for piece in self._pieces(content):
-                if (piece.place.get("page"), piece.place.get("strip")) in done and piece.error is None:
+            for piece in pieces_of(content, self.question.options, self.model.config):
+                if piece.key in done and piece.error is None:
                     continue
                 yield from self._lines_of(found, content, piece)
         except ModelCorruptError:
@@ -86,7 +72,7 @@ class Asker:
         except Exception as error:
             yield self._line(found, content, {}, failure(error))
 
-    def _lines_of(self, found: Found, content: Content, piece: _Piece) -> Iterator[Line]:
+    def _lines_of(self, found: Found, content: Content, piece: Piece) -> Iterator[Line]:
         try:
             if piece.part is None:
                 raise piece.error or AssertionError
@@ -100,51 +86,6 @@ class Asker:
     def _line(self, found: Found, content: Content | None, place: dict[str, int], said: Line) -> Line:
         sum_of_file = {"sha256": None if content is None else content.sha256}
         return {"schema": SCHEMA, "file": found.name, **place, **said, **sum_of_file, **self._common}
-
-    def _pieces(self, content: Content) -> Iterator[_Piece]:
-        """Pages and strips in their order; a page that cannot be drawn is one too."""
-        options = self.question.options
-        for whole, place, is_last in self._wholes(content):
-            if isinstance(whole, Dsvl2Error):
-                yield _Piece(None, place, error=whole)
-                continue
-            for part in strips_of(whole, options, self.model.config):
-                strip = part.strip
-                if strip is None:
-                    yield _Piece(part, place, is_last)
-                else:
-                    numbers = {"strip": strip.number, "strips": strip.count}
-                    yield _Piece(part, place | numbers, is_last and strip.number == strip.count)
-
-    def _wholes(self, content: Content) -> Iterator[tuple[Part | Dsvl2Error, dict[str, int], bool]]:
-        source, options = content.source, self.question.options
-        if not content.is_document:
-            yield Part((source,)), {}, True
-            return
-        if options.pages is not None:
-            for count, page in enumerate(pages(source, options.pages, options.dpi), 1):
-                notices = tuple(notice.of_image(1) for notice in page.notices)
-                place = {"page": page.number, "pages": page.chosen}
-                yield Part((page.image,), page=page.number, notices=notices), place, count == page.chosen
-            return
-        number, total = 1, None
-        while total is None or number <= total:
-            try:
-                for page in pages(source, f"{number}-", options.dpi):
-                    total = total or page.number - 1 + page.chosen
-                    notices = tuple(notice.of_image(1) for notice in page.notices)
-                    place = {"page": page.number, "pages": total}
-                    yield Part((page.image,), page=page.number, notices=notices), place, page.number == total
-                    number = page.number + 1
-            except UsageError:  # there is no such page, after one that could not be drawn
-                if number == 1:
-                    raise
-                return
-            except ImageError as error:
-                if error.source != f"{source.name}, page {number}":
-                    raise
-                yield error, {"page": number}, number == total
-                number += 1
 
     def _answer(self, part: Part) -> Line:
         start, options = time.perf_counter(), self.question.options

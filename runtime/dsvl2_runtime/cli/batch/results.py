@@ -12,7 +12,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from dsvl2_runtime.cli.batch.asker import SCHEMA, Line, PartKey
+from dsvl2_runtime.cli.batch.asker import SCHEMA, Line
+from dsvl2_runtime.cli.batch.pieces import PartKey
 from dsvl2_runtime.cli.streams import json_line
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, read_errors

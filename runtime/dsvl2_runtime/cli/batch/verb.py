@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
-from dsvl2_runtime.cli.batch.asker import Asker, Line, PartKey
+from dsvl2_runtime.cli.batch.asker import Asker, Line
 from dsvl2_runtime.cli.batch.content import read_content
 from dsvl2_runtime.cli.batch.files import Found, find_files
+from dsvl2_runtime.cli.batch.pieces import PartKey, pieces_of
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
-from dsvl2_runtime.cli.streams import print_message, print_notices
-from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.cli.cost import speeds_of, time_needed
+from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
+from dsvl2_runtime.errors import Dsvl2Error, ImageError
+from dsvl2_runtime.inputs.images import decode_image
+from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.speeds import remember_speeds
 from dsvl2_runtime.model import load_model
 from dsvl2_runtime.progress import Watch
@@ -78,10 +84,14 @@ def ask_folder(request: BatchRequest) -> int:
     """
     options = request.question.options
     found = find_files(request.folder, request.patterns, recursive=request.recursive, without=request.out)
-    mark = request.question.mark(Bundle.open(find_model(options.model)).manifest_sha256)
+    bundle = Bundle.open(find_model(options.model))
+    mark = request.question.mark(bundle.manifest_sha256)
     with open_results(request.out, overwrite=request.overwrite) as results:
         results.read(mark, request.question.text)
         waiting = list(_waiting(found, results))
+        if options.dry_run:
+            write_answer(_cost(request.question, waiting, bundle) + "\n")
+            return 0
         tally = Tally(done_before=len(found) - len(waiting))
         if waiting:
             with progress_bars(show=not options.quiet, keep=False, time_left=True) as bars:
@@ -130,10 +140,32 @@ def _ask(
         remember_speeds(model.speed_key, asker.meter.take())
 
 
+def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -> str:
+    """What the files would cost that are not answered, from the sizes of their pictures and pages."""
+    options, config = question.options, bundle.manifest.config
+    speeds = speeds_of(bundle, choose_threads(options.threads).count, options.provider)
+    found: list[Estimate] = []
+    for each in waiting:
+        with suppress(Dsvl2Error):  # which becomes a line when it is asked about
+            for piece in pieces_of(read_content(each.found.path, each.found.name), options, config):
+                if piece.part is not None and piece.key not in each.parts:
+                    counts = TokenCounts.of_sizes([decode_image(piece.part.images[0]).size], question.text, config)
+                    found.append(estimate(counts, speeds, options.max_tokens))
+    tiles, seconds = sum(each.num_tiles for each in found), [each.seconds for each in found]
+    whole = None if None in seconds else sum(each for each in seconds if each is not None)
+    counts = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
+    return f"{', '.join(counts)}; {time_needed(None, whole)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _summary(tally: Tally, out: Path) -> str:
     parts = [f"{tally.answered} answered"]
     if tally.done_before:
         parts.append(f"{tally.done_before} answered before")
     if tally.failed:
         parts.append(f"{tally.failed} failed")
-    return f"{tally.answered + tally.done_before + tally.failed} files: {', '.join(parts)}; the lines are in {out}"
+    count = tally.answered + tally.done_before + tally.failed
+    return f"{_counted(count, 'file')}: {', '.join(parts)}; the lines are in {out}"

@@ -1,0 +1,141 @@
+"""What a question will cost, in words: before a long answer, and alone for `--dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.cli.streams import print_message
+from dsvl2_runtime.machine.provider import Provider
+from dsvl2_runtime.machine.speeds import SpeedKey, Speeds, known_speeds
+
+if TYPE_CHECKING:
+    from dsvl2_runtime.cli.run import Run
+
+SCHEMA = "dsvl2.estimate/1"
+LONG_SECONDS = 20.0
+"""An answer that takes longer is announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one prompt will cost, and where its picture comes from."""
+
+    place: dict[str, int]
+    name: str
+    """For people; empty where there is one prompt."""
+    estimate: Estimate
+
+
+def about(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < LONG_SECONDS:
+        return f"about {round(seconds)} second{'' if round(seconds) == 1 else 's'}"
+    if seconds < 120:
+        return f"about {5 * round(seconds / 5)} seconds"
+    if seconds < 2 * 3600:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"
+
+
+def sizes(found: Estimate) -> str:
+    """Tiles and tokens."""
+    tiles = f"{found.num_tiles} tile{'' if found.num_tiles == 1 else 's'}"
+    return f"{tiles}, {found.prompt_tokens:,} of {found.context:,} tokens"
+
+
+def time_needed(first: float | None, whole: float | None) -> str:
+    """Seconds to the first word and to the end, as far as they are known."""
+    if whole is None:
+        return "how long it takes is not known before a first answer"
+    return about(whole) if first is None else f"{about(whole)}, the first word after {about(first)}"
+
+
+def announce(found: Estimate) -> None:
+    """Say before a long answer what it will cost."""
+    if found.seconds is not None and found.seconds >= LONG_SECONDS:
+        print_message(f"{sizes(found)}: {about(found.seconds)}")
+
+
+def speeds_of(bundle: Bundle, threads: int, provider: str) -> Speeds | None:
+    """What earlier answers of a bundle took here; where the provider is not chosen, on the GPU if there were any."""
+    wanted = (Provider.CUDA, Provider.CPU) if provider == Provider.AUTO else (Provider(provider),)
+    sha256 = bundle.manifest_sha256
+    found = (known_speeds(SpeedKey.here(sha256, threads, each)) for each in wanted)
+    return next((speeds for speeds in found if speeds is not None), None)
+
+
+def costs_of(run: Run, bundle: Bundle, speeds: Speeds | None) -> Iterator[Cost]:
+    """What each prompt of a run will cost; pictures are decoded, but no graph is opened.
+
+    Raises:
+        ImageError, UsageError, ContextOverflowError: as the run itself.
+    """
+    from dsvl2_runtime.cli.parts import parts_of, strips_of
+    from dsvl2_runtime.inputs.processor import prepare_inputs
+    from dsvl2_runtime.inputs.tokenizer import Tokenizer
+    from dsvl2_runtime.progress import UNWATCHED
+
+    config, options = bundle.manifest.config, run.options
+    parts = parts_of(options, UNWATCHED)
+    first = next(parts)  # before the tokenizer, as in the run
+    tokenizer = Tokenizer.from_file(bundle.tokenizer)
+    for whole in chain((first,), parts):
+        for part in strips_of(whole, options, config):
+            read = 0
+            for question in run.questions():
+                inputs = prepare_inputs(run.messages(len(part.images), question), part.images, config, tokenizer)
+                run.notices += [notice for notice in (*part.notices, *inputs.notices) if notice not in run.notices]
+                counts = TokenCounts.of_inputs(inputs, config)
+                if read:  # the pictures and what stands before them
+                    counts = TokenCounts(counts.num_tiles, counts.prompt_tokens, counts.context, counts.num_tiles, read)
+                read = inputs.num_image_tokens
+                yield Cost(part.place, "" if part.is_alone else part.name, estimate(counts, speeds, options.max_tokens))
+
+
+def show_costs(run: Run) -> None:
+    """What `--dry-run` prints: on standard output, as text or as one JSON object.
+
+    Raises:
+        Dsvl2Error: as the run itself, before its answer.
+    """
+    from dsvl2_runtime.bundle.model_names import find_model
+    from dsvl2_runtime.cli.run_options import AnswerFormat
+    from dsvl2_runtime.cli.streams import print_json, write_answer
+    from dsvl2_runtime.machine.cores import choose_threads
+    from dsvl2_runtime.texts import notice_json
+
+    options = run.options
+    bundle = Bundle.open(find_model(options.model))
+    threads = choose_threads(options.threads).count
+    costs = list(costs_of(run, bundle, speeds_of(bundle, threads, options.provider)))
+    first, whole = costs[0].estimate.seconds_to_first_token, _total(costs)
+    if options.answer_format is AnswerFormat.TEXT:
+        lines = [f"{cost.name}: {sizes(cost.estimate)}" if cost.name else sizes(cost.estimate) for cost in costs]
+        write_answer("".join(f"{line}\n" for line in dict.fromkeys(lines)) + f"{time_needed(first, whole)}\n")
+        return
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "prompts": [{**cost.place, **cost.estimate.as_json()} for cost in costs],
+        "seconds_to_first_token": first,
+        "seconds": whole,
+        "threads": threads,
+        "model": {
+            "name": bundle.manifest.name,
+            "precision": bundle.manifest.precision,
+            "manifest_sha256": bundle.manifest_sha256,
+        },
+        "warnings": [notice_json(notice) for notice in run.notices],
+    }
+    print_json({"event": "estimate", **report} if options.answer_format is AnswerFormat.JSONL else report)
+
+
+def _total(costs: list[Cost]) -> float | None:
+    seconds = [cost.estimate.seconds for cost in costs]
+    return None if None in seconds else sum(each for each in seconds if each is not None)

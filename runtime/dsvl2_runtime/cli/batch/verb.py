@@ -153,8 +153,8 @@ def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -
                     found.append(estimate(counts, speeds, options.max_tokens))
     tiles, seconds = sum(each.num_tiles for each in found), [each.seconds for each in found]
     whole = None if None in seconds else sum(each for each in seconds if each is not None)
-    counts = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
-    return f"{', '.join(counts)}; {time_needed(None, whole)}"
+    numbers = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
+    return f"{', '.join(numbers)}; {time_needed(None, whole)}"
 
 
 def _counted(count: int, noun: str) -> str:

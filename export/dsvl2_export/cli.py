@@ -58,7 +58,7 @@ def upgrade(
     if "cpu" not in targets:
         return
     if upgrade_bundle(bundle):
-        print_message(f"{bundle} has the decoder graph for our own kernels")
+        print_message(f"{bundle} has the graphs for our own kernels")
     else:
         print_message(f"{bundle} stays as it was: it has nothing that our own kernels are for")
 

@@ -12,6 +12,7 @@ from dsvl2_export.exporter import OWN_GRAPH, graph_entries
 from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
 from dsvl2_export.graphs.cuda.form import ON_GPU, CudaForm
 from dsvl2_export.graphs.own_operators import with_own_operators
+from dsvl2_export.graphs.own_vision import own_vision_graph
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.bundle.graph_entry import GraphEntry
@@ -22,11 +23,17 @@ from dsvl2_runtime.graphs.target import CPU, CUDA
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import disk_errors, flush_files, new_file, only_writer
 
+REWRITERS = {
+    graph_io.DECODER: with_own_operators,
+    graph_io.VISION_ENCODER: own_vision_graph,
+    graph_io.PROJECTOR: own_vision_graph,
+}
+
 
 def upgrade_bundle(folder: Path) -> bool:
-    """Write the decoder graph with our operators into a bundle, and its manifest in the present form.
+    """Write the graphs with our operators into a bundle, and its manifest in the present form.
 
-    Each file appears whole or not at all; the manifest, which makes the graph count, comes last.
+    Each file appears whole or not at all; the manifest, which makes the graphs count, comes last.
 
     Args:
         folder: of the bundle.
@@ -42,15 +49,19 @@ def upgrade_bundle(folder: Path) -> bool:
     folder = folder.resolve()
     with only_writer(folder):
         bundle = Bundle.open(folder)
-        model, count = with_own_operators(bundle.graph(graph_io.DECODER, CPU.name))
-        if not count:
+        written = []
+        for graph, rewritten in REWRITERS.items():
+            model, count = rewritten(bundle.graph(graph, CPU.name))
+            if count:
+                own = folder / f"{OWN_GRAPH.format(graph)}{ENDING}"
+                with new_file(own) as path, disk_errors(folder):
+                    path.write_bytes(model.SerializeToString())
+                written.append(own)
+        if not written:
             return False
-        own = folder / f"{OWN_GRAPH.format(graph_io.DECODER)}{ENDING}"
-        with new_file(own) as path, disk_errors(folder):
-            path.write_bytes(model.SerializeToString())
         others = [graph for graph in bundle.manifest.graphs if graph.target != CPU.name]
         graphs = graph_entries(folder, bundle.manifest.config.language_config)
-        _write_manifest(bundle, [*graphs, *others], [own])
+        _write_manifest(bundle, [*graphs, *others], written)
     return True
 
 

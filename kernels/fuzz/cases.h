@@ -9,13 +9,14 @@
 namespace fuzz {
 
 struct Input {
-  std::unique_ptr<OrtValue> value;
-  bool constant;
+  std::unique_ptr<OrtValue> value;  // null where it is left out
+  bool constant = false;
 };
 
 struct Case {
   std::string name;
   std::map<std::string, int64_t> attributes;
+  std::map<std::string, float> reals;
   std::vector<Input> inputs;
   size_t threads = 1;
   float tolerance = 0;  // between levels, relative to the largest value; 0 for the same bits
@@ -102,10 +103,37 @@ inline Case latent_prompt(Random& random) {
   return c;
 }
 
+inline Case columns(Random& random) {
+  const int64_t depth = between(random, 1, 150), width = between(random, 1, 80), rows = between(random, 0, 70);
+  Case c;
+  c.name = "ColumnLinear";
+  c.attributes = {{"gelu", between(random, 0, 1)}};
+  c.reals = {{"epsilon", 1e-6f}};
+  c.inputs.push_back(floats(random, {1, rows, depth}, false));
+  c.inputs.push_back(bytes(random, {depth, width}, ort::kInt8));
+  c.inputs.push_back(floats(random, {width}, true, 0.01f));
+  const bool norm = between(random, 0, 1), residual = between(random, 0, 1), range = between(random, 0, 1);
+  c.inputs.push_back(between(random, 0, 1) ? floats(random, {width}, true) : Input{});
+  for (int i = 0; i < 2; ++i) c.inputs.push_back(norm ? floats(random, {depth}, true) : Input{});
+  c.inputs.push_back(residual ? floats(random, {1, rows, width}, false) : Input{});
+  c.inputs.push_back(range ? floats(random, {2}, false, 3) : Input{});
+  return c;
+}
+
+inline Case patches(Random& random) {
+  const int64_t heads = between(random, 1, 2), head = between(random, 1, 90), count = between(random, 0, 70);
+  Case c;
+  c.name = "VisionAttention";
+  c.tolerance = 0.02f;  // AMX multiplies bf16
+  c.attributes = {{"heads", heads}};
+  c.inputs.push_back(floats(random, {between(random, 0, 2), count, 3 * heads * head}, false));
+  return c;
+}
+
 inline Case draw(Random& random) {
   using Maker = Case (*)(Random&);
-  const Maker makers[] = {linear, experts, latent_step, latent_prompt};
-  Case c = makers[between(random, 0, 3)](random);
+  const Maker makers[] = {linear, experts, latent_step, latent_prompt, columns, patches};
+  Case c = makers[between(random, 0, 5)](random);
   c.threads = size_t(between(random, 1, 4));
   return c;
 }
@@ -113,6 +141,14 @@ inline Case draw(Random& random) {
 // One change that makes sizes, attributes or values wrong, or nearly so.
 inline void spoil(Case& c, Random& random) {
   Input& input = c.inputs[size_t(between(random, 0, int64_t(c.inputs.size()) - 1))];
+  if (!input.value) {  // something where nothing has to be
+    input = floats(random, {between(random, 0, 200)}, between(random, 0, 1));
+    return;
+  }
+  if (between(random, 0, 9) == 0) {  // or the other way round; of what has to be there, ONNX Runtime asks itself
+    if (c.name == "ColumnLinear" && &input - c.inputs.data() >= 3) input = Input{};
+    return;
+  }
   const int64_t wild[] = {0, -1, 1, 3, 7, 64, 1000, int64_t(1) << 31, int64_t(1) << 40, INT64_MAX, INT64_MIN};
   const auto any = [&] { return wild[size_t(between(random, 0, 10))]; };
   switch (between(random, 0, 4)) {

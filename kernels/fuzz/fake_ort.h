@@ -42,11 +42,12 @@ struct OrtSessionOptions {
 };
 struct OrtKernelInfo {
   std::map<std::string, int64_t> attributes;
+  std::map<std::string, float> reals;
   std::vector<const OrtValue*> constants;  // null where an input is none
 };
 struct OrtKernelContext {
   std::vector<const OrtValue*> inputs;
-  std::unique_ptr<OrtValue> output;
+  std::unique_ptr<OrtValue> outputs[2];
   size_t threads = 2;
 };
 
@@ -92,6 +93,12 @@ inline const OrtApi* table(uint32_t version) {
       return nullptr;
     });
     set(ort::kReleaseTensorTypeAndShapeInfo, +[](OrtTensorTypeAndShapeInfo* info) { delete info; });
+    set(ort::kKernelInfoGetAttribute_float, +[](const OrtKernelInfo* info, const char* name, float* out) -> OrtStatus* {
+      const auto found = info->reals.find(name);
+      if (found == info->reals.end()) return refuse("no such attribute");
+      *out = found->second;
+      return nullptr;
+    });
     set(ort::kKernelInfoGetAttribute_int64, +[](const OrtKernelInfo* info, const char* name, int64_t* out) -> OrtStatus* {
       const auto found = info->attributes.find(name);
       if (found == info->attributes.end()) return refuse("no such attribute");
@@ -105,13 +112,13 @@ inline const OrtApi* table(uint32_t version) {
           return nullptr;
         });
     set(ort::kKernelContext_GetInput, +[](const OrtKernelContext* context, size_t index, const OrtValue** out) -> OrtStatus* {
-      *out = context->inputs[index];
+      *out = index < context->inputs.size() ? context->inputs[index] : nullptr;
       return nullptr;
     });
     set(ort::kKernelContext_GetOutput,
-        +[](OrtKernelContext* context, size_t, const int64_t* dims, size_t rank, OrtValue** out) -> OrtStatus* {
-          context->output.reset(new OrtValue(ort::kFloat, std::vector<int64_t>(dims, dims + rank)));
-          *out = context->output.get();
+        +[](OrtKernelContext* context, size_t index, const int64_t* dims, size_t rank, OrtValue** out) -> OrtStatus* {
+          context->outputs[index].reset(new OrtValue(ort::kFloat, std::vector<int64_t>(dims, dims + rank)));
+          *out = context->outputs[index].get();
           return nullptr;
         });
     set(ort::kKernelContext_ParallelFor,

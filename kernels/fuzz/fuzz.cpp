@@ -28,7 +28,7 @@ std::string text_of(OrtStatus* status) {
 }
 
 Outcome run(const OrtCustomOp* op, const fuzz::Case& c) {
-  OrtKernelInfo info{c.attributes, {}};
+  OrtKernelInfo info{c.attributes, c.reals, {}};
   OrtKernelContext context;
   for (const auto& input : c.inputs) {
     info.constants.push_back(input.constant ? input.value.get() : nullptr);
@@ -40,7 +40,7 @@ Outcome run(const OrtCustomOp* op, const fuzz::Case& c) {
   OrtStatus* const status = op->KernelComputeV2(kernel, &context);
   op->KernelDestroy(kernel);
   if (status) return {text_of(status), nullptr};
-  return {"", std::move(context.output)};
+  return {"", std::move(context.outputs[0])};
 }
 
 // Bits, but any NaN is like any other.

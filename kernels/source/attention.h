@@ -1,6 +1,7 @@
 // Attention in fp32: the functions that every instruction set implements.
 //
-// They differ in the order of their sums, so that results agree to 1e-5 of the largest value, not to the bit.
+// They differ in the order of their sums, so that results agree to 1e-5 of the largest value, not to the bit;
+// `attend_patches` may compute in bf16.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,11 @@ struct AttentionKernels {
   size_t (*prompt_scratch)(const HeadOfPrompt& head);
   void (*attend_prompt)(const HeadOfPrompt& head, float* scratch);
 
+  // The same for patches of a picture, every query of which sees all keys: where the processor multiplies bf16 much faster
+  // than fp32, queries, keys, weights and values are rounded to it (8 bits), and sums are of fp32.
+  size_t (*patch_scratch)(const HeadOfPrompt& head);
+  void (*attend_patches)(const HeadOfPrompt& head, float* scratch);
+
   // y[n] = scales[n] * sum over k of x[k] * w[k * width + n].
   void (*int8_columns)(const float* x, size_t depth, const int8_t* w, const float* scales, size_t width, float* y);
 
@@ -55,6 +61,10 @@ extern const AttentionKernels kAttention;
 }
 namespace avx512 {
 extern const AttentionKernels kAttention;
+}
+namespace amx {  // the rest is avx512's
+size_t patch_scratch(const HeadOfPrompt& head);
+void attend_patches(const HeadOfPrompt& head, float* scratch);
 }
 
 }  // namespace dsvl2

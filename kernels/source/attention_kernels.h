@@ -297,7 +297,7 @@ struct Attention {
     }
   }
 
-  static constexpr AttentionKernels kernels() { return {prompt_scratch, attend_prompt, int8_columns, attend_rows}; }
+  static constexpr AttentionKernels kernels() { return {prompt_scratch, attend_prompt, prompt_scratch, attend_prompt, int8_columns, attend_rows}; }
 };
 
 }  // namespace dsvl2

@@ -64,6 +64,7 @@ void attend_rows(const float* queries, const float* rows, size_t row, size_t ran
 
 }  // namespace
 
-const AttentionKernels kAttention = {prompt_scratch, attend_prompt, int8_columns, attend_rows};
+const AttentionKernels kAttention = {prompt_scratch, attend_prompt, prompt_scratch,
+                                     attend_prompt,  int8_columns,  attend_rows};
 
 }  // namespace dsvl2::reference

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "blocks.h"
+#include "reference_exp.h"
 
 namespace dsvl2::reference {
 namespace {
@@ -89,18 +90,6 @@ void row_products(const Weights& w, size_t first, size_t count, const Layout& la
         for (size_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
       y[r * ldy + n] = lanes[0];
     }
-}
-
-float exp_of(float x) {
-  using namespace exponential;
-  x = x > kLowest ? x : kLowest;
-  x = x < kHighest ? x : kHighest;
-  const float n = std::nearbyint(x * kLog2e);
-  float r = std::fma(-n, kLog2High, x);
-  r = std::fma(-n, kLog2Low, r);
-  float p = kPolynomial[0];
-  for (int i = 1; i < 6; ++i) p = std::fma(p, r, kPolynomial[i]);
-  return std::ldexp(std::fma(p * r, r, r + 1.f), int(n));
 }
 
 void swiglu(const float* gate, const float* up, size_t count, float* out) {

@@ -73,7 +73,8 @@ struct Processor {
              bit(seven.c, 11);  // F, DQ, BW, VL, VNNI
 #if defined(DSVL2_AMX)
     constexpr unsigned long long kTiles = 0x60000;
-    amx = avx512 && (saved & kTiles) == kTiles && bit(seven.d, 24) && bit(seven.d, 25) && may_use_tiles();  // TILE, INT8
+    amx = avx512 && (saved & kTiles) == kTiles && bit(seven.d, 22) && bit(seven.d, 24) && bit(seven.d, 25) &&
+          bit(cpuid(7, 1).a, 5) && may_use_tiles();  // AMX BF16, TILE and INT8, AVX512_BF16
 #endif
   }
 };
@@ -81,18 +82,24 @@ struct Processor {
 #endif
 
 std::vector<Level> found_levels() {
-  std::vector<Level> found{{"reference", reference::kBlocks, reference::kAttention}};
+  std::vector<Level> found{{"reference", reference::kBlocks, reference::kColumnKernels, reference::kAttention}};
 #if defined(DSVL2_X86)
   const Processor processor;
-  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kAttention});
+  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kColumnKernels, avx2::kAttention});
 #if defined(DSVL2_AVX_VNNI_BUILT)
-  if (processor.avxvnni) found.push_back({"avxvnni", avxvnni::kBlocks, avx2::kAttention});
+  if (processor.avxvnni) found.push_back({"avxvnni", avxvnni::kBlocks, avxvnni::kColumnKernels, avx2::kAttention});
 #endif
-  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kAttention});
+  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kColumnKernels, avx512::kAttention});
 #if defined(DSVL2_AMX)
-  static BlockKernels with_tiles = avx512::kBlocks;
-  with_tiles.panel_product = amx::panel_product;
-  if (processor.amx) found.push_back({"amx", with_tiles, avx512::kAttention});
+  static BlockKernels blocks = avx512::kBlocks;
+  static ColumnKernels columns = avx512::kColumnKernels;
+  static AttentionKernels attention = avx512::kAttention;
+  blocks.panel_product = amx::panel_product;
+  columns.product = amx::column_product;
+  columns.piece_bytes = amx::kPieceBytes;
+  attention.patch_scratch = amx::patch_scratch;
+  attention.attend_patches = amx::attend_patches;
+  if (processor.amx) found.push_back({"amx", blocks, columns, attention});
 #endif
 #endif
   return found;

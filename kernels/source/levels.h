@@ -6,12 +6,14 @@
 
 #include "attention.h"
 #include "blocks.h"
+#include "columns.h"
 
 namespace dsvl2 {
 
 struct Level {
   const char* name;
   const BlockKernels& blocks;
+  const ColumnKernels& columns;
   const AttentionKernels& attention;
 };
 

@@ -11,6 +11,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ort_api.h"
@@ -127,6 +128,21 @@ class Info {
                                                  std::to_string(most));
     return value;
   }
+  float real(const char* attribute_name, float least, float most) const {
+    float value = 0;
+    api.check(api.call<OrtStatus*, const OrtKernelInfo*, const char*, float*>(ort::kKernelInfoGetAttribute_float, info_,
+                                                                              attribute_name, &value));
+    require(value >= least && value <= most, std::string(name) + ": " + attribute_name + " is " + std::to_string(value));
+    return value;
+  }
+  // Whether there is a constant at that place; an input that may be left out is none.
+  bool has_constant(size_t index) const {
+    int is_constant = 0;
+    const OrtValue* value = nullptr;
+    api.check(api.call<OrtStatus*, const OrtKernelInfo*, size_t, int*, const OrtValue**>(
+        ort::kKernelInfoGetConstantInput_tensor, info_, index, &is_constant, &value));
+    return is_constant && value;
+  }
   // A weight. It is read where ONNX Runtime has mapped it, for as long as the session lives.
   Tensor constant(size_t index, int type, const char* what) const {
     int is_constant = 0;
@@ -157,11 +173,21 @@ class Context {
                                                                                       index, &value));
     return api.tensor(value, type, std::string(name) + ": " + what);
   }
-  float* output(const std::vector<int64_t>& dims) const {
+  // Without data where the graph leaves it out.
+  Tensor optional_input(size_t index, int type, const char* what) const {
+    const OrtValue* value = nullptr;
+    api.check(api.call<OrtStatus*, const OrtKernelContext*, size_t, const OrtValue**>(ort::kKernelContext_GetInput, context_,
+                                                                                      index, &value));
+    return value ? api.tensor(value, type, std::string(name) + ": " + what) : Tensor{};
+  }
+  float* output(const std::vector<int64_t>& dims) const { return optional_output(0, dims); }
+  // Null where the graph leaves it out.
+  float* optional_output(size_t index, const std::vector<int64_t>& dims) const {
     OrtValue* value = nullptr;
     void* data = nullptr;
     api.check(api.call<OrtStatus*, OrtKernelContext*, size_t, const int64_t*, size_t, OrtValue**>(
-        ort::kKernelContext_GetOutput, context_, 0, dims.data(), dims.size(), &value));
+        ort::kKernelContext_GetOutput, context_, index, dims.data(), dims.size(), &value));
+    if (!value) return nullptr;
     api.check(api.call<OrtStatus*, OrtValue*, void**>(ort::kGetTensorMutableData, value, &data));
     return static_cast<float*>(data);
   }
@@ -226,8 +252,17 @@ OrtStatus* guarded(const Api& api, const char* name, const Body& body) noexcept 
   }
 }
 
+template <class Kernel, class = void>
+struct Arity {
+  static constexpr size_t required_inputs = sizeof Kernel::kInputs / sizeof *Kernel::kInputs, outputs = 1;
+};
+template <class Kernel>
+struct Arity<Kernel, std::void_t<decltype(Kernel::kRequiredInputs), decltype(Kernel::kOutputs)>> {
+  static constexpr size_t required_inputs = Kernel::kRequiredInputs, outputs = Kernel::kOutputs;
+};
+
 // A class with `kName`, `kInputs` (element types), a constructor from Info and `compute(const Context&)`, as ONNX Runtime
-// takes it.
+// takes it. Of inputs behind the first `kRequiredInputs`, and of outputs behind the first, any may be left out.
 template <class Kernel>
 OrtCustomOp describe() {
   struct Instance {
@@ -240,9 +275,13 @@ OrtCustomOp describe() {
   op.GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };  // the CPU
   op.GetInputTypeCount = [](const OrtCustomOp*) { return sizeof Kernel::kInputs / sizeof *Kernel::kInputs; };
   op.GetInputType = [](const OrtCustomOp*, size_t i) -> int { return Kernel::kInputs[i]; };
-  op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
+  op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return Arity<Kernel>::outputs; };
   op.GetOutputType = [](const OrtCustomOp*, size_t) -> int { return ort::kFloat; };
-  op.GetInputCharacteristic = op.GetOutputCharacteristic = [](const OrtCustomOp*, size_t) { return 0; };  // required
+  constexpr static int kRequired = 0, kOptional = 1;
+  op.GetInputCharacteristic = [](const OrtCustomOp*, size_t i) {
+    return i < Arity<Kernel>::required_inputs ? kRequired : kOptional;
+  };
+  op.GetOutputCharacteristic = [](const OrtCustomOp*, size_t i) { return i == 0 ? kRequired : kOptional; };
   op.GetInputMemoryType = [](const OrtCustomOp*, size_t) { return 0; };
   op.GetVariadicInputMinArity = op.GetVariadicInputHomogeneity = [](const OrtCustomOp*) { return 1; };
   op.GetVariadicOutputMinArity = op.GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 1; };

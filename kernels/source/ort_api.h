@@ -41,6 +41,7 @@ enum Position {
   kGetDimensionsCount = 61,
   kGetDimensions = 62,
   kGetTensorTypeAndShape = 65,
+  kKernelInfoGetAttribute_float = 85,
   kKernelInfoGetAttribute_int64 = 86,
   kKernelContext_GetInput = 90,
   kKernelContext_GetOutput = 91,

@@ -73,6 +73,11 @@ inline float* float_scratch(size_t count) {
   return floats.grow(count);
 }
 
+inline uint8_t* byte_scratch(size_t count) {
+  thread_local Buffer<uint8_t> bytes;
+  return bytes.grow(count);
+}
+
 // In how many pieces rows of activations pass under a weight, so that a piece stays in the second-level cache.
 inline size_t pieces_of(size_t rows, size_t stride) {
   constexpr size_t kPieceBytes = 480 << 10;

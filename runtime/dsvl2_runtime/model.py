@@ -33,7 +33,7 @@ from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle, load_obstacle
 from dsvl2_runtime.graphs.image_cache import ImageCache, default_bytes
-from dsvl2_runtime.graphs.image_encoder import ImageEncoder
+from dsvl2_runtime.graphs.image_encoder import open_image_encoder
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.session import require_onnxruntime
@@ -81,8 +81,7 @@ class VisionLanguageModel:
         _require_same_ids(bundle, tokenizer)
         embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, target.name), config.language_config, watch)
         watch.report("load", 1, total)
-        graphs = bundle.graph(graph_io.VISION_ENCODER, target.name), bundle.graph(graph_io.PROJECTOR, target.name)
-        vision = ImageEncoder(*graphs, config, threads, watch)
+        vision = open_image_encoder(bundle, target, threads, watch)
         watch.report("load", 3, total)
         decoder, self._kernels = _open_decoder(bundle, threads, watch)
         watch.report("load", 4, total)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsvl2_kernels.library import DOMAIN, VERSION, Kernels
+from dsvl2_kernels.library import Kernels
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.own_graph import REMEDY, own_graph
 from dsvl2_runtime.graphs.packed_weights import packed_decoder
 from dsvl2_runtime.graphs.target import CPU
-from dsvl2_runtime.machine.kernels import usable_kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ def decoder_graphs(bundle: Bundle) -> Iterator[DecoderGraph]:
 
 def own_decoder(bundle: Bundle) -> DecoderGraph | None:
     """The graph with our operators, where the bundle has one and the library for it can be used."""
-    entries = [entry for entry in bundle.manifest.graphs if entry.name == graph_io.DECODER and DOMAIN in entry.domains]
-    fitting = [entry for entry in entries if entry.opsets[DOMAIN] == VERSION and entry.domains == {DOMAIN}]
-    if not fitting or (kernels := usable_kernels()) is None:
+    if (found := own_graph(bundle, graph_io.DECODER)) is None:
         return None
-    remedy = "verify the bundle with `dsvl2-onnx verify`, or export it again"
-    return DecoderGraph(bundle.folder / fitting[0].file, fitting[0].cache, kernels, remedy=remedy)
+    entry, kernels = found
+    return DecoderGraph(bundle.folder / entry.file, entry.cache, kernels, remedy=REMEDY)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.own_graph import REMEDY
 from dsvl2_runtime.graphs.session import Shape, open_session, run_graph
+from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.graphs.token_layout import lay_out
+from dsvl2_runtime.graphs.vision_graphs import VisionGraphs, vision_graphs
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.progress import UNWATCHED, Watch
+
+log = logging.getLogger(__name__)
 
 TILES_PER_RUN = 1
 """Larger batches were not faster (docs/performance.md), and one at a time keeps memory low and stopping prompt."""
@@ -40,9 +46,7 @@ class TileFeatures:
 class ImageEncoder:
     """Owns the sessions of `vision_encoder` and `projector`."""
 
-    def __init__(
-        self, encoder: Path, projector: Path, config: ModelConfig, threads: int, watch: Watch = UNWATCHED
-    ) -> None:
+    def __init__(self, graphs: VisionGraphs, config: ModelConfig, threads: int, watch: Watch = UNWATCHED) -> None:
         vision, hidden = config.vision_config, config.language_config.hidden_size
         pixels = {graph_io.PIXEL_VALUES: (None, 3, vision.image_size, vision.image_size)}
         patches = {graph_io.PATCH_FEATURES: (None, vision.grid**2, vision.width)}
@@ -51,11 +55,12 @@ class ImageEncoder:
             graph_io.IMAGE_NEWLINE: (hidden,),
             graph_io.VIEW_SEPARATOR: (hidden,),
         }
-        self._path, self._hidden = projector, hidden
+        self._path, self._hidden = graphs.projector, hidden
         self.cells = config.cells
         """Along a side of a tile, after the projector."""
-        self._encoder = open_session(encoder, pixels, patches, threads, watch)
-        self._projector = open_session(projector, patches, features, threads, watch)
+        library = graphs.kernels.path if graphs.kernels is not None else None
+        self._encoder = open_session(graphs.encoder, pixels, patches, threads, watch, library=library)
+        self._projector = open_session(graphs.projector, patches, features, threads, watch, library=library)
 
     def encode(self, images: Sequence[ImageInput], watch: Watch = UNWATCHED) -> list[NDArray[np.float32]]:
         """The image tokens of each image, laid out as the prompt takes them; `ImageCache.encode` remembers them.
@@ -109,3 +114,18 @@ class ImageEncoder:
             wrong = f"it gives {features.shape[1]} tokens a tile, but by the manifest {self.cells**2}"
             raise ModelCorruptError(self._path, wrong, "copy or export the bundle again")
         return features, newline, separator
+
+
+def open_image_encoder(bundle: Bundle, target: Target, threads: int, watch: Watch = UNWATCHED) -> ImageEncoder:
+    """From the fastest of the bundle's graphs that can be loaded; one line is logged where one cannot.
+
+    Raises:
+        ModelCorruptError, OutOfMemoryError, Stopped: as `open_session`.
+    """
+    *faster, last = vision_graphs(bundle, target)
+    for graphs in faster:
+        try:
+            return ImageEncoder(graphs, bundle.manifest.config, threads, watch)
+        except ModelCorruptError as error:
+            log.warning("a slower graph is used, as %s cannot be loaded (%s); %s", error.path, error, REMEDY)
+    return ImageEncoder(last, bundle.manifest.config, threads, watch)

@@ -16,6 +16,7 @@ from dsvl2_runtime.graphs.decoder_graph import own_decoder
 from dsvl2_runtime.graphs.image_cache import default_bytes
 from dsvl2_runtime.graphs.packed_weights import packed_bytes
 from dsvl2_runtime.graphs.target import CPU
+from dsvl2_runtime.graphs.vision_graphs import mapped_bytes
 from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
 
 GROWTH_IN_MEMORY = 1.12
@@ -50,12 +51,13 @@ class MemoryPlan:
 def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
     """What a bundle will need; its files are mapped, but what ONNX Runtime packs from them is not unless it is kept.
 
-    Our operators read the decoder's weights where they are mapped.
+    Our operators read weights where they are mapped.
     """
     config = bundle.manifest.config
     decoder = bundle.graph_entry(graph_io.DECODER, CPU.name)
     mapped = bundle.data_bytes(decoder) if own_decoder(bundle) is not None else packed_bytes(bundle)
-    copied = bundle.target_bytes(CPU.name) - (bundle.data_bytes(decoder) if mapped else 0)
+    vision = mapped_bytes(bundle)
+    copied = bundle.target_bytes(CPU.name) - (bundle.data_bytes(decoder) if mapped else 0) - vision
     tensors = graph_io.cache_tensors(config.language_config, decoder.cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
     return MemoryPlan(
@@ -63,7 +65,7 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
         cache=row_bytes * config.language_config.max_position_embeddings,
         scratch=max(_prefill(config, threads), _vision(config)),
         images=default_bytes(config.language_config),
-        mapped=mapped,
+        mapped=mapped + vision,
     )
 
 

@@ -1,0 +1,41 @@
+"""Which of a bundle's graphs of the vision part can run here: the fastest first, those that always can last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsvl2_kernels.library import Kernels
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.own_graph import own_graph
+from dsvl2_runtime.graphs.target import CPU, Target
+
+PARTS = (graph_io.VISION_ENCODER, graph_io.PROJECTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class VisionGraphs:
+    """Two files to load."""
+
+    encoder: Path
+    projector: Path
+    kernels: Kernels | None = None
+    """The library with operators that they need."""
+
+
+def vision_graphs(bundle: Bundle, target: Target = CPU) -> Iterator[VisionGraphs]:
+    """The graphs to try, in this order: with our operators, as ONNX Runtime runs them by itself."""
+    own = [found for name in PARTS if (found := own_graph(bundle, name)) is not None]
+    if target == CPU and len(own) == len(PARTS):
+        encoder, projector = (bundle.folder / entry.file for entry, _ in own)
+        yield VisionGraphs(encoder, projector, own[0][1])
+    encoder, projector = (bundle.graph(name, target.name) for name in PARTS)
+    yield VisionGraphs(encoder, projector)
+
+
+def mapped_bytes(bundle: Bundle) -> int:
+    """Bytes of the files whose weights our operators read where they are mapped; 0 where ONNX Runtime copies them."""
+    own = [found for name in PARTS if (found := own_graph(bundle, name)) is not None]
+    return sum(bundle.data_bytes(entry) for entry, _ in own) if len(own) == len(PARTS) else 0

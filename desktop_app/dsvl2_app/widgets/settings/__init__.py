@@ -1,0 +1,1 @@
+"""The dialog of settings, one file for each of its pages."""

@@ -13,12 +13,18 @@ from PySide6.QtWidgets import QApplication
 from dsvl2_app import texts
 from dsvl2_app.display import require_display
 from dsvl2_app.engine_client import Engine
+from dsvl2_app.history_client import History
+from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.single_instance import Instance, NoPlaceError, claim_quietly, find_instance
 from dsvl2_app.state.app_request import AppRequest
+from dsvl2_app.state.history.place import data_folder
 from dsvl2_app.state.layout import layout_path
 from dsvl2_app.state.opening import Opening, opening_of, request_of, require_same_model
+from dsvl2_app.state.settings import settings_path
 from dsvl2_app.widgets.capture_flow import CaptureFlow
 from dsvl2_app.widgets.capture_tools import CaptureButton, capture_menu
+from dsvl2_app.widgets.choices import Choices
+from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.opener import ACTIVATION, Opener
 from dsvl2_runtime.cli.streams import print_message
@@ -69,7 +75,11 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.window.APP_NAME)
+    settings = SettingsKeeper(settings_path())
     window = MainWindow(Engine(load), layout_path())
+    history = History(data_folder(), is_private=settings.settings.keeps_nothing)
+    keeping = Keeping(window, history, opens_last=settings.settings.opens_last)
+    choices = Choices(window, settings, history)
     flow = CaptureFlow(window)
     opener = Opener(window, flow)
     menu = capture_menu(flow, window)
@@ -101,9 +111,13 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     timer = QTimer()
     timer.timeout.connect(close_when_caught)
     timer.start(SIGNAL_MILLISECONDS)
+    choices.apply_keys()  # now that every action is there
     code = application.exec()
     flow.stop()
+    keeping.close()
+    settings.close()
     window.wait_until_gone(GONE_SECONDS)
+    keeping.wait_until_gone(GONE_SECONDS)
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
 
 

@@ -50,6 +50,7 @@ def test_a_turn_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:
         task="locate",
         image_sizes=((40, 30), (7, 9)),
         notices=(SavedNotice("image.ground", {"image": 1, "colour": "white"}),),
+        is_dropped=True,
     )
     second = turn("And then?", at=2000.0)
     identity = new_id()
@@ -74,6 +75,8 @@ def test_a_changed_turn_replaces_itself_and_keeps_its_place(store: Store) -> Non
     assert [hit.turn for hit in store.search("late")] == [first.id]
     store.remove_turn(second.id)
     assert [summary.turns for summary in store.page().summaries] == [1]
+    store.remove_turn(first.id)
+    assert store.page().summaries == ()
 
 
 def test_names_that_have_no_utf8_are_kept_readable(store: Store) -> None:
@@ -102,6 +105,7 @@ def test_a_summary_names_the_first_picture(store: Store, tmp_path: Path) -> None
     store.save_turn(identity, "  two\nlines  ", turn())
     store.save_turn(identity, "t", with_image(turn(), digest), {digest: path})
     (summary,) = store.page().summaries
+    assert store.newest() == identity
     assert summary == Summary(identity, "two lines", 1000.0, False, 2, "bill.png", digest)
 
 

@@ -104,6 +104,8 @@ class ChatView(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setMinimumHeight(LEAST_HEIGHT)
         self.turn_views: list[TurnView] = []
+        self._shown: list[str] = []
+        """Ids of the turns that have views."""
         self._turns: Sequence[Turn] = ()
         self._empty = QLabel(texts.talk.empty_chat())
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -124,13 +126,20 @@ class ChatView(QScrollArea):
         self._timer.timeout.connect(self._refresh_last)
 
     def show_turns(self, turns: Sequence[Turn]) -> None:
-        """Add the views of new turns."""
+        """Add the views of new turns; those of another conversation replace all."""
+        if [turn.id for turn in turns[: len(self.turn_views)]] != self._shown:
+            self._timer.stop()
+            for view in self.turn_views:
+                self._layout.removeWidget(view)
+                view.deleteLater()
+            self.turn_views, self._shown = [], []
         self._turns = turns
         self._refresh_last()  # the turn that was last may still have a refresh to come, which is for the new one
         self._empty.setVisible(not turns)
         for turn in turns[len(self.turn_views) :]:
             view = TurnView(turn)
             self.turn_views.append(view)
+            self._shown.append(turn.id)
             self._layout.insertWidget(self._layout.count() - 1, view)
             self._follow = True
 

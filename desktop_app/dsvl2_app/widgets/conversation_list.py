@@ -39,6 +39,8 @@ class ConversationList(QAbstractListModel):
 
     shown = Signal()
     """The rows are others now."""
+    renamed = Signal(str, str)
+    """Id and new title of a conversation."""
 
     def __init__(self, history: History, today: Callable[[], date] = date.today, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +75,7 @@ class ConversationList(QAbstractListModel):
             return False
         identity = summary_of(row).id
         self._history.ask(lambda store: store.rename(identity, str(value)), lambda _: self.read_again())
+        self.renamed.emit(identity, str(value))
         return True
 
     def flags(self, index: Index) -> Qt.ItemFlag:

@@ -256,7 +256,7 @@ class MainWindow(QMainWindow):
         session = self.session
         if change in ("images", "conversation"):
             self._show_images()
-        elif change == "turns":
+        if change in ("turns", "conversation"):
             self.talk.show_turns(session.turns)
         elif change == "answer":
             self.talk.refresh_soon()

@@ -61,7 +61,8 @@ class Sidebar(QWidget):
     """Id of a conversation, and of its turn that was searched, or nothing."""
     deleted = Signal(str)
     """Id of a conversation that is not listed any more."""
-    renamed = Signal()
+    renamed = Signal(str, str)
+    """Id and new title."""
     export_asked = Signal(str, str, str)
     """Id, title, and "markdown" or "json"."""
 
@@ -123,6 +124,7 @@ class Sidebar(QWidget):
         self._history = history
         self._model = ConversationList(history, parent=self)
         self._model.shown.connect(self._after_rows)
+        self._model.renamed.connect(self.renamed)
         self.list.setModel(self._model)
         history.problem_changed.connect(self._show_problem)
         self.private.setChecked(history.is_private)

@@ -88,6 +88,8 @@ class SavedTurn:
     image_sizes: tuple[tuple[Side, Side], ...] = ()
     """(width, height) of each image of the whole prompt, those of earlier turns included."""
     notices: tuple[SavedNotice, ...] = ()
+    is_dropped: bool = False
+    """Later questions do not hold it."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -139,6 +141,7 @@ class More:
     task: str = "question"
     image_sizes: tuple[tuple[Side, Side], ...] = ()
     notices: tuple[SavedNotice, ...] = ()
+    is_dropped: bool = False
 
 
 MORE: TypeAdapter[More] = TypeAdapter(More)

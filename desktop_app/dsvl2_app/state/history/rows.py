@@ -40,7 +40,7 @@ def searched_text(turn: SavedTurn) -> str:
 
 def turn_values(turn: SavedTurn) -> tuple[object, ...]:
     """The columns of a turn after its conversation."""
-    more = More(boxes=turn.boxes, end=turn.end, task=turn.task, image_sizes=turn.image_sizes, notices=turn.notices)
+    more = More(turn.boxes, turn.end, turn.task, turn.image_sizes, turn.notices, turn.is_dropped)
     text = MORE.dump_json(more, ensure_ascii=True).decode()
     columns = (turn.question, turn.answer, turn.state, turn.asked_at, text, turn.model, searched_text(turn))
     return tuple(_storable(value) if isinstance(value, str) else value for value in columns)
@@ -128,6 +128,7 @@ def _turn(row: Sequence[Any], images: tuple[SavedImage, ...]) -> SavedTurn:
         task=found.task,
         image_sizes=found.image_sizes,
         notices=found.notices,
+        is_dropped=found.is_dropped,
     )
 
 

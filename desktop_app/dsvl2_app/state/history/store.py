@@ -143,10 +143,13 @@ class Store:
         )
 
     def remove_turn(self, turn: str) -> None:
-        """Delete one turn at once, such as a question that was taken back."""
+        """Delete one turn at once, such as a question that was taken back; a conversation needs one to exist."""
         with self._writing():
             digests = self._digests("t.id = ?", turn)
-            self._connection.execute("DELETE FROM turns WHERE id = ?", (turn,))
+            rows = self._connection.execute("DELETE FROM turns WHERE id = ? RETURNING conversation", (turn,)).fetchall()
+            self._connection.executemany(
+                "DELETE FROM conversations WHERE row = ? AND row NOT IN (SELECT conversation FROM turns)", rows
+            )
             unused = [digest for digest in digests if not self._is_used(digest)]
         self.pictures.remove(unused)
 
@@ -177,6 +180,13 @@ class Store:
         """A conversation with all of its turns; None if there is none."""
         with history_errors(self.path):
             return read_conversation(self._connection, self.path, conversation)
+
+    def newest(self) -> str | None:
+        """Id of the conversation with the last question; None if there is none."""
+        query = "SELECT id FROM conversations WHERE deleted_at IS NULL ORDER BY updated_at DESC, row DESC LIMIT 1"
+        with history_errors(self.path):
+            row = self._connection.execute(query).fetchone()
+        return None if row is None else str(row[0])
 
     def rename(self, conversation: str, title: str) -> None:
         """Give a conversation another title; an empty one changes nothing."""

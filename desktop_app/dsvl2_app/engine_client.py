@@ -60,7 +60,9 @@ class Engine(QObject):
         process.errorOccurred.connect(self._on_error)
         self._process, self._connection = process, Connection()
         self._unsent = bytearray(self._connection.send(self._load))
-        if dying := [ended for ended in self._dying if isValid(ended)]:
+        if dying := [
+            ended for ended in self._dying if isValid(ended) and ended.state() != QProcess.ProcessState.NotRunning
+        ]:
             # Its memory is given back first; the two models may not fit beside each other.
             dying[-1].finished.connect(lambda: self._launch(process))
         else:

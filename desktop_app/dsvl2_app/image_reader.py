@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from PySide6.QtCore import QObject, Signal
 
+from dsvl2_app.state.document import Document
 from dsvl2_app.state.intake import Intake, Result, Source
 from dsvl2_runtime.engine.wire_error import WireError
 
@@ -15,6 +16,8 @@ class ImageReader(QObject):
 
     was_read = Signal(object)
     """A `session.Attachment`."""
+    document_came = Signal(object)
+    """A `document.Document`."""
     failed = Signal(object)
     """A `WireError`."""
     _came = Signal(object)
@@ -45,4 +48,9 @@ class ImageReader(QObject):
 
     def _take(self, result: Result) -> None:
         self.unread -= 1
-        (self.failed if isinstance(result, WireError) else self.was_read).emit(result)
+        if isinstance(result, WireError):
+            self.failed.emit(result)
+        elif isinstance(result, Document):
+            self.document_came.emit(result)
+        else:
+            self.was_read.emit(result)

@@ -81,7 +81,7 @@ def test_a_huge_picture_is_shown_smaller_and_keeps_its_size(tmp_path: Path) -> N
     assert shown_picture(SHA, path).size == (9000, 500)
     assert levels[0].width == LONGEST_SHOWN
     assert [level.width for level in levels] == sorted((level.width for level in levels), reverse=True)
-    assert all(len(level.pixels) == 4 * level.width * level.height for level in levels)
+    assert all(level.pixels.shape == (level.height, level.width, 4) for level in levels)
 
 
 def test_the_level_has_a_pixel_for_each_of_the_screen(shown: ShownPicture) -> None:
@@ -231,6 +231,7 @@ def test_a_picture_is_saved_with_its_boxes(quarters: Path, tmp_path: Path) -> No
 
 
 def test_a_copied_picture_has_the_bytes_of_the_screen(quarters: Path) -> None:
-    width, height, pixels = pixels_with_boxes(quarters, ())
-    image = QImage(pixels, width, height, 4 * width, QImage.Format.Format_RGB32)
+    pixels = pixels_with_boxes(quarters, ())
+    height, width, _ = pixels.shape
+    image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
     assert image.pixelColor(10, 10) == QColor(200, 0, 0)

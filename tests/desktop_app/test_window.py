@@ -158,7 +158,7 @@ def test_a_question_that_is_too_long_stays_where_it_was_typed(window: MainWindow
     text = ("x" * 80 + "\n") * (LONGEST_LINE // 80)
     window.prompt.edit.setPlainText(text)
     qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
-    assert str(LONGEST_LINE) in window.statusBar().currentMessage()
+    assert str(LONGEST_LINE) in window.toasts.texts()[-1]
     assert window.prompt.edit.toPlainText() == text
     window.prompt.clear()
     ask(window, qtbot, "Hello?")

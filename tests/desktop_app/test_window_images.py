@@ -23,6 +23,11 @@ from windows import PATIENCE, ask, some_image, wait_for
 pytestmark = pytest.mark.gui
 
 
+def told(window: MainWindow) -> str:
+    """What the window tells in rows over its corner."""
+    return "\n".join(window.toasts.texts())
+
+
 def drop(window: MainWindow, data: QMimeData) -> None:
     no_keys, no_buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.NoButton
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
@@ -67,17 +72,16 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     assert "1 picture" in second
 
 
-def test_pages_that_are_not_seen_are_named_beside_the_answer(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    """The second page of a scan is not looked at, and nobody should believe that it was."""
+def test_a_scan_of_two_pages_is_a_document(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """Both pages are there to be asked about; neither is lost without a word."""
     path = tmp_path / "scan.tif"
     picture(60, 60, 1).save(path, save_all=True, append_images=[picture(60, 60, 2)])
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
     window.add_images([path])
-    wait_for(qtbot, lambda: window.picture_pane.chips.count() == 1)
-    ask(window, qtbot, "What is the total?")
-    remark = window.talk.turn_views[0].remark
-    wait_for(qtbot, lambda: "tokens in" in remark.text())
-    first, *_ = remark.text().split("\n")
-    assert first == "picture 1 has several pages; only the first one is shown"
+    wait_for(qtbot, lambda: window.picture_pane.strip.document is not None)
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert window.picture_pane.strip.list.count() == 2
+    assert [image.page for image in window.session.images] == [1, 2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="such names are not allowed there")
@@ -98,7 +102,7 @@ def test_a_broken_picture_is_refused_at_once(window: MainWindow, qtbot: QtBot, t
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     window.add_images([broken])
-    wait_for(qtbot, lambda: "broken.png" in window.statusBar().currentMessage())
+    wait_for(qtbot, lambda: "broken.png" in told(window))
     assert window.session.images == []
 
 
@@ -113,7 +117,7 @@ def test_no_error_of_a_picture_holds_up_questions(
     monkeypatch.setattr(intake, "decode_image", fail)
     window.add_images([image_file])
     wait_for(qtbot, lambda: not window.reader.unread)
-    assert "KeyError" in window.statusBar().currentMessage()
+    assert "KeyError" in told(window)
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
     assert window.session.turns[0].state == "done"
@@ -199,8 +203,8 @@ def test_an_address_is_refused_with_the_reason(window: MainWindow, qtbot: QtBot)
     data = QMimeData()
     data.setUrls([QUrl("https://example.org/bill.png")])
     drop(window, data)
-    assert "https://example.org/bill.png" in window.statusBar().currentMessage()
-    assert "nothing is downloaded" in window.statusBar().currentMessage()
+    assert "https://example.org/bill.png" in told(window)
+    assert "nothing is downloaded" in told(window)
     assert window.reader.unread == 0
 
 
@@ -222,7 +226,7 @@ def test_text_is_pasted_as_text(window: MainWindow, qtbot: QtBot, clipboard: QCl
     qtbot.keyClick(window.prompt.edit, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
     assert window.prompt.edit.toPlainText() == text
     assert window.reader.unread == 0
-    assert window.statusBar().currentMessage() == ""
+    assert told(window) == ""
 
 
 @pytest.mark.parametrize("kind", ["file", "image"])
@@ -251,7 +255,7 @@ def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: 
 
     monkeypatch.setattr(QGuiApplication, "clipboard", NoClipboard)
     window.paste_images()
-    assert window.statusBar().currentMessage() == texts.pictures.no_image_to_paste()
+    assert told(window) == texts.pictures.no_image_to_paste()
 
 
 def test_pictures_keep_their_order(
@@ -265,7 +269,7 @@ def test_pictures_keep_their_order(
     assert gate.reached.wait(PATIENCE / 1000)
     ask(window, qtbot, "Which is larger?")
     assert window.session.turns == []
-    assert window.statusBar().currentMessage() == texts.pictures.still_reading()
+    assert told(window) == texts.pictures.still_reading()
     gate.open()
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [image.name for image in window.session.images] == [str(slow), str(image_file)]

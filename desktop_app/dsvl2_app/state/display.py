@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.inputs.images import decode_image
+from dsvl2_runtime.inputs.rgb import bands
 
 LONGEST_SHOWN = 4096
 """Pixels of the longest side that is shown; the engine reads the whole picture."""
@@ -23,10 +26,18 @@ SHORTEST_LEVEL = 256
 class Level:
     """One size of a picture."""
 
-    width: int
-    height: int
-    pixels: bytes
-    """Blue, green, red and an unused byte for each pixel, in rows from the top, which a screen takes as they are."""
+    pixels: NDArray[np.uint8]
+    """[height, width, 4]: blue, green, red and an unused byte, which a screen takes as they are."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,20 @@ def thumbnail_picture(sha256: str, size: tuple[int, int], thumbnail: Image.Image
 
 
 def _level(image: Image.Image) -> Level:
-    return Level(image.width, image.height, image.tobytes("raw", "BGRX"))
+    return Level(screen_pixels(image))
+
+
+def screen_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB image as [height, width, 4] of uint8 for the screen.
+
+    It is copied a few rows at a time: whoever copies 64 MB at once holds up all other threads of Python, the window's
+    among them.
+    """
+    pixels = np.empty((image.height, image.width, 4), np.uint8)
+    for top, band in bands(image):
+        rows = np.frombuffer(band.tobytes("raw", "BGRX"), np.uint8)
+        pixels[top : top + band.height] = rows.reshape(band.height, band.width, 4)
+    return pixels
 
 
 class Display:

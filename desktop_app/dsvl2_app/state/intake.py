@@ -11,7 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dsvl2_app.state.session import Attachment
+from dsvl2_app.state.document import Document, opened_document
+from dsvl2_app.state.turn import Attachment
 from dsvl2_runtime.engine.image_store import ImageStore, KeptImage, delete_abandoned, open_store
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.errors import ImageError
@@ -28,12 +29,23 @@ class PastedImage:
     name: str
     write: Callable[[Path], None]
     """Writes an image file to the path that it is given."""
+    page: int | None = None
+    """If it is a page of a document, its number from 1."""
+    document: str | None = None
+    """And the hash of the document's content."""
 
 
 Source = Path | ImageBytes | PastedImage
-Result = Attachment | WireError
-"""Of one source: the image, or why there is none."""
-Named = tuple[str, KeptImage]
+Result = Attachment | Document | WireError
+"""Of one source: the image, the document whose pages are images, or why there is neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A source whose content is kept."""
+
+    source: Source
+    content: KeptImage
 
 
 class Intake:
@@ -49,7 +61,7 @@ class Intake:
         """Called on the decoding thread, once for each source, in their order."""
         self._closed = False
         self._sources: queue.SimpleQueue[Source | None] = queue.SimpleQueue()
-        self._kept: queue.SimpleQueue[Named | WireError | None] = queue.SimpleQueue()
+        self._kept: queue.SimpleQueue[Kept | WireError | None] = queue.SimpleQueue()
         self._decoder = threading.Thread(target=self._decode_all, name="decode images", daemon=True)
         self._keeper = threading.Thread(target=self._keep_all, name="keep images", daemon=True)
         self._decoder.start()
@@ -75,7 +87,7 @@ class Intake:
             while (source := self._sources.get()) is not None and not self._closed:
                 try:
                     store = store or stack.enter_context(open_store())
-                    self._kept.put((_name(source), _keep(store, source)))
+                    self._kept.put(Kept(source, _keep(store, source)))
                 except Exception as error:  # the window must hear of it: a question waits for its images
                     self._kept.put(wire_error(error))
             self._kept.put(None)
@@ -84,7 +96,7 @@ class Intake:
     def _decode_all(self) -> None:
         while (kept := self._kept.get()) is not None:
             if not self._closed:
-                self._on_result(kept if isinstance(kept, WireError) else _decoded(*kept))
+                self._on_result(kept if isinstance(kept, WireError) else _decoded(kept))
 
 
 def _name(source: Source) -> str:
@@ -92,14 +104,24 @@ def _name(source: Source) -> str:
 
 
 def _keep(store: ImageStore, source: Source) -> KeptImage:
-    return store.keep_written(source.write) if isinstance(source, PastedImage) else store.keep(source)
+    if isinstance(source, PastedImage):
+        return store.keep_written(source.write)
+    if isinstance(source, Path) and source.is_dir():
+        raise ImageError(str(source), "it is a folder", "open it and choose the pictures that you want to ask about")
+    return store.keep(source)
 
 
-def _decoded(name: str, kept: KeptImage) -> Result:
+def _decoded(kept: Kept) -> Result:
+    name, content = _name(kept.source), kept.content
+    page = kept.source.page if isinstance(kept.source, PastedImage) else None
+    document = kept.source.document if isinstance(kept.source, PastedImage) else None
     try:
-        decoded = decode_image(kept.path)
+        opened = opened_document(name, content)
+        if opened is not None:
+            return opened
+        decoded = decode_image(content.path)
         decoded.image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        return Attachment(name, kept, decoded.size, decoded.image)
+        return Attachment(name, content, decoded.size, decoded.image, page, document)
     except ImageError as error:
         return wire_error(ImageError(name, error.found, error.advice))
     except Exception as error:  # as above

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dsvl2_app.state.display import screen_pixels
 from dsvl2_runtime.answers.boxes import Box
 from dsvl2_runtime.answers.draw_boxes import WRITTEN_FORMATS, draw_boxes, require_drawing_format
 from dsvl2_runtime.inputs.images import decode_image
@@ -42,7 +46,6 @@ def save_with_boxes(picture: Path, boxes: Sequence[Box], out: Path) -> Path:
     return out
 
 
-def pixels_with_boxes(picture: Path, boxes: Sequence[Box]) -> tuple[int, int, bytes]:
-    """(width, height, pixels) of a picture with its boxes, in the byte order of `display.Level`."""
-    drawn = draw_boxes(picture, boxes)
-    return drawn.width, drawn.height, drawn.tobytes("raw", "BGRX")
+def pixels_with_boxes(picture: Path, boxes: Sequence[Box]) -> NDArray[np.uint8]:
+    """A picture with its boxes, as `display.screen_pixels`."""
+    return screen_pixels(draw_boxes(picture, boxes))

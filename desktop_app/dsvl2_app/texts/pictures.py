@@ -220,6 +220,41 @@ def pasted_image(number: int) -> str:
     return QCoreApplication.translate("pictures", "pasted {number}.png").format(number=number)
 
 
+def pages() -> str:
+    """What a screen reader calls the strip of pages."""
+    return QCoreApplication.translate("pictures", "Pages of the document")
+
+
+def page(number: int, count: int) -> str:
+    """What a screen reader calls a page."""
+    return QCoreApplication.translate("pictures", "Page {number} of {count}").format(number=number, count=count)
+
+
+def page_name(name: str, number: int) -> str:
+    """What a page is called as a picture."""
+    return QCoreApplication.translate("pictures", "{name}, page {number}").format(name=name, number=number)
+
+
+def page_range() -> str:
+    """What the field below the pages is for."""
+    return QCoreApplication.translate("pictures", "Pages to ask about, such as 1-3,7; Enter takes them")
+
+
+def pages_fit(fitting: int, count: int) -> str:
+    """Below the pages."""
+    if fitting >= count:
+        return QCoreApplication.translate("pictures", "All {count} pages fit").format(count=count)
+    if fitting == 1:
+        return QCoreApplication.translate("pictures", "One page of {count} fits").format(count=count)
+    text = QCoreApplication.translate("pictures", "{fitting} pages of {count} fit")
+    return text.format(fitting=fitting, count=count)
+
+
+def close_document() -> str:
+    """The button above the pages."""
+    return QCoreApplication.translate("pictures", "Take the document away")
+
+
 def refused_image(error: WireError) -> str:
     """An image that cannot be read or kept."""
     return error.message

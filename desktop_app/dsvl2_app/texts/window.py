@@ -105,6 +105,11 @@ def settings() -> str:
     return QCoreApplication.translate("window", "Settings (Ctrl+,)")
 
 
+def close_all(count: int) -> str:
+    """Below several messages."""
+    return QCoreApplication.translate("window", "Close all {count}").format(count=count)
+
+
 def close_note() -> str:
     """The button on a note."""
     return QCoreApplication.translate("window", "Close this note")

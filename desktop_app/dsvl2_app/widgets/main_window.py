@@ -33,6 +33,7 @@ from dsvl2_app.state.picture_order import ordered, without
 from dsvl2_app.state.session import Attachment, Change, ChatSession, shown_images
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.chat_view import ChatView
+from dsvl2_app.widgets.document_desk import DocumentDesk
 from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.note_bar import NoteBar
 from dsvl2_app.widgets.panes import Panes
@@ -41,12 +42,12 @@ from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_app.widgets.sidebar import Sidebar
 from dsvl2_app.widgets.status_bar import StatusBar
+from dsvl2_app.widgets.toasts import Kind, Toasts
 from dsvl2_app.widgets.view_menu import ViewMenu
 from dsvl2_runtime.engine.protocol import Loaded, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.inputs.tiling import plan_tiling
 
-MESSAGE_MILLISECONDS = 10_000
 FIRST_SIZE, LEAST_SIZE = QSize(1180, 760), QSize(420, 320)
 SCREEN_SHARE = 0.9
 """Of the screen, that a window covers at most when it is first shown."""
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self.intake.refused.connect(self._refuse)
         self.intake.told.connect(self.notify)
         self._build()
+        self.documents = DocumentDesk(self.session, self.reader, self.picture_pane, self)
         self._build_menus()
         self._connect()
         self._restore()
@@ -105,6 +107,7 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.prompt)
         self.panes = Panes(self.sidebar, self.picture_pane, right)
         self.setCentralWidget(self.panes)
+        self.toasts = Toasts(self.panes)
         self.setMinimumSize(LEAST_SIZE)
 
     def _build_menus(self) -> None:
@@ -151,6 +154,8 @@ class MainWindow(QMainWindow):
         pane.save_asked.connect(self.intake.save)
         pane.copy_asked.connect(self.intake.copy)
         pane.failed.connect(self._refuse)
+        pane.strip.failed.connect(self._refuse)
+        self.reader.document_came.connect(self.documents.open)
         self.prompt.asked.connect(self.ask)
         self.prompt.edited.connect(self._show_prompt)
         self.prompt.stop_asked.connect(self.session.stop)
@@ -162,9 +167,9 @@ class MainWindow(QMainWindow):
         """One of the menus, so that others can add what they can do; what ends the program stays last."""
         return self._menus[name]
 
-    def notify(self, text: str) -> None:
-        """Tell the user something that nothing else in the window shows."""
-        self.status.showMessage(text, MESSAGE_MILLISECONDS)
+    def notify(self, text: str, kind: Kind = "info") -> None:
+        """Tell the user something that nothing else in the window shows; an error stays until it is closed."""
+        self.toasts.tell(text, kind)
 
     def add_images(self, sources: Sequence[Source]) -> None:
         """Read images in the background and add those that can be read."""
@@ -201,6 +206,7 @@ class MainWindow(QMainWindow):
         self.engine.close()
         self.reader.close()
         self.intake.close()
+        self.documents.stop()
         self.picture_pane.close_loader()
         super().closeEvent(event)
 
@@ -237,7 +243,7 @@ class MainWindow(QMainWindow):
         self.prompt.edit.setFocus()
 
     def _refuse(self, error: WireError) -> None:
-        self.notify(texts.pictures.refused_image(error))
+        self.notify(texts.pictures.refused_image(error), "error")
 
     def ask(self, question: str) -> None:
         """Ask about the pictures that are there."""
@@ -247,7 +253,7 @@ class MainWindow(QMainWindow):
         try:
             asked = self.session.ask(question)
         except MessageTooLongError as error:
-            self.notify(texts.talk.question_too_long(error))
+            self.notify(texts.talk.question_too_long(error), "error")
             return
         if asked:
             self.prompt.clear()
@@ -272,6 +278,7 @@ class MainWindow(QMainWindow):
     def _show_images(self) -> None:
         """With what each takes of the context, as soon as the model is known."""
         images = self.session.images
+        self.documents.follow()
         config = self.session.model.config if self.session.model is not None else None
         if config is None:
             self.picture_pane.show_images(images)

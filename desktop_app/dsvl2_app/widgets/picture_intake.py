@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, QObject, QRect, QStandardPaths, Signal
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -40,7 +42,7 @@ class PictureIntake(QObject):
         self._background = Background("draw boxes", self)
         self._background.failed.connect(self.refused)
         self._pasted_count = 0
-        self._copied = b""
+        self._copied = np.empty((0, 0, 4), np.uint8)
         """The pixels that the clipboard looks at."""
         self.last_folder = last_folder
         """From which pictures were opened, or into which one was saved."""
@@ -111,9 +113,10 @@ class PictureIntake(QObject):
         """Begin nothing more."""
         self._background.close()
 
-    def _put_into_clipboard(self, drawn: tuple[int, int, bytes]) -> None:
-        width, height, self._copied = drawn
-        image = QImage(self._copied, width, height, 4 * width, QImage.Format.Format_RGB32)
+    def _put_into_clipboard(self, drawn: NDArray[np.uint8]) -> None:
+        self._copied = drawn
+        height, width, _ = drawn.shape
+        image = QImage(drawn.data, width, height, 4 * width, QImage.Format.Format_RGB32)
         QGuiApplication.clipboard().setImage(image)
         self.told.emit(texts.pictures.was_copied())
 

@@ -67,7 +67,7 @@ class PictureItem(QGraphicsItem):
 
     def _image(self, level: Level) -> QImage:
         if level.width not in self._images:  # it looks at the pixels, which the level keeps alive
-            image = QImage(level.pixels, level.width, level.height, 4 * level.width, QImage.Format.Format_RGB32)
+            image = QImage(level.pixels.data, level.width, level.height, 4 * level.width, QImage.Format.Format_RGB32)
             self._images[level.width] = image
         return self._images[level.width]
 

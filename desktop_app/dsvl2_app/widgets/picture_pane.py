@@ -17,6 +17,7 @@ from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.chips import Chips
 from dsvl2_app.widgets.drop_overlay import DropOverlay
 from dsvl2_app.widgets.drop_zone import DropZone
+from dsvl2_app.widgets.page_strip import PageStrip
 from dsvl2_app.widgets.picture_tools import PictureTools
 from dsvl2_app.widgets.picture_view import PictureView
 from dsvl2_runtime.answers.boxes import Box
@@ -56,6 +57,7 @@ class PicturePane(QWidget):
         self.drop_zone = DropZone()
         self.view = PictureView()
         self.chips = Chips()
+        self.strip = PageStrip()
         self.cost = controls.label("", "muted", "small", wraps=True)
         self.cost.hide()
         self.remove_all = controls.button("", "trash-2", "flat", texts.pictures.remove_all())
@@ -77,9 +79,10 @@ class PicturePane(QWidget):
         holder = QWidget()
         holder.setLayout(self._stack)
         holder.setMinimumSize(1, 1)
-        self.page_place = QHBoxLayout()
-        self.page_place.setSpacing(theme.SMALL)
-        self.page_place.addWidget(holder, 1)
+        beside = QHBoxLayout()
+        beside.setSpacing(theme.SMALL)
+        beside.addWidget(self.strip)
+        beside.addWidget(holder, 1)
         self._chip_row = QWidget()
         chips = QHBoxLayout(self._chip_row)
         chips.setContentsMargins(0, 0, 0, 0)
@@ -88,7 +91,7 @@ class PicturePane(QWidget):
         chips.addWidget(self.remove_all)
         self._body = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._body.setSpacing(theme.SMALL)
-        self._body.addLayout(self.page_place, 1)
+        self._body.addLayout(beside, 1)
         self._body.addWidget(self._chip_row)
         self._column = QVBoxLayout(self)
         self._column.setSpacing(theme.SMALL)
@@ -154,11 +157,15 @@ class PicturePane(QWidget):
     def show_boxes(self, image: Attachment, boxes: Sequence[Box]) -> None:
         """Show boxes on a picture, which is looked at from now on."""
         self._boxes[image.content.sha256] = tuple(boxes)
-        hashes = [shown.content.sha256 for shown in self._images]
-        if image.content.sha256 in hashes and self._current is not image:
-            self.chips.setCurrentRow(hashes.index(image.content.sha256))
+        self.look_at(image)
         self._look_at(image)
         self.view.show_boxes(boxes)
+
+    def look_at(self, image: Attachment) -> None:
+        """Choose the chip of a picture."""
+        hashes = [shown.content.sha256 for shown in self._images]
+        if image.content.sha256 in hashes:
+            self.chips.setCurrentRow(hashes.index(image.content.sha256))
 
     def highlight_box(self, index: int | None) -> None:
         """Make one of the boxes stand out, by its index from 0."""
@@ -199,6 +206,7 @@ class PicturePane(QWidget):
         self.chips.set_upright(is_low)
         self.cost.setVisible(bool(self.cost.text()) and not is_low)
         self.tools.fit_into(self.width())
+        self.strip.setVisible(self.strip.document is not None and not is_low)
         self.drop_zone.fit_into(self.height())
 
     def _look_at_row(self, row: int) -> None:

@@ -40,6 +40,11 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
 
     QFrame[kind="card"] {{
         background: {c["surface"]}; border: 1px solid {c["line"]}; border-radius: 12px; }}
+    QFrame[kind="toast"] {{
+        background: {c["surface"]}; border: 1px solid {c["line"]}; border-radius: 8px; }}
+    QFrame[kind="toast-error"] {{
+        background: {c["error_soft"]}; border: 1px solid {c["error"]}; border-radius: 8px; }}
+    QFrame[kind="toast-error"] QLabel {{ color: {c["error"]}; }}
     QFrame[kind="note"] {{ background: {c["warning_soft"]}; border-radius: 8px; }}
     QFrame[kind="note"] QLabel {{ color: {c["warning"]}; background: transparent; }}
     QFrame[kind="error"] {{ background: {c["error_soft"]}; border-radius: 8px; }}
@@ -58,6 +63,11 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
 
     QListWidget[kind="chips"] {{ background: transparent; border: 2px solid transparent; border-radius: 12px; }}
     QListWidget[kind="chips"]:focus {{ border-color: {c["accent_soft"]}; }}
+
+    QListWidget[kind="pages"] {{ background: {c["sunken"]}; border: 1px solid {c["line"]}; border-radius: 8px; }}
+    QListWidget[kind="pages"]:focus {{ border: 2px solid {c["accent"]}; }}
+    QListWidget[kind="pages"]::item {{ border-radius: 6px; padding: 2px; color: {c["text"]}; }}
+    QListWidget[kind="pages"]::item:selected {{ background: {c["accent_soft"]}; border: 2px solid {c["accent"]}; }}
 
     QSplitter::handle {{ background: {c["line"]}; }}
     QSplitter::handle:hover {{ background: {c["accent"]}; }}

@@ -91,11 +91,33 @@ def pages(
     with file, stops_as_errors():
         head = file.read(HEAD_BYTES)
         file.seek(0)
-        foreign = foreign_format(head)
-        if foreign is not None and foreign.name == PDF_NAME and image_format(head) is None:
+        if is_pdf(head):
             yield from _pdf_pages(name, file, choice, dpi, watch)
         else:
             yield from _image_pages(name, file, source, choice, watch)
+
+
+def page_count(source: DocumentSource, watch: Watch = UNWATCHED) -> int:
+    """How many pages a document has; 1 for an image that is no TIFF. Of a PDF the reader draws one page to be sure.
+
+    Raises:
+        ImageError: it is missing, damaged or protected.
+        CancelledError, TimeLimitError: the watch ended it.
+    """
+    name, file = image_file(source)
+    with file, stops_as_errors():
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        if not is_pdf(head):
+            return _count_pages(file)
+        with _child(file, "1", LEAST_DPI) as (process, replies):
+            return int(_next_reply(name, None, process, replies, watch)["count"])
+
+
+def is_pdf(head: bytes) -> bool:
+    """Whether a file with these first bytes is a PDF, and no image that holds one."""
+    foreign = foreign_format(head)
+    return foreign is not None and foreign.name == PDF_NAME and image_format(head) is None
 
 
 def _image_pages(name: str, file: BinaryIO, source: DocumentSource, choice: str | None, watch: Watch) -> Iterator[Page]:

@@ -1,0 +1,99 @@
+"""Documents in the window: chosen pages become pictures, pages that are chosen no more are taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from dsvl2_app import texts
+from dsvl2_app.image_reader import ImageReader
+from dsvl2_app.state.cost import most_images
+from dsvl2_app.state.document import A4_PIXELS, Document, write_page
+from dsvl2_app.state.intake import PastedImage
+from dsvl2_app.state.session import ChatSession
+from dsvl2_app.state.turn import Attachment
+from dsvl2_app.widgets.page_strip import PageStrip
+from dsvl2_app.widgets.picture_pane import PicturePane
+from dsvl2_runtime.geometry import MOST_TILED_IMAGES
+
+
+class DocumentDesk(QObject):
+    """Joins the strip of pages with the pictures of the session."""
+
+    def __init__(self, session: ChatSession, reader: ImageReader, pane: PicturePane, parent: QObject) -> None:
+        super().__init__(parent)
+        self._session, self._reader, self._pane = session, reader, pane
+        self._asked: set[tuple[str, int]] = set()
+        """(document, page) that are being drawn."""
+        strip = pane.strip
+        strip.pages_chosen.connect(self._choose)
+        strip.page_shown.connect(self._show_page)
+        strip.closed.connect(lambda document: self._choose(document, []))
+        reader.was_read.connect(self._forget)
+
+    @property
+    def strip(self) -> PageStrip:
+        """Of the pane."""
+        return self._pane.strip
+
+    def open(self, document: Document) -> None:
+        """Show a document; as many of its first pages as fit are chosen."""
+        fitting = self.fitting(document)
+        chosen = list(range(1, min(document.count, fitting, MOST_TILED_IMAGES) + 1)) or [1]
+        self.strip.show_document(document, chosen, fitting)
+        self._choose(document, chosen)
+
+    def fitting(self, document: Document) -> int:
+        """How many pages the context has room for; a guess, by pages of A4."""
+        model = self._session.model
+        if model is None or model.config is None:
+            return 1
+        count = min(document.count, 100)
+        return max(1, most_images([A4_PIXELS] * count, model.config))
+
+    def follow(self) -> None:
+        """A picture was taken away: its page is chosen no more."""
+        document = self.strip.document
+        if document is None:
+            return
+        sha256 = document.content.sha256
+        waiting = {page for asked, page in self._asked if asked == sha256}
+        self.strip.select(sorted(waiting | {page for page, _ in self._present(sha256)}))
+
+    def stop(self) -> None:
+        """Draw no more."""
+        self.strip.stop()
+
+    def _choose(self, document: Document, numbers: Sequence[int]) -> None:
+        sha256 = document.content.sha256
+        present = self._present(sha256)
+        unwanted = {image.content.sha256 for page, image in present if page not in numbers}
+        there = {page for page, _ in present} | {page for asked, page in self._asked if asked == sha256}
+        for number in numbers:
+            if number not in there:
+                self._asked.add((sha256, number))
+                name = texts.pictures.page_name(Path(document.name).name, number)
+                self._reader.read(PastedImage(name, _writer(document, number), number, sha256))
+        if unwanted:
+            images = [image for image in self._session.images if image.content.sha256 not in unwanted]
+            self._session.set_images(images)
+
+    def _present(self, sha256: str) -> list[tuple[int, Attachment]]:
+        return [
+            (image.page, image) for image in self._session.images if image.document == sha256 and image.page is not None
+        ]
+
+    def _show_page(self, document: Document, number: int) -> None:
+        for page, image in self._present(document.content.sha256):
+            if page == number:
+                self._pane.look_at(image)
+
+    def _forget(self, image: Attachment) -> None:
+        if image.document is not None and image.page is not None:
+            self._asked.discard((image.document, image.page))
+
+
+def _writer(document: Document, number: int) -> Callable[[Path], None]:
+    return lambda out: write_page(document, number, out)

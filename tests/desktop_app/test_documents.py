@@ -1,0 +1,157 @@
+"""PDFs and scans of several pages: recognised by content, shown as pages, asked about as pictures."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app import texts
+from dsvl2_app.state.document import (
+    Document,
+    PageThumbnail,
+    PageThumbnails,
+    opened_document,
+    page_ranges,
+    write_page,
+)
+from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_app.widgets.page_strip import PageStrip
+from dsvl2_runtime.engine.image_store import KeptImage
+from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.inputs.images import decode_image
+from own_pdfs import own_pdf
+from small_models import picture
+from windows import OpenWindow, wait_for
+
+pytestmark = pytest.mark.gui
+
+PATIENCE = 60
+"""Seconds: nothing here takes more than a few on an idle machine."""
+FAKE = Path(__file__).parents[1] / "fake_engine.py"
+
+
+def kept(path: Path) -> KeptImage:
+    return KeptImage(path, f"{len(path.name):064x}")
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Path:
+    """A PDF of three pages with the ending of a picture."""
+    path = tmp_path / "contract.png"
+    path.write_bytes(own_pdf(((595.3, 841.9),) * 3))
+    return path
+
+
+@pytest.fixture
+def window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
+    return open_window(tmp_path, ["-P", str(FAKE)])
+
+
+def test_a_document_is_known_by_its_content(contract: Path, tmp_path: Path) -> None:
+    """Not by its ending; a TIFF of one page is a picture."""
+    found = opened_document("contract", kept(contract))
+    assert found == Document("contract", kept(contract), 3)
+    scan, single, image = tmp_path / "scan.png", tmp_path / "one.tif", tmp_path / "a.pdf"
+    picture(60, 60, 1).save(scan, "TIFF", save_all=True, append_images=[picture(60, 60, 2)])
+    picture(60, 60, 1).save(single)
+    picture(60, 60, 1).save(image, "PNG")
+    assert opened_document("scan", kept(scan)) == Document("scan", kept(scan), 2)
+    assert opened_document("one", kept(single)) is None
+    assert opened_document("image", kept(image)) is None
+
+
+def test_a_damaged_document_is_named_as_its_user_does(tmp_path: Path) -> None:
+    path = tmp_path / "0123"
+    path.write_bytes(b"%PDF-1.7 nothing")
+    with pytest.raises(ImageError) as caught:
+        opened_document("contract.pdf", kept(path))
+    assert caught.value.source == "contract.pdf"
+
+
+def test_a_page_becomes_a_picture(contract: Path, tmp_path: Path) -> None:
+    """Of 200 dots per inch: A4 has 1654x2339 pixels."""
+    out = tmp_path / "page"
+    write_page(Document("contract", kept(contract), 3), 2, out)
+    assert decode_image(out).size == (1654, 2339)
+
+
+def test_thumbnails_come_one_by_one_until_they_are_stopped(contract: Path) -> None:
+    found: queue.SimpleQueue[PageThumbnail | WireError] = queue.SimpleQueue()
+    document = Document("contract", kept(contract), 3)
+    PageThumbnails(document, found.put)
+    numbers = []
+    for _ in range(3):
+        thumbnail = found.get(timeout=PATIENCE)
+        assert isinstance(thumbnail, PageThumbnail)
+        assert max(thumbnail.image.size) <= 200
+        numbers.append(thumbnail.number)
+    assert numbers == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"), [([], ""), ([2], "2"), ([3, 1, 2], "1-3"), ([1, 2, 3, 7, 9, 10], "1-3,7,9-10")]
+)
+def test_pages_are_written_as_ranges(numbers: list[int], expected: str) -> None:
+    assert page_ranges(numbers) == expected
+
+
+@pytest.fixture
+def strip(qtbot: QtBot, contract: Path) -> Iterator[PageStrip]:
+    made = PageStrip()
+    qtbot.addWidget(made)
+    made.resize(made.width(), 500)
+    made.show_document(Document("contract.pdf", kept(contract), 3), [1], 2)
+    yield made
+    made.stop()
+
+
+def test_the_strip_chooses_pages_by_clicks_and_by_a_range(strip: PageStrip, qtbot: QtBot) -> None:
+    assert strip.chosen() == [1]
+    with qtbot.waitSignal(strip.pages_chosen) as chosen:
+        strip.list.item(2).setSelected(True)
+    assert chosen.args is not None
+    assert chosen.args[1] == [1, 3]
+    assert strip.range.text() == "1,3"
+    strip.range.setText("2-3")
+    with qtbot.waitSignal(strip.pages_chosen) as chosen:
+        qtbot.keyClick(strip.range, Qt.Key.Key_Return)
+    assert chosen.args is not None
+    assert chosen.args[1] == [2, 3]
+    assert strip.chosen() == [2, 3]
+
+
+def test_a_range_that_is_none_says_why_and_changes_nothing(strip: PageStrip, qtbot: QtBot) -> None:
+    strip.range.setText("2-9")
+    with qtbot.assertNotEmitted(strip.pages_chosen):
+        qtbot.keyClick(strip.range, Qt.Key.Key_Return)
+    assert "page 9" in strip.note.text()
+    assert strip.chosen() == [1]
+
+
+def test_pages_that_are_drawn_are_shown(strip: PageStrip, qtbot: QtBot) -> None:
+    blank = strip.list.item(2).icon().pixmap(84, 112).toImage()
+    wait_for(qtbot, lambda: strip.list.item(2).icon().pixmap(84, 112).toImage() != blank)
+
+
+def test_chosen_pages_are_the_pictures_of_the_question(window: MainWindow, qtbot: QtBot, contract: Path) -> None:
+    """A page that is chosen comes in, one that is not goes, and a chip that is taken away is chosen no more."""
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    strip, first = window.picture_pane.strip, window.session.images[0]
+    assert strip.isVisible()
+    assert first.name == texts.pictures.page_name("contract.png", 1)
+    assert first.document == strip.document.content.sha256 if strip.document else None
+    strip.list.item(2).setSelected(True)
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1, 3])
+    strip.list.item(0).setSelected(False)
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [3])
+    window.session.set_images([])
+    assert strip.chosen() == []
+    strip.close_document()
+    assert not strip.isVisible()

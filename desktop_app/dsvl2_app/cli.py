@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
-from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.machine.provider import Provider
 
@@ -22,7 +22,6 @@ Model = Annotated[
         "--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.", show_default="demo"
     ),
 ]
-Threads = Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)]
 Force = Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")]
 AskAtOnce = Annotated[
     str | None, typer.Option("--ask", "-a", help="Ask this as soon as the picture is there.", show_default=False)
@@ -34,7 +33,7 @@ def app(
         list[str] | None, typer.Argument(help="Pictures to open at once; - is standard input.", show_default=False)
     ] = None,
     model: Model = None,
-    threads: Threads = None,
+    threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Force = False,
     ask: AskAtOnce = None,
@@ -59,7 +58,7 @@ def grab(
     delay: Annotated[float, typer.Option(help="Seconds to wait, for instance to open a menu.", min=0, max=60)] = 0.0,
     ask: AskAtOnce = None,
     model: Model = None,
-    threads: Threads = None,
+    threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Force = False,
 ) -> None:

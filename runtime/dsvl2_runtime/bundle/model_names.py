@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
+
+from platformdirs import user_data_path
 
 from dsvl2_runtime.errors import ModelNotFoundError
 
@@ -11,6 +14,17 @@ MODEL_GROUP = "dsvl2_onnx.models"
 """Entry points whose value is the folder of a bundle."""
 
 DEFAULT_MODEL = "demo"
+FOLDER_VARIABLE = "DSVL2_MODELS"
+"""Of the environment: the folder of models, where it is not the usual one."""
+
+
+def models_folder() -> Path:
+    """The one folder whose bundles have names: where `import` and `pull` put them.
+
+    Among the user's data and not in a cache: ten gigabytes must not be tidied away.
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named).expanduser() if named else Path(user_data_path("dsvl2-onnx")) / "models"
 
 
 def find_model(name: str | Path) -> Path:

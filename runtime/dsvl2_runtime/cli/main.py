@@ -11,14 +11,18 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
+import typer.main
 from typer.models import CommandInfo
 
 from dsvl2_runtime.cli.exit_codes import exit_code_of
+from dsvl2_runtime.cli.settings import PREFIX, PROGRAM, settings_of
 from dsvl2_runtime.cli.streams import prepare_streams, print_message
 from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 
 VERB_GROUP = "dsvl2_onnx.verbs"
+ALL_VERBS = "config"
+"""The verb that shows the options of all others."""
 
 __all__ = ["add_verbs", "app", "main"]
 
@@ -31,8 +35,10 @@ def main() -> None:
 
 
 def _run_app() -> None:
-    choose_verbs(app, sys.argv[1] if len(sys.argv) > 1 else "")
-    app(prog_name="dsvl2-onnx")
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    choose_verbs(app, asked)
+    command = typer.main.get_command(app)
+    command.main(prog_name=PROGRAM, default_map=settings_of(asked, command), auto_envvar_prefix=PREFIX)
 
 
 def choose_verbs(target: typer.Typer, asked: str) -> None:
@@ -45,7 +51,7 @@ def choose_verbs(target: typer.Typer, asked: str) -> None:
         asked: the first argument; where that is no verb, as for help and completion, all verbs are needed.
     """
     own = [command for command in target.registered_commands if _name(command) == asked]
-    if own:
+    if own and asked != ALL_VERBS:
         target.registered_commands = own
         target.callback()(_several_verbs)
     else:

@@ -46,6 +46,12 @@ class SplitChoice(StrEnum):
     AUTO = "auto"
 
 
+AskedThreads = Annotated[
+    int | None,
+    typer.Option(envvar="DSVL2_THREADS", help="By default one for each core that may be used.", min=1),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What is asked about, how the answer is chosen, and how it is shown."""
@@ -81,7 +87,7 @@ class RunOptions:
     timeout: Annotated[float | None, typer.Option(help="Seconds after which it ends.", min=0, show_default=False)] = (
         None
     )
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None
+    threads: AskedThreads = None
     provider: AskedProvider = Provider.AUTO
     boxes: Annotated[BoxFormat, typer.Option(help="How boxes stand in the answer: px are pixels.")] = BoxFormat.TEXT
     draw_boxes: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
-from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads
 from dsvl2_runtime.machine.provider import Provider
 
 DEFAULT_PORT = 11535
@@ -39,7 +39,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:

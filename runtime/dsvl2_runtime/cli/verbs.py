@@ -15,7 +15,7 @@ from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
-from dsvl2_runtime.cli.run_options import AskedProvider, RunOptions, with_run_options
+from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads, RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
@@ -62,7 +62,7 @@ def chat(
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answers.")] = False,
@@ -107,7 +107,7 @@ def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a 
 @app.command()
 def optimize(
     bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)],
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    threads: AskedThreads = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
 ) -> None:
     """Keep the weights packed for this processor: less memory, shared by processes, and a shorter start.
@@ -137,13 +137,24 @@ def doctor(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Also say what this bundle needs.", show_default=False)
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="By default one for each core that may be used.", min=1)] = None,
+    threads: AskedThreads = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Look at the machine, and whether a model fits."""
     from dsvl2_runtime.cli.doctor import examine
 
     examine(model, threads, report_format is ReportFormat.JSON)
+
+
+@app.command("config")
+def config_(
+    verb: Annotated[str | None, typer.Argument(help="Show all options of this verb.", show_default=False)] = None,
+    report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
+) -> None:
+    """Show every setting, and whether it comes from the environment, from the configuration file or from neither."""
+    from dsvl2_runtime.cli.config_verb import show_settings
+
+    show_settings(app, verb, report_format is ReportFormat.JSON)
 
 
 app.command()(serve)
@@ -153,3 +164,7 @@ app.command()(serve)
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+VERBS = tuple(str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands)
+"""Names of all verbs of the runtime."""

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUNDLE := build/bundle-venv
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
 GPU_FOLDER ?= models/dsvl2_demo/runs/gpu
@@ -12,7 +13,7 @@ export QUESTION PICTURE
 
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train
+.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train bundle
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -95,6 +96,17 @@ gpu-train: $(GPU_FOLDER)/train.sh
 $(GPU_FOLDER)/train.sh: | $(VENV)/dev.stamp
 	$(PIP) fonttools
 	$(BIN)/python -m dsvl2_demo.training.gpu_folder --out $(GPU_FOLDER)
+
+# The program in one folder that runs where there is no Python: dist/dsvl2-onnx. Its environment has nothing else in it.
+bundle: $(BUNDLE)/bin/python
+	$(BUNDLE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[cpu,app,bundle]'
+	$(BUNDLE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	$(BUNDLE)/bin/python -m PyInstaller --noconfirm --log-level WARN --distpath dist --workpath build/pyinstaller \
+	  desktop_app/packaged/dsvl2-onnx.spec
+	@du -sh dist/dsvl2-onnx
+
+$(BUNDLE)/bin/python:
+	$(PYTHON) -m venv $(BUNDLE)
 
 clean:
 	rm -rf $(VENV) $(SYNTHETIC) .mypy_cache .ruff_cache .pytest_cache

@@ -94,6 +94,12 @@ class Screen:
             self.run("xdotool", "mousemove", str(x), str(y))
         self.run("xdotool", "mouseup", "1")
 
+    def offers(self, kind: str) -> bool:
+        """Whether the clipboard has something of this kind."""
+        asked = ("xclip", "-selection", "clipboard", "-t", "TARGETS", "-o")
+        found = subprocess.run(asked, env=self.environment, capture_output=True, check=False)
+        return kind in found.stdout.decode("utf-8", "replace").split()
+
     def copy_image(self, file: Path) -> subprocess.Popen[bytes]:
         """Put a picture into the clipboard from another program, which holds it until it is ended."""
         return self.start("xclip", "-selection", "clipboard", "-t", "image/png", "-quiet", "-i", str(file))

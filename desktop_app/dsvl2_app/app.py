@@ -10,10 +10,12 @@ from dataclasses import replace
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from dsvl2_app import texts
+from dsvl2_app import language, texts
+from dsvl2_app.app_icon import app_icon
 from dsvl2_app.display import require_display
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.history_client import History
+from dsvl2_app.menu_entry import ENTRY
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.single_instance import Instance, NoPlaceError, claim_quietly, find_instance
 from dsvl2_app.state.app_request import AppRequest
@@ -76,6 +78,9 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.window.APP_NAME)
     settings = SettingsKeeper(settings_path())
+    application.setDesktopFileName(ENTRY)
+    application.setWindowIcon(app_icon())
+    language.install(settings.settings.language)
     window = MainWindow(Engine(load), layout_path())
     history = History(data_folder(), is_private=settings.settings.keeps_nothing)
     keeping = Keeping(window, history, opens_last=settings.settings.opens_last)

@@ -40,15 +40,34 @@ def app(
     new_window: Annotated[
         bool, typer.Option("--new-window", help="Open another window, also if one is open already.")
     ] = False,
+    install_menu: Annotated[
+        bool, typer.Option("--install-menu", help="Put an entry into the menu of the desktop, then end.")
+    ] = False,
+    remove_menu: Annotated[bool, typer.Option("--remove-menu", help="Take that entry away, then end.")] = False,
 ) -> None:
     """Open a window: drop a picture, ask, watch the answer come. A window that is open already is used."""
     from dsvl2_runtime.inputs.images import ImageBytes, image_source
 
+    if install_menu or remove_menu:
+        _change_menu(install_menu)
+        return
     named = [image_source(picture) for picture in pictures or []]
     images: list[Source] = [
         source if isinstance(source, ImageBytes) else Path(str(source)).absolute() for source in named
     ]
     _open(images, None, 0.0, ask, model, threads, provider, force, new_window)
+
+
+def _change_menu(adds: bool) -> None:
+    from dsvl2_app.qt_libraries import require_qt
+    from dsvl2_runtime.cli.streams import print_message
+
+    require_qt()
+    from dsvl2_app.menu_entry import add_to_menu, remove_from_menu
+
+    paths = add_to_menu() if adds else remove_from_menu()
+    where = f"{paths[0]} and {len(paths) - 1} icons" if paths else "nothing, there was no entry"
+    print_message(f"{'written' if adds else 'removed'}: {where}")
 
 
 def grab(

@@ -21,8 +21,9 @@ from typing import Any
 
 from dsvl2_runtime.answers.json_grammar import grammar, unfollowable
 from dsvl2_runtime.errors import MissingExtraError, UsageError
+from dsvl2_runtime.machine.own_modules import module_arguments
 
-CHILD = ("-m", "dsvl2_runtime.answers.schema_trial")
+CHILD = module_arguments("dsvl2_runtime.answers.schema_trial")
 CPU_SECONDS = 5
 """Of processor time; schemas that people write take hundredths of a second."""
 WALL_SECONDS = 60.0

@@ -35,9 +35,10 @@ from dsvl2_runtime.engine.protocol import (
     to_line,
 )
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
+from dsvl2_runtime.machine.own_modules import module_arguments
 
-ENGINE_ARGUMENTS = ("-P", "-m", "dsvl2_runtime.engine.process")
-"""Of the Python that runs this; -P, because a file in the client's working folder must not be imported as a module."""
+ENGINE_ARGUMENTS = module_arguments("dsvl2_runtime.engine.process")
+"""Of the program that runs this."""
 LAST_LINES = 6
 """Lines at the end of the engine's standard error that are kept to explain its death."""
 READ_BYTES = 1 << 16

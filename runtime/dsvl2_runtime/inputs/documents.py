@@ -25,6 +25,7 @@ from dsvl2_runtime.inputs import pdf_child
 from dsvl2_runtime.inputs.formats import HEAD_BYTES, foreign_format, image_format
 from dsvl2_runtime.inputs.images import ImageBytes, decode_page, image_file
 from dsvl2_runtime.inputs.pdf_child import chosen_pages
+from dsvl2_runtime.machine.own_modules import module_arguments
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
@@ -42,8 +43,8 @@ MOST_PAGES = 50
 MOST_TIFF_PAGES = 10_000
 """A TIFF is a chain of pages, so that a later one is found through all of those before it."""
 REPLY_BYTES = 1 << 16
-CHILD = ("-P", "-m", pdf_child.__name__)
-"""Of the Python that runs this; -P, because a file in the working folder must not be imported as a module."""
+CHILD = module_arguments(pdf_child.__name__)
+"""Of the program that runs this."""
 PRINT_ADVICE = "print it into a new PDF, or save the page as PNG"
 
 

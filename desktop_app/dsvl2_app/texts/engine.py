@@ -43,6 +43,16 @@ def ready() -> str:
     return QCoreApplication.translate("engine", "Ready")
 
 
+def preparing() -> str:
+    """A question was sent, and nothing has come back yet: the engine opens its pictures."""
+    return QCoreApplication.translate("engine", "Opening the pictures")
+
+
+def not_loaded() -> str:
+    """Loading was given up."""
+    return QCoreApplication.translate("engine", "Not loaded; the next question loads the model")
+
+
 def no_model() -> str:
     """Loading failed, or the engine ended."""
     return QCoreApplication.translate("engine", "No model is loaded.")

@@ -105,6 +105,62 @@ def settings() -> str:
     return QCoreApplication.translate("window", "Settings (Ctrl+,)")
 
 
+def speed(tokens_per_second: float) -> str:
+    """In the status bar."""
+    text = QCoreApplication.translate("window", "{number} tokens/s")
+    return text.format(number=f"{tokens_per_second:.0f}" if tokens_per_second >= 10 else f"{tokens_per_second:.1f}")
+
+
+def context(used: int, most: int) -> str:
+    """In the status bar."""
+    return QCoreApplication.translate("window", "context {used} / {most}").format(used=f"{used:,}", most=f"{most:,}")
+
+
+def context_tip() -> str:
+    """Over that."""
+    return QCoreApplication.translate("window", "How much of what the model can remember this conversation takes")
+
+
+def memory(used: int) -> str:
+    """In the status bar."""
+    return QCoreApplication.translate("window", "memory {number} GB").format(number=f"{used / 1e9:.1f}")
+
+
+def memory_tip() -> str:
+    """Over that."""
+    return QCoreApplication.translate("window", "Memory of the window and the engine together")
+
+
+def offline() -> str:
+    """On the shield."""
+    return QCoreApplication.translate("window", "Offline")
+
+
+def offline_tip() -> str:
+    """Over the shield."""
+    return QCoreApplication.translate("window", "Nothing leaves this computer: what is kept where")
+
+
+def offline_title() -> str:
+    """On the card that the shield opens."""
+    return QCoreApplication.translate("window", "Nothing leaves this computer")
+
+
+def offline_lines(folder: str) -> tuple[str, ...]:
+    """On that card."""
+    return (
+        QCoreApplication.translate("window", "The program opens no connection to the network."),
+        QCoreApplication.translate(
+            "window",
+            "Pictures are copied into a temporary folder that only you can read; it is deleted when the window closes.",
+        ),
+        QCoreApplication.translate(
+            "window", "Conversations are kept on this computer until you delete them; “Keep nothing” keeps none."
+        ),
+        QCoreApplication.translate("window", "Size, place and theme of the window: {folder}").format(folder=folder),
+    )
+
+
 def close_all(count: int) -> str:
     """Below several messages."""
     return QCoreApplication.translate("window", "Close all {count}").format(count=count)

@@ -14,7 +14,7 @@ from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.pixmaps import to_pixmap
 
 IMAGE_ROLE, TOKENS_ROLE, OVER_ROLE = (Qt.ItemDataRole.UserRole + offset for offset in (1, 2, 3))
-CHIP, SMALL_CHIP = QSize(216, 60), QSize(172, 44)
+CHIP, SMALL_CHIP = QSize(236, 60), QSize(172, 44)
 GAP = 8
 """Pixels between two chips; part of the size of each."""
 CROSS = 28

@@ -58,6 +58,7 @@ class DocumentDesk(QObject):
         document = self.strip.document
         if document is None:
             return
+        self.strip.show_fitting(self.fitting(document))
         sha256 = document.content.sha256
         waiting = {page for asked, page in self._asked if asked == sha256}
         self.strip.select(sorted(waiting | {page for page, _ in self._present(sha256)}))

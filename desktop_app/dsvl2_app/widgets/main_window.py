@@ -30,7 +30,7 @@ from dsvl2_app.state.examples import Example
 from dsvl2_app.state.intake import Source
 from dsvl2_app.state.layout import Layout, load_layout, save_layout
 from dsvl2_app.state.picture_order import ordered, without
-from dsvl2_app.state.session import Attachment, Change, ChatSession, shown_images
+from dsvl2_app.state.session import Attachment, Change, ChatSession, Turn, shown_images
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.chat_view import ChatView
 from dsvl2_app.widgets.document_desk import DocumentDesk
@@ -71,6 +71,8 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.engine = engine
         self.session = ChatSession(engine, self._show)
+        self._asked_turn: Turn | None = None
+        """Of which the status bar was told last."""
         self._measured_model: Loaded | None = None
         """By which the pictures were measured last."""
         self.reader = ImageReader(self)
@@ -268,11 +270,13 @@ class MainWindow(QMainWindow):
             self.talk.refresh_soon()
             self._show_boxes()
         self._show_prompt()
+        if change != "answer" or session.asked_turn is not self._asked_turn:  # not for each token
+            self._asked_turn = session.asked_turn
+            self.status.show_session(session, self.engine.process_id)
         if change == "status":
             if session.model is not self._measured_model:
                 self._measured_model = session.model
                 self._show_images()
-            self.status.show_session(session)
             self._show_note()
 
     def _show_images(self) -> None:

@@ -119,10 +119,16 @@ class PageStrip(QWidget):
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
             self.list.addItem(item)
         self._is_filling = False
-        self.note.setText(texts.pictures.pages_fit(min(fitting, document.count), document.count))
+        self.show_fitting(fitting)
         self.select(chosen)
         self.show()
         self._thumbnails = PageThumbnails(document, self._send)
+
+    def show_fitting(self, fitting: int) -> None:
+        """Say how many pages the context has room for."""
+        if self._document is not None:
+            count = self._document.count
+            self.note.setText(texts.pictures.pages_fit(min(fitting, count), count))
 
     def select(self, numbers: Sequence[int]) -> None:
         """Choose these pages and no others, without telling it."""
@@ -162,7 +168,7 @@ class PageStrip(QWidget):
         if isinstance(result, WireError):
             self.failed.emit(result)
         elif self._document is not None and result.sha256 == self._document.content.sha256:
-            self.list.item(result.number - 1).setIcon(QIcon(_page_pixmap(to_pixmap(result.image))))
+            self.list.item(result.number - 1).setIcon(_page_icon(to_pixmap(result.image)))
 
     def _tell_chosen(self) -> None:
         if not self._is_filling and self._document is not None:
@@ -196,7 +202,15 @@ class PageStrip(QWidget):
 def _blank_page() -> QIcon:
     page = QPixmap(PAGE * 0.9)
     page.fill(QColor(theme.colour("line")))
-    return QIcon(_page_pixmap(page))
+    return _page_icon(page)
+
+
+def _page_icon(page: QPixmap) -> QIcon:
+    """Which is not tinted where it is chosen."""
+    pixmap, icon = _page_pixmap(page), QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        icon.addPixmap(pixmap, mode)
+    return icon
 
 
 def _page_pixmap(page: QPixmap) -> QPixmap:

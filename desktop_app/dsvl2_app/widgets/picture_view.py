@@ -142,7 +142,8 @@ class PictureView(QGraphicsView):
             return
         width, height = self._picture.picture.size
         room = self.viewport().size()
-        fitting = min((room.width() - 2 * MARGIN) / width, (room.height() - 2 * MARGIN) / height)
+        edge = 2 * min(MARGIN, min(room.width(), room.height()) // 12)
+        fitting = min((room.width() - edge) / width, (room.height() - edge) / height)
         self._set_zoom(min(max(fitting, 1e-3), LARGEST_FIT))
         self.centerOn(self._picture)
 

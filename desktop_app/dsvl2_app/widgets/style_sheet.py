@@ -40,6 +40,7 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
 
     QFrame[kind="card"] {{
         background: {c["surface"]}; border: 1px solid {c["line"]}; border-radius: 12px; }}
+    QFrame[kind="popup"] {{ background: {c["surface"]}; border: 1px solid {c["line"]}; }}
     QFrame[kind="toast"] {{
         background: {c["surface"]}; border: 1px solid {c["line"]}; border-radius: 8px; }}
     QFrame[kind="toast-error"] {{

@@ -14,6 +14,10 @@ MODEL_GROUP = "dsvl2_onnx.models"
 """Entry points whose value is the folder of a bundle."""
 
 DEFAULT_MODEL = "demo"
+FORBIDDEN = '/\\:*?"<>|\x7f'
+"""Characters that a path or a name on Windows must not have."""
+LONGEST_NAME = 100
+"""Bytes; hidden neighbours have longer ones."""
 FOLDER_VARIABLE = "DSVL2_MODELS"
 """Of the environment: the folder of models, where it is not the usual one."""
 
@@ -27,8 +31,16 @@ def models_folder() -> Path:
     return Path(named).expanduser() if named else Path(user_data_path("dsvl2-onnx")) / "models"
 
 
+def built_in_models() -> dict[str, Path]:
+    """Name to folder of the models that packages bring; a folder may have been lost."""
+    return {entry.name: entry.load() for entry in entry_points(group=MODEL_GROUP)}
+
+
 def find_model(name: str | Path) -> Path:
-    """The folder of a model that is given by name or by path; write `./demo` for a folder that is called like a name.
+    """The folder of a model that is given by name or by path.
+
+    A name is that of a built-in model or of a bundle in the folder of models; write `./demo` for a folder here that is
+    called like it.
 
     Raises:
         ModelNotFoundError: a name whose package has lost its bundle.
@@ -41,4 +53,14 @@ def find_model(name: str | Path) -> Path:
                     folder, f"the bundle of the model {name!r} is missing", "install dsvl2-onnx again"
                 )
             return folder
+        if is_plain(name) and (models_folder() / name).is_dir():
+            return models_folder() / name
     return Path(name)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a text may be the name of a bundle in the folder of models: one part of a path, on every system."""
+    wrong = (
+        not name or name.startswith((".", "-", "~")) or name.endswith((".", " ")) or len(name.encode()) > LONGEST_NAME
+    )
+    return not wrong and not any(character in FORBIDDEN or ord(character) < 32 for character in name)

@@ -17,6 +17,7 @@ from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads, RunOptions, with_run_options
 from dsvl2_runtime.cli.serve import serve
+from dsvl2_runtime.cli.shelf_verbs import add_shelf_verbs
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
 from dsvl2_runtime.machine.provider import Provider
@@ -85,6 +86,9 @@ def chat(
     )
     if code := converse(request):
         raise typer.Exit(code)
+
+
+add_shelf_verbs(app)
 
 
 @app.command()

@@ -100,9 +100,7 @@ def test_show_tells_what_a_model_is(source: Path) -> None:
     assert isinstance(call("show", "none").exception, ModelNotFoundError)
 
 
-@pytest.mark.parametrize(
-    "name", ["../x", "a/b", "", ".x", "-x", "a\\b", "c:", "x.", "x" * 101, "a\nb", "nul\x00", "~", "\udc80" * 50]
-)
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "-x", "a\\b", "c:", "x.", "x" * 101, "a\nb", "nul\x00", "~"])
 def test_a_name_is_no_path(source: Path, models: Path, name: str) -> None:
     """Nothing is written, and nothing is removed."""
     assert not is_plain(name)
@@ -111,6 +109,11 @@ def test_a_name_is_no_path(source: Path, models: Path, name: str) -> None:
     with pytest.raises(UsageError):
         remove_bundle(name)
     assert not models.exists()
+
+
+def test_a_name_of_any_bytes_is_judged() -> None:
+    """As the system gives it where it is not UTF-8; each such byte counts as three."""
+    assert [is_plain("\udc80" * count) for count in (33, 34)] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["small-int4", "合计", "a b", "x.y", "Ünïcode 😀"])

@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from dsvl2_app import language, texts
+from dsvl2_app.activity_log import ActivityLog, log_path, start_log, stop_log
 from dsvl2_app.app_icon import app_icon
 from dsvl2_app.display import require_display
 from dsvl2_app.engine_client import Engine
@@ -26,9 +27,11 @@ from dsvl2_app.state.settings import settings_path
 from dsvl2_app.widgets.capture_flow import CaptureFlow
 from dsvl2_app.widgets.capture_tools import CaptureButton, capture_menu
 from dsvl2_app.widgets.choices import Choices
+from dsvl2_app.widgets.help_menu import HelpMenu
 from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.opener import ACTIVATION, Opener
+from dsvl2_app.widgets.tray import Tray
 from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import Dsvl2Error
@@ -77,6 +80,7 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
     application.setApplicationName(texts.window.APP_NAME)
+    start_log(log_path())
     settings = SettingsKeeper(settings_path())
     application.setDesktopFileName(ENTRY)
     application.setWindowIcon(app_icon())
@@ -87,13 +91,12 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     choices = Choices(window, settings, history)
     flow = CaptureFlow(window)
     opener = Opener(window, flow)
-    menu = capture_menu(flow, window)
-    window.menu("file").addMenu(menu)
-    window.picture_pane.add_tool(CaptureButton(flow, menu))
+
+    _furnish(window, settings, flow)
 
     def handle(request: AppRequest) -> None:
         asked = opening_of(request)
-        require_same_model(asked, load)
+        require_same_model(asked, window.engine.load)
         opener.open(asked)
 
     if instance is not None:
@@ -123,7 +126,25 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     settings.close()
     window.wait_until_gone(GONE_SECONDS)
     keeping.wait_until_gone(GONE_SECONDS)
+    stop_log()
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
+
+
+def _furnish(window: MainWindow, settings: SettingsKeeper, flow: CaptureFlow) -> None:
+    """Add what the window itself knows nothing of."""
+    menu = capture_menu(flow, window)
+    window.menu("file").addMenu(menu)
+    window.picture_pane.add_tool(CaptureButton(flow, menu))
+    tray = Tray(window, flow, app_icon())
+    tray.set_shown(settings.settings.tray)
+    settings.changed.connect(lambda changed: tray.set_shown(changed.tray))
+    places = [
+        (texts.guide.conversations(), data_folder()),
+        (texts.guide.settings(), settings_path()),
+        (texts.guide.log(), log_path()),
+    ]
+    HelpMenu(window, settings, places, log_path())
+    ActivityLog(window.engine, window)
 
 
 def catch_signals() -> list[int]:

@@ -17,6 +17,7 @@ from PySide6.QtGui import QImage
 from dsvl2_app import app_icon
 from dsvl2_runtime.errors import ResourceError, UsageError
 from dsvl2_runtime.machine.files import disk_errors
+from dsvl2_runtime.machine.own_modules import command_line
 
 ENTRY = "dsvl2-onnx"
 """Name of the entry and of its icon; windows carry it too, so that a desktop knows to which entry they belong."""
@@ -55,14 +56,6 @@ def remove_from_menu() -> list[Path]:
     return there
 
 
-def command() -> list[str]:
-    """What starts this program, wherever it was installed."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable]
-    script = Path(sys.executable).with_name(ENTRY)
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "dsvl2_runtime.cli.main"]
-
-
 def _data_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
@@ -79,7 +72,7 @@ def _add_entry(data: Path) -> list[Path]:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors(entry):
-        entry.write_text(desktop_entry(command()), "utf-8")
+        entry.write_text(desktop_entry(command_line()), "utf-8")
         drawing.write_bytes(app_icon.svg())
     for path, side in zip(drawn, app_icon.SIDES, strict=True):
         if not app_icon.draw(side).save(str(path), "PNG"):  # type: ignore[call-overload]
@@ -132,7 +125,7 @@ def _add_application(folder: Path) -> list[Path]:
     program, description = contents / "MacOS" / ENTRY, contents / "Info.plist"
     with disk_errors(contents):
         program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(command())} app "$@"\n', "utf-8")
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(command_line())} app "$@"\n', "utf-8")
         program.chmod(0o755)
         icons = contents / "Resources"
         icons.mkdir(exist_ok=True)

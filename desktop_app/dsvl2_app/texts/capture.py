@@ -37,6 +37,16 @@ def capture_later(seconds: int) -> str:
     return QCoreApplication.translate("capture", "A region &after {seconds} seconds").format(seconds=seconds)
 
 
+def show_window() -> str:
+    """An entry of the icon's menu."""
+    return QCoreApplication.translate("capture", "Show the window")
+
+
+def quit_program() -> str:
+    """An entry of the icon's menu."""
+    return QCoreApplication.translate("capture", "Quit")
+
+
 def captured_image(number: int) -> str:
     """What a captured image is called."""
     return QCoreApplication.translate("capture", "captured {number}.png").format(number=number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+from pathlib import Path
 
 RUN_MODULE = "--run-module"
 OUR_PACKAGES = "dsvl2_"
@@ -30,3 +31,11 @@ def run_asked_module(arguments: list[str]) -> bool:
     del arguments[1:3]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     return True
+
+
+def command_line() -> list[str]:
+    """What starts `dsvl2-onnx`, wherever this program was installed; a verb comes after it."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable]
+    script = Path(sys.executable).with_name("dsvl2-onnx")
+    return [str(script)] if script.is_file() else [sys.executable, "-P", "-m", "dsvl2_runtime.cli"]

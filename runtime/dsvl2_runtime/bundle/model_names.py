@@ -60,7 +60,8 @@ def find_model(name: str | Path) -> Path:
 
 def is_plain(name: str) -> bool:
     """Whether a text may be the name of a bundle in the folder of models: one part of a path, on every system."""
-    wrong = (
-        not name or name.startswith((".", "-", "~")) or name.endswith((".", " ")) or len(name.encode()) > LONGEST_NAME
-    )
-    return not wrong and not any(character in FORBIDDEN or ord(character) < 32 for character in name)
+    if not name or name.startswith((".", "-", "~")) or name.endswith((".", " ")):
+        return False
+    if len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+        return False
+    return not any(character in FORBIDDEN or ord(character) < 32 for character in name)

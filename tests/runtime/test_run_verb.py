@@ -12,6 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from dsvl2_runtime.answers import sampling
+from dsvl2_runtime.cli import run as run_module
+from dsvl2_runtime.cli import run_report
+from dsvl2_runtime.cli.exit_codes import Terminated
+from dsvl2_runtime.cli.run import run_question
+from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.errors import ContextOverflowError, TimeLimitError, UsageError
 
@@ -97,6 +102,50 @@ def test_the_report_is_complete() -> None:
     assert found["memory"]["rss_peak"] >= found["memory"]["rss"] > 0
     assert {"load", "decode_image", "vision", "prefill", "decode", "ttft", "tok_s"} == set(found["timings"])
     assert found["warnings"][0]["code"] == "model.note"
+
+
+def test_a_question_without_a_picture_has_the_same_fields() -> None:
+    """Phases that did not come took no time."""
+    found = report("run", "What is the name?", "-n", "1")
+    assert {"load", "decode_image", "vision", "prefill", "decode", "ttft", "tok_s"} == set(found["timings"])
+    assert found["timings"]["vision"] == 0
+    assert (found["images"], found["boxes"], found["usage"]["image"]) == ([], [], 0)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
+def test_a_signal_is_reported_with_what_had_come(
+    monkeypatch: pytest.MonkeyPatch, form: str, error: type[BaseException]
+) -> None:
+    """And then ends the run as it always does."""
+    plain, tokens = sampling.Sampler.next_id, 0
+
+    def next_id(*given: Any) -> int:
+        nonlocal tokens
+        tokens += 1
+        if tokens == 4:
+            raise error
+        return plain(*given)
+
+    monkeypatch.setattr(sampling.Sampler, "next_id", next_id)
+    options = RunOptions(image=[FORM, FORM], answer_format=AnswerFormat(form))
+    lines: list[dict[str, Any]] = []
+    for module in (run_module, run_report):
+        monkeypatch.setattr(module, "print_json", lines.append)
+    with pytest.raises(error):
+        run_question("What is the name?", options)
+    assert (lines[-1]["answer"], lines[-1]["finish_reason"]) == ("Ann", "cancelled")
+    assert tokens == 4
+
+
+def test_the_guard_against_circles_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that writes the same token for ever is ended by it, or else by the longest answer."""
+    monkeypatch.setattr(sampling.Sampler, "next_id", lambda self, logits: 40)
+    asked = ("run", "What is the name?", "-i", FORM, "-n", "300")
+    assert report(*asked)["finish_reason"] == "repetition"
+    assert report(*asked, "--no-repetition-guard")["finish_reason"] == "length"
+    talk = CliRunner().invoke(app, ["chat", "-n", "300", "--no-repetition-guard"], input="hello\n")
+    assert "-n allows a longer one" in talk.stderr
 
 
 def test_events_come_one_to_a_line() -> None:

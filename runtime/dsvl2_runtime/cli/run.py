@@ -18,9 +18,10 @@ from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.cost import announce, show_costs
+from dsvl2_runtime.cli.exit_codes import Terminated
 from dsvl2_runtime.cli.parts import Part, parts_of, strips_of
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
-from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
+from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, run_report
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, TimeLimitError
 from dsvl2_runtime.graphs.sequence import Sequence
@@ -28,7 +29,7 @@ from dsvl2_runtime.inputs.prompt import Content, Message, question_content, spec
 from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 from dsvl2_runtime.notices import Notice
-from dsvl2_runtime.progress import Progress, Watch
+from dsvl2_runtime.progress import FinishReason, Progress, Watch
 
 NOT_SHOWN = "not shown"
 """The answer about several parts none of which shows what was asked for."""
@@ -75,12 +76,15 @@ class Run:
             repetition_penalty=options.repetition_penalty,
             seed=options.seed,
             no_repeat_ngram=options.no_repeat_ngram,
+            repetition_guard=options.repetition_guard,
             stop=tuple(options.stop or ()),
         )
         self.stopwatch = Stopwatch()
         self.meter = SpeedMeter()
         self.notices: list[Notice] = []
         self.answered: list[Answered] = []
+        self.signal: KeyboardInterrupt | Terminated | None = None
+        """What has ended an answer that is reported as far as it came."""
         self.as_text = options.answer_format is AnswerFormat.TEXT
         if options.draw_boxes is not None:
             from dsvl2_runtime.answers.draw_boxes import require_drawing_format
@@ -104,11 +108,11 @@ class Run:
             for whole in chain((first,), parts):
                 for part in strips_of(whole, options, model.config):
                     answers.append(self.ask(model, part, bars, watch))
-                    if finish_reason(self.answered) == "timeout":
+                    if self.is_cut_off:
                         break
                 if options.draw_boxes is not None:
                     self.draw(Path(options.draw_boxes), whole)
-                if finish_reason(self.answered) == "timeout":
+                if self.is_cut_off:
                     break
         remember_speeds(model.speed_key, self.meter.take())
         answer = self.finish([text for text in answers if text is not None])
@@ -117,8 +121,15 @@ class Run:
             self.events.write("end", **report)
             if options.answer_format is AnswerFormat.JSON:
                 print_json(report)
-        if finish_reason(self.answered) == "timeout":
+        if self.signal is not None:
+            raise self.signal
+        if self.is_cut_off:
             raise TimeLimitError
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the last answer was ended by the clock or by a signal, so that nothing more is asked."""
+        return bool(self.answered) and self.answered[-1].finish_reason in ("timeout", "cancelled")
 
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> str | None:
         """Ask about the images of one part; its answer as it is shown, or None where it is left out."""
@@ -155,9 +166,15 @@ class Run:
         boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
         chunks = model.answer(inputs, self.generation, watch, sequence)
         answer = Answer(cast("Generator[TextChunk, None, None]", chunks), inputs, sequence, inputs.notices)
-        for _ in self._shown(answer, boxes, shown, bars):
-            pass
-        reason = answer.finish_reason or "stop"
+        try:
+            for _ in self._shown(answer, boxes, shown, bars):
+                pass
+        except (KeyboardInterrupt, Terminated) as error:
+            if self.as_text:  # what has come is printed
+                raise
+            self.signal = error
+            shown.append(boxes.flush())
+        reason: FinishReason = "cancelled" if self.signal is not None else answer.finish_reason or "stop"
         if reason == "stop":
             self.meter.answered(len(answer.token_ids))
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
@@ -218,7 +235,8 @@ class Run:
                 bars.update(progress.phase, progress.done, progress.total)
 
         timeout = self.options.timeout
-        return Watch(on_progress, deadline=None if timeout is None else time.monotonic() + timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return Watch(on_progress, lambda: self.signal is not None, deadline)
 
     def _shown(
         self, chunks: Iterator[TextChunk], boxes: BoxStream, shown: list[str], bars: ProgressBars | None

@@ -80,6 +80,10 @@ class RunOptions:
     no_repeat_ngram: Annotated[
         int, typer.Option(help="No run of so many tokens comes twice; 0 allows it, as a table needs.", min=0)
     ] = 0
+    repetition_guard: Annotated[
+        bool,
+        typer.Option("--repetition-guard/--no-repetition-guard", help="End an answer that goes round in circles."),
+    ] = True
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0
     stop: Annotated[
         list[str] | None, typer.Option(help="A text that ends the answer; repeat for more.", show_default=False)

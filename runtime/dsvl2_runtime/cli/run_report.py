@@ -21,6 +21,8 @@ from dsvl2_runtime.progress import FinishReason, Progress
 from dsvl2_runtime.texts import notice_json
 
 SCHEMA = "dsvl2.run/1"
+REPORTED_PHASES = ("load", "decode_image", "vision", "prefill", "decode")
+"""Their seconds stand in every report, 0 where a phase did not come; `pages` comes with documents alone."""
 
 
 @dataclass(slots=True)
@@ -86,10 +88,11 @@ def run_report(
         notices: everything that was said on standard error.
         stopwatch: of the run.
     """
-    timings = stopwatch.seconds()
     completion = sum(each.completion_tokens for each in answered)
-    if timings.get("decode"):
-        timings["tok_s"] = round(completion / timings["decode"], 2)
+    timings: dict[str, float | None] = {**dict.fromkeys(REPORTED_PHASES, 0.0), "ttft": None, "tok_s": None}
+    timings |= stopwatch.seconds()
+    if decode := timings["decode"]:
+        timings["tok_s"] = round(completion / decode, 2)
     report = {
         "schema": SCHEMA,
         "answer": answer,

@@ -63,6 +63,13 @@ def chat(
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0,
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0,
+    no_repeat_ngram: Annotated[
+        int, typer.Option(help="No run of so many tokens comes twice; 0 allows it, as a table needs.", min=0)
+    ] = 0,
+    repetition_guard: Annotated[
+        bool,
+        typer.Option("--repetition-guard/--no-repetition-guard", help="End an answer that goes round in circles."),
+    ] = True,
     threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
@@ -75,7 +82,13 @@ def chat(
     request = ChatRequest(
         images=tuple(image or ()),
         model=model,
-        options=GenerationOptions(max_new_tokens=max_tokens, temperature=temperature, seed=seed),
+        options=GenerationOptions(
+            max_new_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            no_repeat_ngram=no_repeat_ngram,
+            repetition_guard=repetition_guard,
+        ),
         system=system,
         resume=resume,
         drop_oldest=drop_oldest,

@@ -20,7 +20,7 @@ from dsvl2_runtime.engine.protocol import (
     ProtocolVersionError,
 )
 from dsvl2_runtime.engine.wire_error import wire_error
-from dsvl2_runtime.errors import ModelNotFoundError
+from dsvl2_runtime.errors import ContextOverflowError, ModelNotFoundError
 from dsvl2_runtime.notices import Notice
 
 NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"))
@@ -35,7 +35,16 @@ NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"
         (Finished(0, "timeout", 3, 1.25), "cut off at the time limit, 3 tokens in 1.2 s"),
         (Finished(0, "repetition", 3, 1.25), "cut off because it went round in circles, 3 tokens in 1.2 s"),
         (NO_FOLDER, "m: no such folder; make it"),
-        (EngineEnd("exit", 1), "The engine ended before the answer was complete. Ask again to start it anew."),
+        (
+            EngineEnd("exit", 1),
+            "The engine stopped before the answer was complete: it ended with code 1. "
+            "Nothing of this conversation is lost.",
+        ),
+        (EngineEnd("closed"), "stopped; the engine was started again for that"),
+        (
+            wire_error(ContextOverflowError(5336, 5300, 4096)),
+            "This needs 5,336 of 4,096 tokens: 5,300 for pictures, the rest for what was said.",
+        ),
         (wire_error(ProtocolError("not a message: x")), "The engine could not read this question: not a message: x"),
         (None, ""),
     ],

@@ -14,7 +14,9 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
+from dsvl2_app.state.answer_text import shown_markdown
 from dsvl2_app.state.session import Change
+from dsvl2_app.widgets.answer_document import answer_document
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
@@ -41,7 +43,7 @@ def test_stop_ends_an_answer_and_keeps_its_text(slow_window: MainWindow, qtbot: 
     assert turn.answer
     assert isinstance(turn.end, Finished)
     assert turn.end.tokens > 0
-    assert window.prompt.button.text() == texts.talk.ask()
+    assert window.prompt.button.text() == texts.prompt.ask()
     assert window.session.can_ask("And now?")
 
 
@@ -60,7 +62,7 @@ def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: M
     show = window.session.on_change
     window.session.on_change = show_and_ask
     wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
-    answer = window.session.turns[0].answer.replace("\r", "\n").replace("\xa0", " ")  # as Qt shows them
+    answer = answer_document(shown_markdown(window.session.turns[0])).toPlainText()
     assert window.talk.turn_views[0].answer.text() == answer
     assert "tokens in" in window.talk.turn_views[0].remark.text()
 
@@ -147,7 +149,7 @@ def test_a_long_error_does_not_widen_the_window(open_window: OpenWindow, qtbot: 
     width = window.minimumSizeHint().width()
     wait_for(qtbot, lambda: window.session.engine_state == "failed")
     ask(window, qtbot, "Anybody there?")
-    wait_for(qtbot, lambda: "folder" in window.talk.turn_views[0].remark.text())
+    wait_for(qtbot, lambda: "folder" in window.talk.turn_views[0].error)
     assert window.minimumSizeHint().width() <= width
     qtbot.wait(1)  # the conversation is laid out anew
     assert window.talk.horizontalScrollBar().maximum() == 0
@@ -206,6 +208,8 @@ def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> 
     wait_for(qtbot, lambda: window.session.open_turn is None)
     view = window.talk.turn_views[0]
     assert view.question.text() == "<b>bold</b>"
-    view.answer.set_text("<i>total</i> &amp; more")
-    view.answer.set_text("<i>total</i> &amp; more <img src='x'>")  # growing takes another way than replacing
-    assert view.answer.text() == "<i>total</i> &amp; more <img src='x'>"
+    for text in ("<i>total</i> and", "<i>total</i> and <img src='x'>"):  # growing takes another way than replacing
+        view.answer.show_answer(text, is_final=False)
+        assert view.answer.text() == text
+    view.answer.show_answer("<i>total</i> and <img src='x'>", is_final=True)
+    assert view.answer.text() == "<i>total</i> and <img src='x'>"

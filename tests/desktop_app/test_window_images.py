@@ -15,6 +15,8 @@ from pytestqt.qtbot import QtBot
 from decoding_gate import Gate
 from dsvl2_app import mime_images, texts
 from dsvl2_app.state import intake
+from dsvl2_app.state.answer_text import shown_markdown
+from dsvl2_app.widgets.answer_document import answer_document
 from dsvl2_app.widgets.main_window import MainWindow
 from event_loop import LONGEST_GAP, Watchdog
 from small_models import FIGURE, picture
@@ -43,16 +45,17 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
 
     ask(window, qtbot, "What is the total?")
     assert window.prompt.edit.toPlainText() == ""
-    assert window.prompt.button.text() == texts.talk.stop()
+    assert window.prompt.button.text() == texts.prompt.stop()
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     assert turn.state == "done", turn.end
     view = window.talk.turn_views[0]
     wait_for(qtbot, lambda: "tokens in" in view.remark.text())  # answers are drawn a moment late
-    assert view.answer.text() == turn.answer
+    assert turn.answer.strip()
+    assert view.answer.text() == answer_document(shown_markdown(turn)).toPlainText()
     assert view.question.text() == "What is the total?"
     assert "1 picture" in view.remark.text()
-    assert window.prompt.button.text() == texts.talk.ask()
+    assert window.prompt.button.text() == texts.prompt.ask()
     assert "random" in window.note.text()  # these weights are, and the window says so
 
 
@@ -160,7 +163,7 @@ def test_content_that_was_tampered_with_fails_its_own_question(
     wait_for(qtbot, lambda: window.session.open_turn is None)
     turn = window.session.turns[0]
     assert turn.state == "failed"
-    assert f"picture {image_file}: its content is not what was added" in texts.talk.remark(turn)
+    assert f"picture {image_file}: its content is not what was added" in texts.talk.turn_end(turn.end)
     window.session.set_images([])
     ask(window, qtbot, "Hello?")
     wait_for(qtbot, lambda: window.session.open_turn is None)
@@ -261,7 +264,7 @@ def test_without_a_clipboard_nothing_is_pasted(window: MainWindow, monkeypatch: 
 def test_pictures_keep_their_order(
     window: MainWindow, qtbot: QtBot, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A slow one comes before a quick one that follows it; what is asked meanwhile is kept until both are there."""
+    """A slow one comes before a quick one that follows it; what is asked meanwhile is asked when both are there."""
     gate = Gate(monkeypatch)
     slow = tmp_path / "slow.png"
     picture(60, 60, 2).save(slow)
@@ -269,13 +272,30 @@ def test_pictures_keep_their_order(
     assert gate.reached.wait(PATIENCE / 1000)
     ask(window, qtbot, "Which is larger?")
     assert window.session.turns == []
-    assert told(window) == texts.pictures.still_reading()
+    assert window.prompt.text() == ""
+    assert window.prompt.line.text() == texts.prompt.is_reading()
+    assert window.prompt.button.text() == texts.prompt.stop()
     gate.open()
     wait_for(qtbot, lambda: not window.reader.unread)
     assert [image.name for image in window.session.images] == [str(slow), str(image_file)]
-    assert window.prompt.edit.toPlainText() == "Which is larger?"
-    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
-    assert len(window.session.turns[0].images) == 2
+    (turn,) = window.session.turns
+    assert (turn.question, len(turn.images)) == ("Which is larger?", 2)
+    assert window.prompt.line.text() == ""
+
+
+def test_a_question_that_waits_for_its_picture_can_be_taken_back(
+    window: MainWindow, qtbot: QtBot, image_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escape puts it back into the box."""
+    gate = Gate(monkeypatch)
+    window.add_images([image_file])
+    assert gate.reached.wait(PATIENCE / 1000)
+    ask(window, qtbot, "What is it?")
+    qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Escape)
+    assert window.prompt.text() == "What is it?"
+    gate.open()
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert window.session.turns == []
 
 
 def test_closing_does_not_wait_for_a_picture(

@@ -260,11 +260,6 @@ def refused_image(error: WireError) -> str:
     return error.message
 
 
-def still_reading() -> str:
-    """A question came before its pictures."""
-    return QCoreApplication.translate("pictures", "A picture is still being read. Ask again in a moment.")
-
-
 def no_image_to_paste() -> str:
     """The clipboard holds something else."""
     return QCoreApplication.translate("pictures", "There is no picture in the clipboard.")

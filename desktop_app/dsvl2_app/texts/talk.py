@@ -1,29 +1,25 @@
-"""The conversation: the question box, answers and what stands below them."""
+"""The conversation: questions, answers, what stands below them, and what can be done with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QCoreApplication
 
-from dsvl2_app.state.session import Turn
+from dsvl2_app.state.cost import Cost
+from dsvl2_app.state.time_left import Remaining, rounded
+from dsvl2_app.state.turn import Turn
+from dsvl2_app.texts import engine
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.texts import notice_text
 
 
-def ask() -> str:
-    """The button."""
-    return QCoreApplication.translate("talk", "Ask")
-
-
-def stop() -> str:
-    """The button while an answer comes."""
-    return QCoreApplication.translate("talk", "Stop")
-
-
-def question_hint() -> str:
-    """In the empty question."""
-    return QCoreApplication.translate("talk", "Ask about the picture, for example: What is the total?")
+def conversation() -> str:
+    """What a screen reader calls the list of questions and answers."""
+    return QCoreApplication.translate("talk", "Questions and answers")
 
 
 def empty_chat() -> str:
@@ -31,9 +27,151 @@ def empty_chat() -> str:
     return QCoreApplication.translate("talk", "Add a picture, then ask.\nEverything stays on this computer.")
 
 
-def waiting() -> str:
-    """In place of an answer that has not begun."""
-    return "…"
+def show_earlier(count: int) -> str:
+    """The button above the newest turns."""
+    return QCoreApplication.translate("talk", "Show {count} earlier").format(count=count)
+
+
+def question(turn: Turn) -> str:
+    """The question of a turn as it is shown."""
+    if turn.task == "locate":
+        return QCoreApplication.translate("talk", "Where is: {thing}").format(thing=turn.question)
+    if turn.task == "fields":
+        return QCoreApplication.translate("talk", "Read the fields: {names}").format(names=turn.question)
+    return turn.question
+
+
+def show_all() -> str:
+    """The button below a long question."""
+    return QCoreApplication.translate("talk", "Show all")
+
+
+def show_less() -> str:
+    """The same button afterwards."""
+    return QCoreApplication.translate("talk", "Show less")
+
+
+def picture_in_answer(name: str) -> str:
+    """In place of a picture that an answer names; none is read."""
+    return QCoreApplication.translate("talk", "[picture: {name}]").format(name=name)
+
+
+def link(text: str, address: str) -> str:
+    """A link of an answer, which leads nowhere."""
+    return f"{text} ({address})"
+
+
+def box_tip(number: int) -> str:
+    """On the number of a box."""
+    return QCoreApplication.translate("talk", "Place {number} on the picture").format(number=number)
+
+
+def copy_code() -> str:
+    """The button on a block of code."""
+    return QCoreApplication.translate("talk", "Copy the code")
+
+
+def copy_answer() -> str:
+    """The button."""
+    return QCoreApplication.translate("talk", "Copy answer")
+
+
+def copy_markdown() -> str:
+    """The entry of the menu."""
+    return QCoreApplication.translate("talk", "Copy as Markdown")
+
+
+def copy_csv() -> str:
+    """The button."""
+    return QCoreApplication.translate("talk", "Copy table as CSV")
+
+
+def ask_again() -> str:
+    """The button."""
+    return QCoreApplication.translate("talk", "Ask again")
+
+
+def edit_question() -> str:
+    """The button of a failed question, and the entry of the menu."""
+    return QCoreApplication.translate("talk", "Edit")
+
+
+def take_back() -> str:
+    """The button of a question that waits."""
+    return QCoreApplication.translate("talk", "Take back")
+
+
+def more() -> str:
+    """The button that opens the menu of a turn."""
+    return QCoreApplication.translate("talk", "More")
+
+
+def start_anew() -> str:
+    """The button where a conversation is too long."""
+    return QCoreApplication.translate("talk", "Start anew with these pictures")
+
+
+def drop_oldest() -> str:
+    """The other button there."""
+    return QCoreApplication.translate("talk", "Drop the oldest questions")
+
+
+def copied() -> str:
+    """After something was copied."""
+    return QCoreApplication.translate("talk", "Copied.")
+
+
+def queued(place: int) -> str:
+    """In a turn that waits; 1 is next."""
+    if place <= 1:
+        return QCoreApplication.translate("talk", "Asked next")
+    return QCoreApplication.translate("talk", "Waits, number {place} in the queue").format(place=place)
+
+
+def waits_for_model(seconds: float | None) -> str:
+    """In a turn that waits for the model."""
+    if seconds is None:
+        return QCoreApplication.translate("talk", "Asked when the model is there")
+    text = QCoreApplication.translate("talk", "Asked when the model is there, about {seconds} s")
+    return text.format(seconds=rounded(seconds))
+
+
+def stopping() -> str:
+    """In a turn that was told to stop."""
+    return QCoreApplication.translate("talk", "Stopping…")
+
+
+def step(remaining: Remaining) -> str:
+    """What is done for a turn at the moment."""
+    text = QCoreApplication.translate("talk", "{phase} · step {step} of {steps}")
+    return text.format(phase=engine.phase(remaining.phase), step=remaining.step, steps=remaining.steps)
+
+
+def beginning() -> str:
+    """Before the engine has said anything."""
+    return QCoreApplication.translate("talk", "Asked")
+
+
+def time_left(seconds: float | None) -> str:
+    """Beside the step; empty where nobody knows."""
+    if seconds is None:
+        return ""
+    return QCoreApplication.translate("talk", "about {seconds} s left").format(seconds=rounded(seconds))
+
+
+def speed(tokens_per_second: float) -> str:
+    """Of an answer."""
+    return QCoreApplication.translate("talk", "{speed} tokens/s").format(speed=f"{tokens_per_second:.0f}")
+
+
+def from_memory() -> str:
+    """What the model had seen before was not read again."""
+    return QCoreApplication.translate("talk", "read again from memory")
+
+
+def not_told() -> str:
+    """Below an answer that later questions do not go on from."""
+    return QCoreApplication.translate("talk", "later questions do not know of it")
 
 
 def turn_end(end: Finished | WireError | EngineEnd | None) -> str:
@@ -41,15 +179,33 @@ def turn_end(end: Finished | WireError | EngineEnd | None) -> str:
     if isinstance(end, Finished):
         return finished(end)
     if isinstance(end, EngineEnd):
-        return QCoreApplication.translate(
-            "talk", "The engine ended before the answer was complete. Ask again to start it anew."
-        )
+        return engine_end(end)
     if end is None:
         return ""
     if end.name == "ProtocolError":
         text = QCoreApplication.translate("talk", "The engine could not read this question: {reason}")
         return text.format(reason=end.message)
+    if end.name == "ContextOverflowError" and "context_tokens" in end.values:
+        text = QCoreApplication.translate(
+            "talk", "This needs {needed} of {context} tokens: {pictures} for pictures, the rest for what was said."
+        )
+        values = end.values
+        return text.format(
+            needed=_count(values.get("prompt_tokens")),
+            context=_count(values.get("context_tokens")),
+            pictures=_count(values.get("image_tokens")),
+        )
     return end.message
+
+
+def engine_end(end: EngineEnd) -> str:
+    """Why an answer is not complete, where the engine ended."""
+    if end.reason == "closed":
+        return QCoreApplication.translate("talk", "stopped; the engine was started again for that")
+    text = QCoreApplication.translate(
+        "talk", "The engine stopped before the answer was complete: {reason}. Nothing of this conversation is lost."
+    )
+    return text.format(reason=engine.end(end))
 
 
 def finished(end: Finished) -> str:
@@ -74,10 +230,59 @@ def picture_count(count: int) -> str:
     return QCoreApplication.translate("talk", "{count} pictures").format(count=count)
 
 
+def notices(found: Sequence[Notice]) -> list[str]:
+    """One line for each kind of notice, however many pictures it is about."""
+    by_code: dict[str, list[Notice]] = {}
+    for notice in found:
+        by_code.setdefault(notice.code, []).append(notice)
+    lines = []
+    for alike in by_code.values():
+        if len(alike) == 1:
+            lines.append(notice_text(alike[0]))
+        elif alike[0].code == "image.one_tile":
+            text = QCoreApplication.translate(
+                "talk", "{count} pictures are seen in less detail, because of more than {most} each gets one tile"
+            )
+            lines.append(text.format(count=len(alike), most=alike[0].values["most_tiled"]))
+        else:
+            text = QCoreApplication.translate("talk", "{notice} (the same of {count} more)")
+            lines.append(text.format(notice=notice_text(alike[0]), count=len(alike) - 1))
+    return lines
+
+
 def remark(turn: Turn) -> str:
-    """The lines below an answer."""
-    last = " · ".join(part for part in (picture_count(len(turn.images)), turn_end(turn.end)) if part)
-    return "\n".join([*map(notice_text, turn.notices), last])
+    """The lines below an answer; an error stands in a bar of its own."""
+    parts = [picture_count(len(turn.image_sizes) or len(turn.images))]
+    if turn.reused_memory:
+        parts[0] = ", ".join((parts[0], from_memory()))
+    if turn.state != "failed":
+        parts.append(turn_end(turn.end))
+    if turn.tokens_per_second is not None and turn.state == "done":
+        parts.append(speed(turn.tokens_per_second))
+    if turn.is_dropped:
+        parts.append(not_told())
+    return "\n".join([*notices(turn.notices), " · ".join(part for part in parts if part)])
+
+
+def card_name(turn: Turn) -> str:
+    """What a screen reader reads of a turn."""
+    state = turn_end(turn.end) if not turn.is_open else waiting_name(turn)
+    text = QCoreApplication.translate("talk", "Question: {question}. Answer: {answer}. {state}")
+    return text.format(question=question(turn), answer=turn.answer or "–", state=state)
+
+
+def waiting_name(turn: Turn) -> str:
+    """The state of an open turn in a few words."""
+    return {"queued": queued(1), "stopping": stopping()}.get(turn.state, engine.phase("decode"))
+
+
+def announced_end(turn: Turn) -> str:
+    """What a screen reader says when a turn is over."""
+    if turn.state == "failed":
+        return QCoreApplication.translate("talk", "The question failed: {reason}").format(reason=turn_end(turn.end))
+    if turn.state == "stopped":
+        return QCoreApplication.translate("talk", "The answer was stopped.")
+    return QCoreApplication.translate("talk", "The answer is complete: {answer}").format(answer=turn.answer)
 
 
 def question_too_long(error: MessageTooLongError) -> str:
@@ -86,3 +291,78 @@ def question_too_long(error: MessageTooLongError) -> str:
         "talk", "The question was not sent: it has {size} bytes, and at most {limit} are read. Make it shorter."
     )
     return text.format(size=error.size, limit=error.limit)
+
+
+def cost(found: Cost) -> str:
+    """Beside the question while it is typed: what it will take."""
+    expected = found.expected
+    text = QCoreApplication.translate("talk", "{pictures}: {tokens} of {context} tokens")
+    line = text.format(
+        pictures=picture_count(found.num_images),
+        tokens=_count(expected.prompt_tokens),
+        context=_count(expected.context),
+    )
+    if expected.num_tiles:
+        line += ", " + QCoreApplication.translate("talk", "{tiles} tiles").format(tiles=expected.num_tiles)
+    if expected.seconds is not None:
+        seconds = QCoreApplication.translate("talk", "about {seconds} s on this computer")
+        line += ", " + seconds.format(seconds=rounded(expected.seconds))
+    return line
+
+
+def obstacle(found: Cost) -> str:
+    """Why a question cannot be asked, with the numbers and what to do."""
+    needed, context = _count(found.least_tokens), _count(found.expected.context)
+    if found.obstacle == "pictures":
+        text = QCoreApplication.translate(
+            "talk", "{count} pictures need {needed} of {context} tokens: choose up to {most}."
+        )
+        return text.format(count=found.num_images, needed=needed, context=context, most=found.most_images)
+    if found.obstacle == "history":
+        text = QCoreApplication.translate("talk", "With what was said before, this needs {needed} of {context} tokens.")
+        return text.format(needed=needed, context=context)
+    text = QCoreApplication.translate(
+        "talk", "The question is too long: with its pictures it needs at least {needed} of {context} tokens."
+    )
+    return text.format(needed=needed, context=context)
+
+
+def find_hint() -> str:
+    """In the empty field that finds words in the conversation."""
+    return QCoreApplication.translate("talk", "Find in this conversation")
+
+
+def find_place(current: int, count: int) -> str:
+    """Beside that field."""
+    if not count:
+        return QCoreApplication.translate("talk", "not found")
+    return QCoreApplication.translate("talk", "{current} of {count}").format(current=current, count=count)
+
+
+def find_next() -> str:
+    """The button beside it."""
+    return QCoreApplication.translate("talk", "Next")
+
+
+def find_previous() -> str:
+    """The other one."""
+    return QCoreApplication.translate("talk", "Previous")
+
+
+def find_close() -> str:
+    """The last one."""
+    return QCoreApplication.translate("talk", "Close")
+
+
+def find_in_talk() -> str:
+    """The entry of the menu; & marks its key."""
+    return QCoreApplication.translate("talk", "&Find…")
+
+
+def cancel_loading() -> str:
+    """The entry of the menu and the button while a model loads."""
+    return QCoreApplication.translate("talk", "Cancel loading")
+
+
+def _count(number: object) -> str:
+    return f"{number:,}" if isinstance(number, int) else str(number)

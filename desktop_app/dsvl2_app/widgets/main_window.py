@@ -30,9 +30,10 @@ from dsvl2_app.state.examples import Example
 from dsvl2_app.state.intake import Source
 from dsvl2_app.state.layout import Layout, load_layout, save_layout
 from dsvl2_app.state.picture_order import ordered, without
-from dsvl2_app.state.session import Attachment, Change, ChatSession, Turn, shown_images
+from dsvl2_app.state.session import Attachment, Change, ChatSession, Turn
+from dsvl2_app.state.turn import Task
 from dsvl2_app.widgets import theme
-from dsvl2_app.widgets.chat_view import ChatView
+from dsvl2_app.widgets.asking import Asking
 from dsvl2_app.widgets.document_desk import DocumentDesk
 from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.note_bar import NoteBar
@@ -42,9 +43,10 @@ from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_app.widgets.sidebar import Sidebar
 from dsvl2_app.widgets.status_bar import StatusBar
+from dsvl2_app.widgets.talk_view import TalkView
 from dsvl2_app.widgets.toasts import Kind, Toasts
 from dsvl2_app.widgets.view_menu import ViewMenu
-from dsvl2_runtime.engine.protocol import Loaded, MessageTooLongError
+from dsvl2_runtime.engine.protocol import Loaded
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.inputs.tiling import plan_tiling
 
@@ -94,8 +96,10 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.sidebar = Sidebar()
         self.picture_pane = PicturePane()
-        self.talk = ChatView()
+        self.talk = TalkView(self.session)
         self.prompt = PromptBar()
+        self.asking = Asking(self.session, self.prompt, self.talk, self.picture_pane, self.reader, self.intake, self)
+        self.asking.told.connect(self.notify)
         self.note = NoteBar()
         self.status = StatusBar()
         self.setStatusBar(self.status)
@@ -105,6 +109,7 @@ class MainWindow(QMainWindow):
         layout.setContentsMargins(theme.LARGE, theme.NORMAL, theme.LARGE, theme.NORMAL)
         layout.setSpacing(theme.SMALL)
         layout.addWidget(self.note)
+        layout.addWidget(self.asking.find_bar)
         layout.addWidget(self.talk, 1)
         layout.addWidget(self.prompt)
         self.panes = Panes(self.sidebar, self.picture_pane, right)
@@ -121,6 +126,7 @@ class MainWindow(QMainWindow):
             "help": bar.addMenu(texts.window.help_menu()),
         }
         bar.insertMenu(self._menus["conversation"].menuAction(), self._menus["view"])
+        self.asking.add_actions(self._menus["conversation"])
         file = self._menus["file"]
         for text, icon, keys, slot in (
             (texts.pictures.open_image(), "image-plus", QKeySequence.StandardKey.Open, self.choose_images),
@@ -158,10 +164,6 @@ class MainWindow(QMainWindow):
         pane.failed.connect(self._refuse)
         pane.strip.failed.connect(self._refuse)
         self.reader.document_came.connect(self.documents.open)
-        self.prompt.asked.connect(self.ask)
-        self.prompt.edited.connect(self._show_prompt)
-        self.prompt.stop_asked.connect(self.session.stop)
-        self.prompt.image_pasted.connect(self.intake.paste)
         QWidget.setTabOrder(self.prompt.edit, self.prompt.button)
         self.prompt.edit.setFocus()
 
@@ -247,29 +249,15 @@ class MainWindow(QMainWindow):
     def _refuse(self, error: WireError) -> None:
         self.notify(texts.pictures.refused_image(error), "error")
 
-    def ask(self, question: str) -> None:
-        """Ask about the pictures that are there."""
-        if self.reader.unread and self.session.can_ask(question):
-            self.notify(texts.pictures.still_reading())
-            return
-        try:
-            asked = self.session.ask(question)
-        except MessageTooLongError as error:
-            self.notify(texts.talk.question_too_long(error), "error")
-            return
-        if asked:
-            self.prompt.clear()
+    def ask(self, question: str, task: Task = "question") -> None:
+        """Ask about the pictures that are there, or as soon as they are."""
+        self.asking.ask(question, task)
 
     def _show(self, change: Change) -> None:
         session = self.session
         if change in ("images", "conversation"):
             self._show_images()
-        if change in ("turns", "conversation"):
-            self.talk.show_turns(session.turns)
-        elif change == "answer":
-            self.talk.refresh_soon()
-            self._show_boxes()
-        self._show_prompt()
+        self.asking.show(change)
         if change != "answer" or session.asked_turn is not self._asked_turn:  # not for each token
             self._asked_turn = session.asked_turn
             self.status.show_session(session, self.engine.process_id)
@@ -295,19 +283,6 @@ class MainWindow(QMainWindow):
         )
         grids = [(tiling.tiles_wide, tiling.tiles_high) for tiling in tilings]
         self.picture_pane.show_tilings({image.content.sha256: grid for image, grid in zip(images, grids, strict=True)})
-
-    def _show_boxes(self) -> None:
-        """Of an answer that is complete, on the picture that it means."""
-        turns = [turn for turn in self.session.turns if not turn.is_open]
-        shown = list(shown_images(self.session.turns, turns[-1])) if turns else []
-        if not shown:
-            return
-        if turns[-1].boxes:
-            self.picture_pane.show_boxes(shown[-1], turns[-1].boxes)
-
-    def _show_prompt(self) -> None:
-        can_ask = self.session.can_ask(self.prompt.text())
-        self.prompt.set_answering(self.session.open_turn is not None, can_ask)
 
     def _show_note(self) -> None:
         session = self.session

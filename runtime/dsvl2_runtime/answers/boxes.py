@@ -8,6 +8,7 @@ Source: `parse_ref_bbox` of `inference.py` in github.com/deepseek-ai/DeepSeek-VL
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,6 +102,23 @@ def show_boxes(
         return " ".join(part for part in (_label(markup), *(numbers if style != "off" else ())) if part)
 
     return _NAME.sub("", _MARKUP.sub(shown, answer))
+
+
+def mark_boxes(answer: str, image_sizes: Sequence[tuple[int, int]], mark: Callable[[int], str]) -> str:
+    """An answer with a mark in place of each box, made from its number in `parse_boxes`, from 0.
+
+    Args:
+        answer: what the model wrote.
+        image_sizes: as for `parse_boxes`.
+        mark: text for the box with a number.
+    """
+    numbers = itertools.count()
+
+    def marked(markup: re.Match[str]) -> str:
+        boxes = _boxes_of(markup, image_sizes)[0]
+        return _label(markup) + "".join(mark(next(numbers)) for _ in boxes)
+
+    return _NAME.sub("", _MARKUP.sub(marked, answer))
 
 
 class BoxStream:

@@ -1,0 +1,117 @@
+"""What a card shows beside question and answer: how far it is, that it waits, why it failed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from dsvl2_app import texts
+from dsvl2_app.widgets import controls, theme
+
+TurnAction = Literal[
+    "copy", "copy markdown", "copy csv", "ask again", "edit", "take back", "start anew", "drop oldest"
+]  # fmt: skip
+"""What can be done with a turn."""
+BAR_STEPS = 1000
+
+
+class ProgressRow(QWidget):
+    """Phase and step, the time that is left, a bar."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.step = controls.label(texts.talk.beginning())
+        self.left = controls.label("", "muted")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setAccessibleName(texts.window.progress())
+        line = QHBoxLayout()
+        line.addWidget(self.step, 1)
+        line.addWidget(self.left)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, theme.TINY)
+        layout.setSpacing(theme.TINY)
+        layout.addLayout(line)
+        layout.addWidget(self.bar)
+
+    def show_step(self, step: str, left: str, share: float | None) -> None:
+        """What is known; an empty text leaves what is there."""
+        if step:
+            self.step.setText(step)
+        self.left.setText(left)
+        if share is not None:
+            self.bar.setValue(round(share * BAR_STEPS))
+        self.bar.setAccessibleDescription(f"{self.step.text()} {left}")
+
+
+class QueueRow(QWidget):
+    """A question that waits, and the button that takes it back."""
+
+    taken_back = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.label = controls.label("", "muted", wraps=True)
+        button = controls.button(texts.talk.take_back(), "undo-2")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(self.taken_back)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, theme.TINY)
+        layout.addWidget(self.label, 1)
+        layout.addWidget(button)
+
+
+class ErrorRow(QFrame):
+    """Why a question failed, and what can be done about it."""
+
+    acted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        controls.restyle(self, kind="error")
+        self.text = controls.label("", wraps=True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.details = controls.label("", size="small", wraps=True)
+        self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(theme.NORMAL, theme.SMALL, theme.NORMAL, theme.SMALL)
+        self._layout.setSpacing(theme.SMALL)
+        self._layout.addWidget(self.text)
+        self._layout.addWidget(self.details)
+        self._buttons: list[QWidget] = []
+
+    def show_error(self, text: str, details: str, *, overflows: bool) -> None:
+        """Say it; a conversation that is too long has choices of its own."""
+        self.text.setText(text)
+        self.details.setText(details)
+        self.details.setVisible(bool(details))
+        if self._buttons:
+            return
+        choices: list[tuple[str, str, TurnAction]] = [(texts.talk.ask_again(), "refresh-cw", "ask again")]
+        if overflows:
+            choices = [
+                (texts.talk.start_anew(), "message-square-plus", "start anew"),
+                (texts.talk.drop_oldest(), "history", "drop oldest"),
+            ]
+        for label, icon, action in (*choices, (texts.talk.edit_question(), "pencil", "edit")):
+            button = controls.button(label, icon)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(lambda _checked=False, action=action: self.acted.emit(action))
+            self._buttons.append(button)
+        if overflows:
+            for made in self._buttons:
+                self._layout.addWidget(made, 0, Qt.AlignmentFlag.AlignLeft)
+            return
+        row = QHBoxLayout()
+        for made in self._buttons:
+            row.addWidget(made)
+        row.addStretch(1)
+        self._layout.addLayout(row)
+
+    @property
+    def message(self) -> QLabel:
+        """What it says."""
+        return self.text

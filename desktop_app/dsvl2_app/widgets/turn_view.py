@@ -1,0 +1,232 @@
+"""One question and its answer as a card; what can be done with it are signals."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from dsvl2_app import texts
+from dsvl2_app.state import answer_text
+from dsvl2_app.state.turn import Turn
+from dsvl2_app.widgets import controls, theme
+from dsvl2_app.widgets.answer_view import AnswerView
+from dsvl2_app.widgets.plain_text import PlainText
+from dsvl2_app.widgets.turn_parts import ErrorRow, ProgressRow, QueueRow, TurnAction
+from dsvl2_runtime.engine.client import EngineEnd
+from dsvl2_runtime.engine.wire_error import WireError
+
+LONG_QUESTION_LINES = 6
+"""A longer question is folded."""
+WIDEST_ANSWER = 72
+"""Letters in a line; longer ones are hard to read."""
+
+
+class TurnView(QFrame):
+    """A card that takes the keyboard as a whole: up and down go on to others, Enter opens what can be done."""
+
+    acted = Signal(str)
+    """A `TurnAction`."""
+    left = Signal(int)
+    """The keyboard goes so many cards on."""
+    came = Signal()
+    """The keyboard is here."""
+    copied = Signal(str)
+    """A text that belongs into the clipboard."""
+    box_hovered = Signal(object)
+    box_chosen = Signal(int)
+
+    def __init__(self, turn: Turn, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.turn = turn
+        controls.restyle(self, kind="card")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.question = PlainText(answer_text.visible(texts.talk.question(turn)), is_bold=True)
+        self.answer = AnswerView()
+        self.answer.box_hovered.connect(self.box_hovered)
+        self.answer.box_chosen.connect(self.box_chosen)
+        self.answer.code_copied.connect(self.copied)
+        self.remark = controls.label("", "muted", "small", wraps=True)
+        self.remark.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self._fold: QPushButton | None = None
+        self._progress: ProgressRow | None = None
+        self._queue: QueueRow | None = None
+        self._error: ErrorRow | None = None
+        self._buttons: list[QPushButton] = []
+        self._footer = QHBoxLayout()
+        self._footer.setSpacing(0)
+        self._footer.addWidget(self.remark, 1)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(theme.LARGE, theme.NORMAL, theme.NORMAL, theme.SMALL)
+        self._layout.setSpacing(theme.SMALL)
+        self._layout.addWidget(self.question)
+        self._layout.addWidget(self.answer)
+        self._layout.addLayout(self._footer)
+        self._shown: object = None
+        self._fold_question()
+        self.show_turn()
+
+    def show_turn(self) -> None:
+        """Show how far the answer is; nothing is done where nothing has changed."""
+        turn = self.turn
+        now = (turn.state, len(turn.answer), turn.end, turn.notices, turn.is_dropped, turn.image_sizes)
+        if now == self._shown:
+            return
+        self._shown = now
+        markdown = answer_text.shown_markdown(turn)
+        if markdown or self.answer.text():
+            self.answer.show_answer(markdown, is_final=not turn.is_open)
+        self.answer.setVisible(bool(markdown))
+        self.remark.setText(answer_text.visible(texts.talk.remark(turn)))
+        self.remark.setVisible(not turn.is_open)
+        self._show_error()
+        if turn.is_open and turn.state != "queued":
+            self.show_progress("", "", None)
+        elif self._progress is not None:
+            self._progress.hide()
+        if turn.state != "queued" and self._queue is not None:
+            self._queue.hide()
+        self._show_buttons()
+        self.setAccessibleName(answer_text.visible(texts.talk.card_name(turn)))
+
+    def show_progress(self, step: str, left: str, share: float | None) -> None:
+        """What is done for an open turn, how long it will take, how much of it is done."""
+        if self._progress is None:
+            self._progress = ProgressRow()
+            self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._progress)
+        self._progress.show_step(texts.talk.stopping() if self.turn.state == "stopping" else step, left, share)
+        self._progress.show()
+
+    def show_place(self, text: str) -> None:
+        """Where a turn that waits stands."""
+        if self._queue is None:
+            self._queue = QueueRow()
+            self._queue.taken_back.connect(lambda: self.acted.emit("take back"))
+            self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._queue)
+        self._queue.label.setText(text)
+        self._queue.show()
+
+    @property
+    def error(self) -> str:
+        """What the bar of a failed question says."""
+        return self._error.message.text() if self._error is not None and self.turn.state == "failed" else ""
+
+    def restyle(self) -> None:
+        """Take the present colours and sizes."""
+        self.question.restyle()
+        self.answer.restyle()
+        self._fold_question()
+
+    def menu(self) -> QMenu:
+        """What can be done with this turn."""
+        turn, menu = self.turn, QMenu(self)
+        entries: list[tuple[str, str, TurnAction, bool]] = [
+            (texts.talk.copy_answer(), "copy", "copy", bool(turn.answer)),
+            (texts.talk.copy_markdown(), "clipboard-copy", "copy markdown", bool(turn.answer)),
+            (texts.talk.copy_csv(), "table", "copy csv", answer_text.has_table(turn)),
+            (texts.talk.ask_again(), "refresh-cw", "ask again", not turn.is_open),
+            (texts.talk.edit_question(), "pencil", "edit", True),
+            (texts.talk.take_back(), "undo-2", "take back", turn.state == "queued"),
+        ]
+        for text, icon, name, is_possible in entries:
+            action = menu.addAction(text)
+            theme.set_icon(action, icon, "muted")
+            action.setEnabled(is_possible)
+            action.triggered.connect(lambda _checked=False, name=name: self.act(name))
+        return menu
+
+    def act(self, action: TurnAction) -> None:
+        """Do what a button or an entry of the menu says."""
+        if action == "copy":
+            self.copied.emit(self.answer.text().replace("\u00a0", " "))
+        elif action == "copy markdown":
+            self.copied.emit(answer_text.copied_markdown(self.turn))
+        elif action == "copy csv":
+            self.copied.emit(answer_text.copied_csv(self.turn))
+        else:
+            self.acted.emit(action)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 - Qt's name
+        """By the mouse or by the menu key."""
+        self.menu().popup(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Up and down, the first and the last, Enter for what can be done."""
+        steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_Home: -(10**9), Qt.Key.Key_End: 10**9}
+        key = Qt.Key(event.key())
+        if key in steps:
+            self.left.emit(steps[key])
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.menu().popup(self.mapToGlobal(QPoint(theme.LARGE, theme.LARGE)))
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 - Qt's name
+        """Tell that the keyboard is here."""
+        super().focusInEvent(event)
+        self.came.emit()
+
+    def _fold_question(self) -> None:
+        height = QFontMetrics(self.question.font()).lineSpacing() * LONG_QUESTION_LINES
+        text = self.question.toPlainText()
+        is_long = text.count("\n") >= LONG_QUESTION_LINES or len(text) > LONG_QUESTION_LINES * WIDEST_ANSWER
+        if not is_long:
+            return
+        if self._fold is None:
+            self._fold = controls.button(texts.talk.show_all(), "chevron-down", "flat")
+            self._fold.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self._fold.setCheckable(True)
+            self._fold.toggled.connect(self._unfold)
+            self._layout.insertWidget(1, self._fold, 0, Qt.AlignmentFlag.AlignLeft)
+        self.question.most_height = None if self._fold.isChecked() else height
+        self.question.fit()
+
+    def _unfold(self, is_open: bool) -> None:
+        if self._fold is not None:
+            self._fold.setText(texts.talk.show_less() if is_open else texts.talk.show_all())
+            self._fold_question()
+
+    def _show_error(self) -> None:
+        turn = self.turn
+        if turn.state != "failed" or not isinstance(turn.end, WireError | EngineEnd):
+            if self._error is not None:
+                self._error.hide()
+            return
+        if self._error is None:
+            self._error = ErrorRow()
+            self._error.acted.connect(self.acted)
+            self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._error)
+        overflows = isinstance(turn.end, WireError) and turn.end.name == "ContextOverflowError"
+        details = "\n".join(turn.end.last_lines) if isinstance(turn.end, EngineEnd) else ""
+        self._error.show_error(answer_text.visible(texts.talk.turn_end(turn.end)), details, overflows=overflows)
+        self._error.show()
+
+    def _show_buttons(self) -> None:
+        """Icons under an answer that is over; those of a turn that never gets so far are never made."""
+        if self.turn.is_open:
+            for button in self._buttons:
+                button.hide()
+            return
+        if not self._buttons:
+            for icon, tip, name in (
+                ("copy", texts.talk.copy_answer(), "copy"),
+                ("table", texts.talk.copy_csv(), "copy csv"),
+                ("refresh-cw", texts.talk.ask_again(), "ask again"),
+            ):
+                button = self._icon(icon, tip)
+                button.clicked.connect(lambda _checked=False, name=name: self.act(name))
+            more = self._icon("ellipsis", texts.talk.more())
+            more.clicked.connect(lambda: self.menu().popup(more.mapToGlobal(QPoint(0, more.height()))))
+        copy, table, again, _more = self._buttons
+        for button in self._buttons:
+            button.show()
+        copy.setVisible(bool(self.turn.answer))
+        table.setVisible(answer_text.has_table(self.turn))
+        again.setVisible(self.turn.state != "failed")
+
+    def _icon(self, icon: str, tip: str) -> QPushButton:
+        button = controls.button("", icon, "flat", tip)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._footer.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+        self._buttons.append(button)
+        return button

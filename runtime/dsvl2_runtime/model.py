@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_kernels.library import Kernels
-from dsvl2_runtime.answers.constraint import JsonVocabulary
-from dsvl2_runtime.answers.generate import Components, TextChunk, generate, read_prompt
+from dsvl2_runtime.answers.generate import TextChunk, generate, read_prompt
+from dsvl2_runtime.answers.open_components import open_components
 from dsvl2_runtime.answers.sampling import GenerationOptions
-from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
@@ -27,21 +25,14 @@ from dsvl2_runtime.errors import (
     ResourceError,
     UsageError,
 )
-from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
-from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
-from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle, load_obstacle
-from dsvl2_runtime.graphs.image_cache import ImageCache, default_bytes
-from dsvl2_runtime.graphs.image_encoder import open_image_encoder
+from dsvl2_runtime.graphs.image_cache import ImageCache
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.graphs.session import require_onnxruntime
 from dsvl2_runtime.graphs.target import CPU, CUDA, Target
 from dsvl2_runtime.inputs.messages import MessageDict, read_messages
 from dsvl2_runtime.inputs.processor import Images, ModelInputs, PromptImage, image_sources, prepare_inputs
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
-from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.machine.cores import ThreadChoice, choose_threads
 from dsvl2_runtime.machine.provider import Provider, asked_provider
 from dsvl2_runtime.machine.speeds import SpeedKey
@@ -73,20 +64,11 @@ class VisionLanguageModel:
         target: Target = CPU,
         provider_reason: str = "",
     ) -> None:
-        config = bundle.manifest.config
-        total = len(graph_io.GRAPHS)
-        watch.report("load", 0, total)
-        require_onnxruntime(bundle)
-        tokenizer = Tokenizer.from_file(bundle.tokenizer)
-        _require_same_ids(bundle, tokenizer)
-        embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, target.name), config.language_config, watch)
-        watch.report("load", 1, total)
-        vision = open_image_encoder(bundle, target, threads, watch)
-        watch.report("load", 3, total)
-        decoder, self._kernels = _open_decoder(bundle, threads, watch)
-        watch.report("load", 4, total)
+        self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
+        opened = open_components(bundle, self._manifest_sha256, threads, watch, target)
+        self.components, self._kernels, self._kept = opened.components, opened.kernels, opened.kept
         self.bundle = bundle
-        self.config = config
+        self.config = bundle.manifest.config
         self.threads = threads
         self.provider = Provider(target.name)
         """Where the graphs run."""
@@ -95,17 +77,7 @@ class VisionLanguageModel:
         note = (Notice("model.note", {"note": self.weights_note}),) if self.weights_note else ()
         self.notices = (*note, *notices)
         """What a user should be told whatever is asked."""
-        self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
         self.speed_key = SpeedKey.here(self.manifest_sha256, threads, target.name)  # for machine/speeds.py
-        self.components = Components(
-            tokenizer,
-            vision,
-            embedding,
-            decoder,
-            ImageCache(self._manifest_sha256, default_bytes(config.language_config)),
-            Turns(),
-            JsonVocabulary(tokenizer, config.language_config.vocab_size),
-        )
 
     @property
     def image_cache(self) -> ImageCache:
@@ -226,14 +198,14 @@ class VisionLanguageModel:
             CancelledError, TimeLimitError: the watch ended it.
             UsageError, ImageError, ContextOverflowError, GenerationError: as `generate`.
         """
-        chunk = PREFILL_CHUNK if prefill_chunk is None else prefill_chunk
+        chunk = 1 if prefill_chunk is None else prefill_chunk
         if not isinstance(chunk, int) or chunk < 1:
             raise UsageError(f"prefill_chunk is {prefill_chunk!r}; it must be a whole number, at least 1")
         inputs = self.prepare(question, images)
         sequence = sequence or self.new_sequence()
         sequence.begin_run()
         with stops_as_errors(), self.components.turns.take(watch):
-            return read_prompt(self.components, inputs, sequence, watch, chunk).copy()
+            return np.array(read_prompt(self.components, inputs, sequence, watch, prefill_chunk))
 
     def generate(
         self,
@@ -307,38 +279,6 @@ def _conversation(
     if len(messages) < len(question):
         raise UsageError("the question has messages and parts of a prompt side by side; give one or the other")
     return messages, sources
-
-
-def _require_same_ids(bundle: Bundle, tokenizer: Tokenizer) -> None:
-    """Refuse a tokenizer of another model, whose tokens would be other words, or rows that are not there."""
-    config = bundle.manifest.config.language_config
-    for name, found, wanted in (
-        ("begin", tokenizer.bos_id, config.bos_token_id),
-        ("end", tokenizer.eos_id, config.eos_token_id),
-    ):
-        if found != wanted:
-            wrong = f"its {name} token is {found}, but the manifest says {wanted}"
-            raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
-    if tokenizer.largest_id >= config.vocab_size:
-        wrong = f"it has token {tokenizer.largest_id}, but the manifest says that there are {config.vocab_size}"
-        raise ModelCorruptError(bundle.tokenizer, wrong, "use the tokenizer of this model")
-
-
-def _open_decoder(bundle: Bundle, threads: int, watch: Watch) -> tuple[Decoder, Kernels | None]:
-    """From the fastest of the bundle's graphs that can be loaded, with the library that it needs."""
-    config = bundle.manifest.config.language_config
-    *faster, last = decoder_graphs(bundle)
-    for graph in faster:
-        library = graph.kernels.path if graph.kernels is not None else None
-        try:
-            decoder = Decoder(
-                graph.path, config, threads, watch, cache=graph.cache, packed=graph.packed, library=library
-            )
-        except ModelCorruptError as error:
-            log.warning("a slower graph is used, as %s cannot be loaded (%s); %s", graph.path, error, graph.remedy)
-        else:
-            return decoder, graph.kernels
-    return Decoder(last.path, config, threads, watch, cache=last.cache), None
 
 
 def load_model(

@@ -28,7 +28,9 @@ def model(request: pytest.FixtureRequest, bundle: MakeBundle) -> VisionLanguageM
 
 @pytest.fixture
 def decoder(model: VisionLanguageModel) -> Decoder:
-    return model.components.decoder
+    decoder = model.components.decoder
+    assert isinstance(decoder, Decoder)
+    return decoder
 
 
 @pytest.fixture

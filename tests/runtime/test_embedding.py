@@ -15,7 +15,9 @@ HIDDEN = small_config("small").language_config.hidden_size
 
 @pytest.fixture(scope="module")
 def embedding(bundle: MakeBundle) -> Embedding:
-    return load_model(bundle("small", "fp32"), threads=1).components.embedding
+    found = load_model(bundle("small", "fp32"), threads=1).components.embedding
+    assert isinstance(found, Embedding)
+    return found
 
 
 def test_rows_are_those_of_the_table(embedding: Embedding, checkpoint: MakeCheckpoint) -> None:

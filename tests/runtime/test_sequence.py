@@ -19,7 +19,9 @@ CONTEXT = 64
 
 def sequence_of(ids: list[int], *images: ImageSpan, read: int | None = None) -> Sequence:
     """A sequence whose first `read` positions have rows, by default all of them."""
-    sequence = Sequence(KVCache(cache_tensors(small_config("small").language_config), CONTEXT), 640)
+    sequence = Sequence(
+        KVCache(cache_tensors(small_config("small").language_config), CONTEXT), np.zeros(640, np.float32)
+    )
     sequence.take_prompt(np.array(ids, np.int64), images)
     sequence.cache.advance(len(ids) if read is None else read)
     return sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,8 @@ from dsvl2_runtime.answers.constraint import JsonConstraint, JsonVocabulary
 from dsvl2_runtime.answers.repetition import RepetitionGuard
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
-from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK, Decoder
-from dsvl2_runtime.graphs.embedding import Embedding
 from dsvl2_runtime.graphs.image_cache import ImageCache
-from dsvl2_runtime.graphs.image_encoder import ImageEncoder
-from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
+from dsvl2_runtime.graphs.sequence import ImageSpan, Logits, Sequence
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tokenizer import StreamDecoder, Tokenizer
 from dsvl2_runtime.progress import UNWATCHED, FinishReason, Stopped, Watch
@@ -34,14 +32,42 @@ class TextChunk:
     finish_reason: FinishReason | None = None
 
 
+class TokenEmbedding(Protocol):
+    """Ids and rows of features to whatever the decoder of the same target reads."""
+
+    def tokens(self, input_ids: NDArray[np.int64]) -> Any:
+        """Of text alone, [seq]."""
+
+    def prompt(
+        self, input_ids: NDArray[np.int64], images_seq_mask: NDArray[np.bool_], image_features: Items[NDArray[Any]]
+    ) -> Any:
+        """Of a prompt [seq], with what the cache of images gave for each image under the mask."""
+
+
+class LanguageModel(Protocol):
+    """Reads positions into a sequence and gives logits, as `decoder.Decoder` does."""
+
+    context_tokens: int
+
+    def new_sequence(self) -> Sequence:
+        """An empty sequence."""
+
+    def run(self, sequence: Sequence, rows: Any, /) -> Any:
+        """Append what the embedding gave; the `Logits` of the last position."""
+
+    def prefill(self, sequence: Sequence, rows: Any, /, watch: Watch = UNWATCHED, chunk: int | None = None) -> Any:
+        """Append a prompt in chunks; the `Logits` of the last position."""
+
+
 @dataclass(frozen=True, slots=True)
 class Components:
     """The tokenizer and the graphs that a generation passes through, and whose turn it is to run them."""
 
     tokenizer: Tokenizer
-    vision: ImageEncoder
-    embedding: Embedding
-    decoder: Decoder
+    vision: Any
+    """An `ImageEncoder`, or what stands in its place for another target."""
+    embedding: TokenEmbedding
+    decoder: LanguageModel
     image_cache: ImageCache
     turns: Turns
     json_vocabulary: JsonVocabulary
@@ -52,8 +78,8 @@ def read_prompt(
     inputs: ModelInputs,
     sequence: Sequence,
     watch: Watch = UNWATCHED,
-    chunk: int = PREFILL_CHUNK,
-) -> NDArray[np.float32]:
+    chunk: int | None = None,
+) -> Logits:
     """Vision, embedding and prefill: everything before the first token of the answer.
 
     Args:
@@ -61,7 +87,7 @@ def read_prompt(
         inputs: from `processor.prepare_inputs`.
         sequence: becomes the prompt; rows that it has in common with it are not computed again.
         watch: checked before each tile and prompt chunk, and told how far they are.
-        chunk: positions per prefill run; the result does not depend on it.
+        chunk: positions per prefill run, by default as many as suit the target; the result does not depend on it.
 
     Returns:
         Logits of the first answer token, [vocab] float32: `sequence.logits`.
@@ -76,7 +102,8 @@ def read_prompt(
     inputs_embeds = components.embedding.prompt(
         inputs.input_ids[start:], inputs.images_seq_mask[start:], features
     )  # [1, seq - start, hidden]
-    return components.decoder.prefill(sequence, inputs_embeds, watch, chunk)  # [vocab]
+    logits: Logits = components.decoder.prefill(sequence, inputs_embeds, watch, chunk)  # [vocab]
+    return logits
 
 
 def image_spans(inputs: ModelInputs, cells: int) -> tuple[ImageSpan, ...]:
@@ -135,7 +162,7 @@ def generate(
                 if token_id is not None:
                     inputs_embeds = components.embedding.tokens(np.array([token_id], np.int64))  # [1, 1, hidden]
                     logits = components.decoder.run(sequence, inputs_embeds)  # [vocab]
-                token_id = sampler.next_id(logits if constraint is None else constraint.allowed(logits))
+                token_id = sampler.next_id(logits if constraint is None else constraint.allowed(np.asarray(logits)))
                 if constraint is not None:
                     constraint.accept(token_id)
             if token_id == components.tokenizer.eos_id:

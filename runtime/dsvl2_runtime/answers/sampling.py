@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.graphs.sequence import Logits
 
 LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
 """Bounds far outside the useful range, within which float32 logits cannot overflow."""
@@ -87,10 +88,17 @@ class Sampler:
         self._seen = set(prompt_ids.tolist())
         self._generator = np.random.default_rng(options.seed)
 
-    def next_id(self, logits: NDArray[np.float32]) -> int:
-        """One token for logits [vocab] float32, all finite (`Decoder.run` sees to it), which are left as they are."""
-        scores = self._without_repeats(self._penalised(logits))
-        token_id = int(scores.argmax()) if self._options.temperature == 0 else self._sampled(scores)
+    def next_id(self, logits: Logits) -> int:
+        """One token for logits [vocab] float32, all finite (`Decoder.run` sees to it), which are left as they are.
+
+        Where the likeliest token is wanted, logits on a GPU stay there.
+        """
+        options = self._options
+        if options.temperature == 0 and options.repetition_penalty == 1 and not options.no_repeat_ngram:
+            token_id = int(logits.argmax())
+        else:
+            scores = self._without_repeats(self._penalised(np.asarray(logits)))
+            token_id = int(scores.argmax()) if options.temperature == 0 else self._sampled(scores)
         self._seen.add(token_id)
         if self._options.no_repeat_ngram:
             self._followers.setdefault(self._last_tokens(), set()).add(token_id)

@@ -67,7 +67,7 @@ def read_graph_file(path: Path) -> GraphFile:
         if path.stat().st_size == 0:
             raise ModelCorruptError(path, "empty", "copy or export the bundle again")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            reader = _Reader(data)
+            reader = GraphReader(data)
             try:
                 reader.read("model", 0, len(data), 0)
             except (ValueError, IndexError) as error:
@@ -76,7 +76,9 @@ def read_graph_file(path: Path) -> GraphFile:
     return GraphFile(frozenset(reader.data_files), reader.opsets)
 
 
-class _Reader:
+class GraphReader:
+    """Walks the messages of one file; a child may look at more of them."""
+
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self.data_files: set[str] = set()
@@ -92,31 +94,31 @@ class _Reader:
             self._read_entry(at, end)
         else:
             parts = PARTS[message]
-            for number, kind, value, stop in self._fields(at, end):
+            for number, kind, value, stop in self.fields(at, end):
                 part = parts.get(number)
                 if part is not None and kind == LENGTH:
                     self.read(part, value, stop, depth + 1)
 
-    def _fields(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    def fields(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """Of each field its number, its kind, and where its value begins and ends; of a varint the value, twice."""
         data = self._data
         while at < end:
             tag = data[at]
             at += 1
             if tag > 127:
-                tag, at = self._varint(at - 1)
+                tag, at = self.varint(at - 1)
             kind = tag & 7
             if kind == LENGTH:
                 length = data[at]
                 at += 1
                 if length > 127:
-                    length, at = self._varint(at - 1)
+                    length, at = self.varint(at - 1)
                 if length > end - at:
                     raise ValueError("a field is longer than what holds it")
                 yield tag >> 3, kind, at, at + length
                 at += length
             elif kind == VARINT:
-                value, at = self._varint(at)
+                value, at = self.varint(at)
                 yield tag >> 3, kind, value, value
             elif kind in (EIGHT_BYTES, FOUR_BYTES):
                 at += 8 if kind == EIGHT_BYTES else 4
@@ -125,7 +127,8 @@ class _Reader:
         if at != end:
             raise ValueError("a field is longer than what holds it")
 
-    def _varint(self, at: int) -> tuple[int, int]:
+    def varint(self, at: int) -> tuple[int, int]:
+        """A number and the place behind it."""
         value = 0
         for index in range(LONGEST_VARINT):
             byte = self._data[at + index]
@@ -136,22 +139,27 @@ class _Reader:
 
     def _read_entry(self, at: int, end: int) -> None:
         texts = {ENTRY_KEY: b"", ENTRY_VALUE: b""}
-        for number, kind, value, stop in self._fields(at, end):
+        for number, kind, value, stop in self.fields(at, end):
             if kind == LENGTH and number in texts:
-                texts[number] = self._text(value, stop)
+                texts[number] = self.text(value, stop)
         if texts[ENTRY_KEY] == LOCATION:
             self.data_files.add(texts[ENTRY_VALUE].decode())
 
     def _read_opset(self, at: int, end: int) -> None:
         domain, version = b"", 0
-        for number, kind, value, stop in self._fields(at, end):
+        for number, kind, value, stop in self.fields(at, end):
             if number == OPSET_DOMAIN and kind == LENGTH:
-                domain = self._text(value, stop)
+                domain = self.text(value, stop)
             elif number == OPSET_VERSION and kind == VARINT:
                 version = value
         self.opsets[domain.decode()] = version
 
-    def _text(self, at: int, end: int) -> bytes:
+    def text(self, at: int, end: int) -> bytes:
+        """The bytes of a name.
+
+        Raises:
+            ValueError: no name is that long.
+        """
         if end - at > LONGEST_NAME:
             raise ValueError(f"a name of {end - at} bytes")
         return self._data[at:end]

@@ -56,7 +56,8 @@ class Decoder:
             OutOfMemoryError: there is not enough address space or memory for its rows.
         """
         try:
-            return Sequence(KVCache(self._tensors, self.context_tokens), self._vocab_size)
+            cache = KVCache(self._tensors, self.context_tokens)
+            return Sequence(cache, np.zeros(self._vocab_size, np.float32))
         except MemoryError as error:
             raise OutOfMemoryError from error
 
@@ -76,6 +77,8 @@ class Decoder:
         """
         inputs_embeds = np.ascontiguousarray(inputs_embeds, np.float32)
         cache, logits = sequence.cache, sequence.logits
+        if not isinstance(cache, KVCache) or not isinstance(logits, np.ndarray):
+            raise TypeError("a sequence of another target was given")
         seq = inputs_embeds.shape[1]
         position_ids = self._position_ids[cache.length : cache.length + seq]  # [seq]
         binding = self._session.io_binding()
@@ -97,7 +100,7 @@ class Decoder:
         sequence: Sequence,
         inputs_embeds: NDArray[np.float32],
         watch: Watch = UNWATCHED,
-        chunk: int = PREFILL_CHUNK,
+        chunk: int | None = None,
     ) -> NDArray[np.float32]:
         """Append a prompt to a sequence, `chunk` positions at a time.
 
@@ -105,7 +108,7 @@ class Decoder:
             sequence: whose cache is read and gets `seq` more rows.
             inputs_embeds: [1, seq, hidden] float32, at least one position.
             watch: checked before each chunk, and told how many positions are read.
-            chunk: positions per run, at least one; the result does not depend on it.
+            chunk: positions per run, at least one, by default `PREFILL_CHUNK`; the result does not depend on it.
 
         Returns:
             Logits of the last position, [vocab] float32: `sequence.logits`, which the next run overwrites.
@@ -114,10 +117,11 @@ class Decoder:
             Stopped: the watch ended it.
             SequenceFullError, GenerationError: as `run`.
         """
-        seq = inputs_embeds.shape[1]
+        seq, chunk = inputs_embeds.shape[1], chunk or PREFILL_CHUNK
+        logits = np.asarray(sequence.logits)
         watch.report("prefill", 0, seq)
         for start in range(0, seq, chunk):
             watch.check()
-            self.run(sequence, inputs_embeds[:, start : start + chunk])  # [1, chunk, hidden]
+            logits = self.run(sequence, inputs_embeds[:, start : start + chunk])  # [1, chunk, hidden]
             watch.report("prefill", min(start + chunk, seq), seq)
-        return sequence.logits
+        return logits

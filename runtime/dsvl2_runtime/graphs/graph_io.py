@@ -29,11 +29,12 @@ The target cuda has three graphs. `half` is the type in the manifest's entry of 
 | | in | `images_seq_mask` | [1, seq, 1] bool: where a row of features stands |
 | | in | `feature_ids` | [1, seq] int64: which row of `image_features`; 0 where none stands |
 | | in | `image_features` | [features, hidden] half |
+| | in | `last_index` | [1] int64: the position whose logits are wanted, counted from 0 within this run |
 | | in | `past_*.{layer}` | [past, row] half |
 | | out | `new_*.{layer}` | [seq, row] half |
 | `decoder_step` | in | `input_ids`, `position_ids` | [1, 1] int64 |
 | | in, out | `past_*.{layer}`, `new_*.{layer}` | [context, row] half, both bound to one buffer |
-| both | out | `logits` | [1, vocab] float32, of the last position |
+| both | out | `logits` | [1, vocab] float32, of one position |
 | | out | `next_id` | [1, 1] int64, the highest logit's |
 | | out | `checked_id` | [1, 1] float32, the same number, or NaN where a logit is not finite |
 
@@ -80,6 +81,7 @@ KEY_POSITIONS = "key_positions"
 FEATURE_IDS = "feature_ids"
 IMAGES_SEQ_MASK = "images_seq_mask"
 IMAGE_FEATURES = "image_features"
+LAST_INDEX = "last_index"
 NEXT_ID = "next_id"
 CHECKED_ID = "checked_id"
 

@@ -54,6 +54,10 @@ class KVCache:
         for _, buffer in self._buffers:
             yield buffer[:length]
 
+    def put(self, index: int, rows: NDArray[np.floating]) -> None:
+        """Set the first rows of one buffer, [length, row]; `advance` counts them when all are set."""
+        self._buffers[index][1][: len(rows)] = rows
+
     def bind(self, binding: onnxruntime.IOBinding, seq: int) -> None:
         """Bind the valid rows as inputs and the next `seq` rows as outputs.
 

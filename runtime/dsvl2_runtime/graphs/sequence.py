@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime.errors import BusyError
-from dsvl2_runtime.graphs.kv_cache import KVCache
+from dsvl2_runtime.graphs.graph_io import CacheTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,55 @@ class ImageSpan:
     """(wide, high): the same content in another tiling has other features."""
 
 
+class Cache(Protocol):
+    """The rows of one sequence, wherever they lie."""
+
+    length: int
+    """How many are valid."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Positions that there is room for."""
+
+    @property
+    def tensors(self) -> tuple[CacheTensor, ...]:
+        """What is cached."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes at full context."""
+
+    def rows(self, length: int) -> Iterator[NDArray[Any]]:
+        """The first rows of each tensor, [length, row], to be read."""
+
+    def put(self, index: int, rows: NDArray[np.floating]) -> None:
+        """Set the first rows of one tensor, [length, row]; `advance` counts them when all are set."""
+
+    def advance(self, seq: int) -> None:
+        """Count `seq` rows that have just been written as valid."""
+
+    def truncate(self, length: int) -> None:
+        """Forget all rows from `length` on.
+
+        Raises:
+            UsageError: there are not so many valid rows.
+        """
+
+
+class RemoteLogits(Protocol):
+    """Logits [vocab] of one position on another device, which are copied when NumPy wants them."""
+
+    def __len__(self) -> int: ...
+
+    def argmax(self) -> Any:
+        """The id of the highest; the first of several."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
+
+
+Logits = NDArray[np.float32] | RemoteLogits
+
+
 class Sequence:
     """Owns the token ids of one sequence, its images, its cache and its logits.
 
@@ -32,12 +83,12 @@ class Sequence:
     others are still to be read.
     """
 
-    def __init__(self, cache: KVCache, vocab_size: int) -> None:
+    def __init__(self, cache: Cache, logits: Logits) -> None:
         self.cache = cache
         self.token_ids: list[int] = []
         self.images: tuple[ImageSpan, ...] = ()
-        self.logits: NDArray[np.float32] = np.zeros(vocab_size, np.float32)
-        """[vocab] float32, of the last position that was read; the decoder writes it in place."""
+        self.logits: Any = logits
+        """`Logits` [vocab] float32, of the last position that was read; the decoder writes them in place."""
         self.reused = 0
         """Positions of the prompt whose rows were there when it was taken."""
         self._run = 0

@@ -161,11 +161,11 @@ class _Reader:
         if tokens and token_ids.max() >= len(sequence.logits):
             raise self._wrong(f"it has token {token_ids.max()}, but the model has {len(sequence.logits)}")
         spans = self._images(images, tokens)
-        for target in cache.rows(rows):  # [rows, row]
-            stored = np.frombuffer(self._take(target.size * value_bytes), ROW_TYPES[value_bytes])
-            target[:] = stored.reshape(target.shape)
-            if not np.isfinite(target).all():
+        for index, row in enumerate(row_sizes):
+            stored = np.frombuffer(self._take(rows * row * value_bytes), ROW_TYPES[value_bytes])
+            if not np.isfinite(stored).all():
                 raise self._wrong("a value of its cache is not finite")
+            cache.put(index, stored.reshape(rows, row))
         if self._digest.digest() != expected_digest:
             raise self._wrong("its content is not what was saved")
         sequence.token_ids, sequence.images = token_ids.tolist(), spans

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import MappingProxyType
@@ -42,7 +42,7 @@ TYPES = {
 """ONNX Runtime's names of NumPy's types."""
 NO_DTYPES: Mapping[str, str] = MappingProxyType({})
 
-SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
+SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
 POLL_SECONDS = 0.05
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
@@ -78,6 +78,8 @@ def open_session(
     packed: bool = False,
     library: Path | None = None,
     dtypes: Mapping[str, str] = NO_DTYPES,
+    prepare: Callable[[onnxruntime.SessionOptions], None] = lambda options: None,
+    capture: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Load one graph.
 
@@ -91,6 +93,8 @@ def open_session(
         packed: `pack_graph` made the file, so that nothing is left to optimise.
         library: with operators that the graph needs.
         dtypes: of inputs and outputs whose type a manifest may choose, NumPy's names.
+        prepare: given the session's options before the load.
+        capture: as for `Target.new_session`.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
@@ -103,7 +107,8 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if library is not None:
         options.register_custom_ops_library(str(library))
-    session = _load_session(path, target, options, watch)
+    prepare(options)
+    session = _load_session(path, target, options, watch, capture=capture)
     for kind, wanted, entries in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
@@ -156,11 +161,11 @@ def pack_graph(path: Path, out: Path, threads: int, target: Target = CPU) -> Non
 
 
 def _load_session(
-    path: Path, target: Target, options: onnxruntime.SessionOptions, watch: Watch
+    path: Path, target: Target, options: onnxruntime.SessionOptions, watch: Watch, *, capture: bool = False
 ) -> onnxruntime.InferenceSession:
     """Load in a second thread, so that this one can notice a stop or Ctrl-C while a large graph is packed."""
     with ThreadPoolExecutor(1) as executor:
-        loading = executor.submit(target.new_session, path, options)
+        loading = executor.submit(target.new_session, path, options, capture=capture)
         try:
             while not wait([loading], POLL_SECONDS).done:
                 watch.check()
@@ -189,7 +194,11 @@ def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds
     return outputs
 
 
-def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding) -> None:
+def run_bound(
+    session: onnxruntime.InferenceSession,
+    binding: onnxruntime.IOBinding,
+    options: onnxruntime.RunOptions | None = None,
+) -> None:
     """Run a bound session.
 
     Raises:
@@ -197,7 +206,7 @@ def run_bound(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBind
         OutOfMemoryError: there is too little memory.
     """
     try:
-        session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding, options)
     except GRAPH_ERRORS as error:
         raise _memory_error(error) or _generation_error(error) from error
 

@@ -18,6 +18,13 @@ from dsvl2_runtime.machine.machine import bytes_saturate
 ONLY_ERRORS = 3
 """ORT's log severity; warnings about graphs that we write ourselves help no user."""
 
+GPU_DEVICE = "cuda"
+CUDA_OPTIONS = {
+    "device_id": "0",
+    "arena_extend_strategy": "kSameAsRequested",  # the arena would double in size with each extension
+    "use_tf32": "0",  # the router computes in float32, and means it
+}
+
 onnxruntime.disable_telemetry_events()  # the switch on Windows, where ORT_DISABLE_TELEMETRY counts for nothing
 
 
@@ -32,6 +39,11 @@ class Target:
     device: str
     """ONNX Runtime's name for the memory that its arrays lie in."""
     device_id: int = 0
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether its arrays lie in the memory of a GPU."""
+        return self.device == GPU_DEVICE
 
     def session_options(self, threads: int) -> onnxruntime.SessionOptions:
         """Options for one graph.
@@ -48,9 +60,45 @@ class Target:
             options.add_session_config_entry("session.x64quantprecision", "1")
         return options
 
-    def new_session(self, path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-        """Load a graph; raises whatever ONNX Runtime raises."""
-        return onnxruntime.InferenceSession(str(path), options, providers=[self.provider])
+    def new_session(
+        self, path: Path, options: onnxruntime.SessionOptions, *, capture: bool = False
+    ) -> onnxruntime.InferenceSession:
+        """Load a graph; raises whatever ONNX Runtime raises.
+
+        Args:
+            path: of the graph.
+            options: from `session_options`.
+            capture: record its first run with `captured_run` as a CUDA graph, which later runs repeat.
+        """
+        provider = (self.provider, CUDA_OPTIONS | {"enable_cuda_graph": str(int(capture))} if self.is_gpu else {})
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+
+    def captured_run(self, number: int) -> onnxruntime.RunOptions:
+        """Options of runs that repeat one captured graph of a session, each with its own number, from 1."""
+        options = onnxruntime.RunOptions()
+        if self.is_gpu:
+            options.add_run_config_entry("gpu_graph_id", str(number))
+        return options
+
+    def bind_input_at(
+        self, binding: onnxruntime.IOBinding, name: str, element: int, shape: tuple[int, ...], address: int
+    ) -> None:
+        """Let runs read memory of this target where it lies.
+
+        Args:
+            binding: of a session of this target.
+            name: of the graph's input.
+            element: its type, of `TensorProto.DataType`.
+            shape: its axes; the memory is contiguous.
+            address: of the first element; it must outlive the runs.
+        """
+        binding.bind_input(name, self.device, self.device_id, element, shape, address)
+
+    def bind_output_at(
+        self, binding: onnxruntime.IOBinding, name: str, element: int, shape: tuple[int, ...], address: int
+    ) -> None:
+        """Let runs write into memory of this target where it lies; as `bind_input_at`."""
+        binding.bind_output(name, self.device, self.device_id, element, shape, address)
 
     def bind_input(self, binding: onnxruntime.IOBinding, name: str, array: NDArray[Any]) -> None:
         """Let the next run read an array where it lies.
@@ -75,7 +123,9 @@ def _address(array: NDArray[Any]) -> int:
 
 
 CPU = Target("cpu", "CPUExecutionProvider", "cpu")
-CUDA = Target("cuda", "CUDAExecutionProvider", "cuda")
+CUDA = Target("cuda", "CUDAExecutionProvider", GPU_DEVICE)
+CUDA_ON_CPU = Target(CUDA.name, CPU.provider, CPU.device)
+"""Runs graphs that were written for the target cuda in float32, to test what runs them where there is no GPU."""
 
 
 def has_provider(target: Target) -> bool:

@@ -16,7 +16,7 @@ from onnx import TensorProto, ValueInfoProto
 from dsvl2_export.graphs.cuda.attention import Place, latent_attention, plain_attention, rope
 from dsvl2_export.graphs.cuda.experts import experts
 from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
-from dsvl2_export.graphs.cuda.writer import LAST, MASKED, CudaWriter, float_value, int64_value, typed_value
+from dsvl2_export.graphs.cuda.writer import MASKED, CudaWriter, float_value, int64_value, typed_value
 from dsvl2_quant.formats.blocks import BlockWeight
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.graphs import graph_io
@@ -68,6 +68,7 @@ def write_prompt(writer: CudaWriter, source: Source) -> None:
         int64_value(graph_io.POSITION_IDS, [1, "seq"]),
         int64_value(graph_io.KEY_POSITIONS, ["total"]),
         int64_value(graph_io.FEATURE_IDS, [1, "seq"]),
+        int64_value(graph_io.LAST_INDEX, [1]),
         typed_value(graph_io.IMAGES_SEQ_MASK, [1, "seq", 1], TensorProto.BOOL),
         float_value(graph_io.IMAGE_FEATURES, ["features", hidden], element),
         *(float_value(tensor.past, ["past", tensor.row], element) for tensor in cache),
@@ -98,8 +99,8 @@ def _write_layers(writer: CudaWriter, source: Source, rows: str, cache: Sequence
         else:
             delta = plain_attention(writer, stored, config, normed, f"{name}.self_attn", tensors, at)
         if layer == config.num_hidden_layers - 1 and not at.index:
-            # Logits follow from the last position; the others only had to write their rows.
-            residual, delta = (writer.slice_of(x, -1, LAST, 1) for x in (residual, delta))
+            # Logits follow from one position; the others only had to write their rows.
+            residual, delta = (writer.node("Gather", [x, graph_io.LAST_INDEX], axis=1) for x in (residual, delta))
         normed, residual = _norm(writer, source, residual, delta, f"{name}.post_attention_layernorm")
         if config.is_moe(layer):
             delta = experts(writer, stored, config, normed, f"{name}.mlp")

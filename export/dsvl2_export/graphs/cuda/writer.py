@@ -23,8 +23,6 @@ OPSET = 18
 """What was measured on a GPU; later versions of `Reshape` and others have no CUDA kernel in every release."""
 MASKED = -30_000.0
 """Added to the score of a position that must not be seen; float16 holds it."""
-LAST = 1 << 40
-"""Behind the end of any axis."""
 
 
 class SharedWeights:

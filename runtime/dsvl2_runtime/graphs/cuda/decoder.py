@@ -1,0 +1,188 @@
+"""The language model on a GPU: prompts in chunks whose sizes were tried out at load, steps as a captured CUDA graph."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from dsvl2_runtime.config import LanguageConfig
+from dsvl2_runtime.errors import GenerationError
+from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.cuda.cache import CacheSlots, DeviceCache, DeviceLogits, Slot
+from dsvl2_runtime.graphs.cuda.elements import FLOAT32, INT64, to_float32
+from dsvl2_runtime.graphs.cuda.images import FeatureStore
+from dsvl2_runtime.graphs.cuda.prompt_rows import PromptRows
+from dsvl2_runtime.graphs.gpu_memory import GPU_CHUNK
+from dsvl2_runtime.graphs.sequence import Sequence
+from dsvl2_runtime.graphs.session import run_bound
+from dsvl2_runtime.graphs.target import Target
+from dsvl2_runtime.progress import UNWATCHED, Watch
+
+WARMED = (64, 512, GPU_CHUNK)
+"""Sizes of prompt runs that are tried out at load. ONNX Runtime looks for the fastest kernel for experts the first time
+that a number of rows, rounded up to a power of two, is run; a run of another size is filled up to the next of these."""
+
+
+class CudaDecoder:
+    """Owns the sessions of `decoder_prompt` and `decoder_step`; the state of a sequence is the caller's."""
+
+    def __init__(
+        self,
+        prompt: onnxruntime.InferenceSession,
+        step: onnxruntime.InferenceSession,
+        config: LanguageConfig,
+        slots: CacheSlots,
+        store: FeatureStore,
+        target: Target,
+    ) -> None:
+        self._prompt, self._step, self._slots, self._store, self._target = prompt, step, slots, store, target
+        self._vocab_size = config.vocab_size
+        self.context_tokens = config.max_position_embeddings
+        """Positions of a sequence, prompt and answer together."""
+        self._positions = slots.memory.allocate(self.context_tokens * INT64.nbytes)
+        slots.memory.write(self._positions, np.arange(self.context_tokens, dtype=np.int64))
+        self._steps: dict[int, onnxruntime.IOBinding] = {}
+        self._captured: dict[int, onnxruntime.RunOptions] = {}
+        self.fills_up = False
+        """Whether runs are filled up to sizes that were tried out."""
+
+    def new_sequence(self) -> Sequence:
+        """An empty sequence of this model; it takes a slot of the GPU when it runs."""
+        cache = DeviceCache(self._slots)
+        return Sequence(cache, DeviceLogits(cache))
+
+    def warm(self, watch: Watch = UNWATCHED) -> None:
+        """Try out the sizes of prompt runs, and capture a step for each slot; runs are filled up from now on."""
+        held = [self.new_sequence() for _ in self._slots.slots]
+        for size in (size for size in WARMED if size < self.context_tokens):
+            watch.check()
+            self._run_prompt(held[0], self._empty(size))
+        for sequence in held:
+            watch.check()
+            self._run_step(sequence, 0)
+        self.fills_up = True
+
+    def run(self, sequence: Sequence, rows: PromptRows) -> DeviceLogits:
+        """Append positions to a sequence.
+
+        Args:
+            sequence: whose cache is read and gets more rows.
+            rows: as many as one run takes.
+
+        Returns:
+            The logits of the last position, `sequence.logits`; the next run overwrites them.
+
+        Raises:
+            SequenceFullError: the cache has too few free rows.
+            GenerationError: a logit is not finite, or the GPU failed.
+        """
+        cache = _cache_of(sequence)
+        cache.require_room(len(rows))
+        if len(rows) == 1 and not rows.images_seq_mask.any():
+            best = self._run_step(sequence, int(rows.input_ids[0]))
+        else:
+            best = self._run_prompt(sequence, rows)
+        if math.isnan(best):
+            raise GenerationError(
+                f"the model gave logits that are not finite at position {cache.length + len(rows) - 1}; "
+                "verify the bundle with `dsvl2-onnx verify`, or use --provider cpu"
+            )
+        logits: DeviceLogits = sequence.logits
+        logits.set_best(int(best))
+        cache.advance(len(rows))
+        return logits
+
+    def prefill(
+        self, sequence: Sequence, rows: PromptRows, watch: Watch = UNWATCHED, chunk: int | None = None
+    ) -> DeviceLogits:
+        """Append a prompt to a sequence, `chunk` positions at a time; see `decoder.Decoder.prefill`."""
+        chunk, seq = chunk or GPU_CHUNK, len(rows)
+        watch.report("prefill", 0, seq)
+        for start in range(0, seq, chunk):
+            watch.check()
+            self.run(sequence, rows.part(start, start + chunk))
+            watch.report("prefill", min(start + chunk, seq), seq)
+        logits: DeviceLogits = sequence.logits
+        return logits
+
+    def _run_step(self, sequence: Sequence, token_id: int) -> float:
+        cache = _cache_of(sequence)
+        slot = self._slots.take(cache)
+        if slot.number not in self._steps:
+            self._steps[slot.number] = self._bind_step(slot)
+            self._captured[slot.number] = self._target.captured_run(slot.number)
+        self._slots.memory.write(slot.step, np.array([token_id, cache.length], np.int64))
+        run_bound(self._step, self._steps[slot.number], self._captured[slot.number])
+        return self._checked_id(slot)
+
+    def _run_prompt(self, sequence: Sequence, rows: PromptRows) -> float:
+        cache = _cache_of(sequence)
+        slot, past = self._slots.take(cache), cache.length
+        filled = rows.filled(min(self._filled_size(len(rows)), self.context_tokens - past))
+        seq, total = len(filled), past + len(filled)
+        binding = self._prompt.io_binding()
+        arrays: dict[str, NDArray[np.generic]] = {
+            graph_io.INPUT_IDS: filled.input_ids[None],
+            graph_io.FEATURE_IDS: filled.feature_ids[None],
+            graph_io.IMAGES_SEQ_MASK: filled.images_seq_mask[None, :, None],
+            graph_io.LAST_INDEX: np.array([len(rows) - 1], np.int64),
+        }
+        for name, array in arrays.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        target, store = self._target, self._store
+        position = self._positions + past * INT64.nbytes
+        target.bind_input_at(binding, graph_io.POSITION_IDS, INT64.onnx, (1, seq), position)
+        target.bind_input_at(binding, graph_io.KEY_POSITIONS, INT64.onnx, (total,), self._positions)
+        features = (store.rows, store.hidden)
+        target.bind_input_at(binding, graph_io.IMAGE_FEATURES, store.element.onnx, features, store.address())
+        layout = self._slots.layout
+        for tensor, element, start, row_bytes in zip(
+            layout.tensors, layout.elements, slot.rows, layout.row_bytes, strict=True
+        ):
+            new = start + past * row_bytes
+            target.bind_input_at(binding, tensor.past, element.onnx, (past, tensor.row), start)
+            target.bind_output_at(binding, tensor.new, element.onnx, (seq, tensor.row), new)
+        self._bind_results(binding, slot)
+        run_bound(self._prompt, binding)
+        return self._checked_id(slot)
+
+    def _bind_step(self, slot: Slot) -> onnxruntime.IOBinding:
+        """Every input and output at an address that never changes, so that the step can be captured."""
+        binding, target, layout = self._step.io_binding(), self._target, self._slots.layout
+        target.bind_input_at(binding, graph_io.INPUT_IDS, INT64.onnx, (1, 1), slot.step)
+        target.bind_input_at(binding, graph_io.POSITION_IDS, INT64.onnx, (1, 1), slot.step + INT64.nbytes)
+        for tensor, element, start in zip(layout.tensors, layout.elements, slot.rows, strict=True):
+            shape = (self.context_tokens, tensor.row)
+            target.bind_input_at(binding, tensor.past, element.onnx, shape, start)
+            target.bind_output_at(binding, tensor.new, element.onnx, shape, start)
+        self._bind_results(binding, slot)
+        return binding
+
+    def _bind_results(self, binding: onnxruntime.IOBinding, slot: Slot) -> None:
+        bind, checked = self._target.bind_output_at, slot.results + INT64.nbytes
+        bind(binding, graph_io.LOGITS, FLOAT32.onnx, (1, self._vocab_size), slot.logits)
+        bind(binding, graph_io.NEXT_ID, INT64.onnx, (1, 1), slot.results)
+        bind(binding, graph_io.CHECKED_ID, FLOAT32.onnx, (1, 1), checked)
+
+    def _checked_id(self, slot: Slot) -> float:
+        raw = self._slots.memory.read(slot.results + INT64.nbytes, FLOAT32.nbytes)
+        return float(to_float32(raw, FLOAT32)[0])
+
+    def _filled_size(self, seq: int) -> int:
+        """The fewest rows, at least `seq`, for which a kernel is known."""
+        if not self.fills_up:
+            return seq
+        return next((max(seq, size // 2 + 1) for size in WARMED if size >= seq), seq)
+
+    def _empty(self, seq: int) -> PromptRows:
+        zeros = np.zeros(seq, np.int64)
+        return PromptRows(zeros, zeros.astype(np.bool_), zeros)
+
+
+def _cache_of(sequence: Sequence) -> DeviceCache:
+    if not isinstance(sequence.cache, DeviceCache):
+        raise TypeError("a sequence of another target was given")
+    return sequence.cache

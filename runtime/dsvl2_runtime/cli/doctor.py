@@ -13,6 +13,7 @@ from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import print_table
+from dsvl2_runtime.cli.doctor_gpu import add_gpu_rows, gpu_report
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.files import bytes_in, cache_folder
@@ -34,16 +35,17 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
     if as_json:
         kept = {"folder": str(cache_folder()), "bytes": bytes_in(cache_folder())}
         document: dict[str, Any] = {"version": __version__, "machine": asdict(machine), "cache": kept, "sent": []}
+        document["gpu"] = gpu_report(bundle)
         if bundle is not None and plan is not None:
             needs = {**asdict(plan), "total": plan.total}
             document["model"] = {"name": bundle.manifest.name, "precision": bundle.manifest.precision, "needs": needs}
             document["fits"] = plan.total <= machine.available_bytes
         print(json.dumps(document))
         return
-    print_table(_table(machine, bundle, plan))
+    print_table(_table(machine, bundle, plan, gpu_report(bundle)))
 
 
-def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> Table:
+def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu: dict[str, Any]) -> Table:
     table = Table(title=f"dsvl2-onnx {__version__}", show_header=False)
     table.add_row("system", machine.system)
     table.add_row("processor", machine.processor)
@@ -54,6 +56,8 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None) -> 
     table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")
     table.add_row("disk", f"{_gb(machine.free_disk_bytes)} free")
     table.add_row("ONNX Runtime", f"{machine.onnxruntime}: {', '.join(machine.providers)}")
+    table.add_section()
+    add_gpu_rows(table, gpu)
     table.add_section()
     table.add_row("kept files", f"{cache_folder()}: {_gb(bytes_in(cache_folder()))}, from `optimize` and `bench`")
     table.add_row("sent", "nothing, to nobody (docs/privacy.md)")

@@ -71,8 +71,8 @@ class CudaMemory:
     """The memory of the first GPU."""
 
     def __init__(self, runtime: Any = None) -> None:
-        self._runtime = _cuda_runtime() if runtime is None else runtime
         self._blocks: list[int] = []
+        self._runtime = _cuda_runtime() if runtime is None else runtime
 
     def allocate(self, nbytes: int) -> int:
         """See `DeviceMemory`."""

@@ -89,9 +89,17 @@ def add_cuda_graphs(folder: Path, form: CudaForm = ON_GPU, on_graph: Callable[[]
         with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".", suffix=".cuda", dir=folder.parent) as made:
             entries = write_cuda_graphs(folder, Path(made), bundle.manifest.config, form, on_graph)
             flush_files(Path(made).iterdir())
-            paths = [path.rename(folder / path.name) for path in sorted(Path(made).iterdir())]
+            paths = [_moved(path, folder) for path in sorted(Path(made).iterdir())]
         others = [graph for graph in bundle.manifest.graphs if graph.target != CUDA.name]
         _write_manifest(bundle, [*others, *entries], paths)
+
+
+def _moved(path: Path, folder: Path) -> Path:
+    """A file of a temporary folder on the same disk, put into its place."""
+    place = folder / path.name
+    with new_file(place) as unfinished:
+        path.replace(unfinished)
+    return place
 
 
 def _write_manifest(bundle: Bundle, graphs: Sequence[GraphEntry], new: Sequence[Path]) -> None:

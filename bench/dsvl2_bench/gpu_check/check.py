@@ -1,0 +1,142 @@
+"""Runs all stages, one process after the other, within eight minutes: `… dsvl2_bench.gpu_check.check FOLDER OUT`.
+
+Whatever a stage prints is shown at once and kept in OUT: `check.json` with every line, `table.txt` with what counts,
+`NAME.stderr.txt` with what libraries said. A stage that hangs is ended with its process alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dsvl2_bench.gpu_check.stages import GOALS, STAGES
+
+BUDGET_SECONDS = 470
+LEAST_SECONDS = 10
+"""A stage that would have less is left out."""
+SHOWN_STDERR = 1500
+FIGURES = {
+    "worst_step", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared", "load_s",
+}  # fmt: skip
+"""Lines with any of these are in the table."""
+Line = dict[str, Any]
+
+
+def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -> list[Line]:
+    """One stage in a process of its own; its lines, and last how it ended."""
+    command = [sys.executable, "-u", "-m", "dsvl2_bench.gpu_check.stages", name, str(folder), "--device", device]
+    said, start, lines = out / f"{name}.stderr.txt", time.monotonic(), list[Line]()
+    # A crash inside a library leaves a traceback of Python's side.
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(  # noqa: S603 - our own module
+            command, stdout=subprocess.PIPE, stderr=errors, env=environment
+        ) as process,
+    ):
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        for raw in process.stdout or ():
+            text = raw.decode("utf-8", "replace").rstrip()
+            try:
+                line = json.loads(text)
+            except ValueError:
+                line = {"printed": text[:500]}
+            lines.append({"stage": name, **(line if isinstance(line, dict) else {"printed": text[:500]})})
+            print(json.dumps(lines[-1])[:1500], flush=True)
+        process.wait()
+        timed_out = not timer.is_alive()
+        timer.cancel()
+    end: Line = {"stage": name, "ended": process.returncode, "s": round(time.monotonic() - start, 1)}
+    if timed_out:
+        end["timed_out"] = round(seconds)
+    if process.returncode:
+        end["stderr"] = said.read_text("utf-8", "replace")[-SHOWN_STDERR:]
+    lines.append(end)
+    print(json.dumps(end), flush=True)
+    return lines
+
+
+def table(lines: Sequence[Line]) -> str:
+    """What counts, in few lines, for a reader who sees only the end of the output."""
+    found = []
+    for name in STAGES:
+        mine = [line for line in lines if line["stage"] == name]
+        if not mine:
+            found.append(f"{name}: not run")
+            continue
+        judged = [line["ok"] for line in mine if "ok" in line]
+        ends = [line for line in mine if "ended" in line]
+        errors = [str(line["error"]) for line in mine if "error" in line]
+        state = "FAILED" if errors or not all(judged) or any(end["ended"] for end in ends) else "well"
+        took = f"{ends[-1]['s']} s" if ends else "no end"
+        found.append(f"{name}: {state}, {sum(judged)} of {len(judged)} checks, {took}")
+        found += [f"    ! {error[:300]}" for error in errors[:3]]
+        found += [f"    {_short(line)}" for line in mine if _counts(line)]
+    found += goals(lines)
+    return "\n".join(found)
+
+
+def goals(lines: Sequence[Line]) -> list[str]:
+    """Each goal for Small at full size, beside what was measured."""
+    values: dict[str, float] = {}
+    for line in lines:
+        if line["stage"] != "speed":
+            continue
+        if "decode_tok_s" in line:
+            values["decode_tok_s"] = max(line["decode_tok_s"].values(), default=0.0)
+        if "prefill_tok_s" in line:
+            values["prefill_1415_tok_s"] = line["prefill_tok_s"].get("1415", 0.0)
+        values |= {name: line[name] for name in ("first_token_s", "follow_up_s") if name in line}
+    found = []
+    for name, goal in GOALS.items():
+        value = values.get(name)
+        met = value is not None and (value >= goal if name.endswith("tok_s") else value <= goal)
+        found.append(f"goal {name}: {goal}, measured {value}{'' if value is None else ', met' if met else ', NOT MET'}")
+    return found
+
+
+def _counts(line: Line) -> bool:
+    return bool(line.keys() & FIGURES) or line.get("ok") is False
+
+
+def _short(line: Line) -> str:
+    words = (f"{key}={value}" for key, value in line.items() if key not in ("stage", "providers", "bundle"))
+    return " ".join(words)[:400]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run everything; 0 where all is well."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.gpu_check.check", description="Check a GPU.")
+    parser.add_argument("folder", type=Path, help="what `make gpu-check` packed")
+    parser.add_argument("out", type=Path, help="for what is found")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu only tries out this program")
+    parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas between")
+    parser.add_argument("--seconds", type=float, default=BUDGET_SECONDS, help="for all of them")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    lines: list[Line] = []
+    end = time.monotonic() + options.seconds
+    for name in options.stages.split(","):
+        seconds = min(STAGES[name][1], end - time.monotonic())
+        if seconds < LEAST_SECONDS:
+            lines.append({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
+            continue
+        lines += run_stage(name, options.folder, options.out, options.device, seconds)
+        (options.out / "check.json").write_text(json.dumps(lines, indent=1), "utf-8")
+    text = table(lines)
+    (options.out / "table.txt").write_text(text + "\n", "utf-8")
+    print("---- table ----", text, sep="\n", flush=True)
+    return int("FAILED" in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Packs everything to check a GPU with on a machine without a network: `make gpu-check`.
+
+Code, packages for that machine's Python, small bundles of the three variants with what the CPU says in float32, the
+demonstration model, and the graphs of Small at full size without its weights. `check.sh OUT` in it runs the check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from dsvl2_bench.gpu_check.reference import write_reference
+from dsvl2_bench.gpu_check.sized_graphs import write_sized_graphs
+from dsvl2_demo import BUNDLE
+from dsvl2_export.exporter import export_weights
+from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
+from dsvl2_export.synth.config import synthetic_config
+from dsvl2_export.synth.weights import RandomWeights
+from dsvl2_export.upgrade import add_cuda_graphs
+from dsvl2_runtime.bundle.releases import Variant
+from dsvl2_runtime.errors import UsageError
+
+PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo", "dsvl2_bench", "dsvl2_kernels")
+LEFT_OUT = {"dsvl2_demo": ("bundle", "checkpoint", "docs", "runs")}
+CACHES = ("__pycache__", "*.pyc", "*.so")
+PROGRAM, CPU_WHEEL = "dsvl2-onnx", "onnxruntime"
+NOT_PACKED = {"numpy", "pillow", "huggingface-hub", PROGRAM, CPU_WHEEL}
+"""What a machine with PyTorch has, what `tokenizers` does not import, and what is packed otherwise."""
+GPU_WHEEL = "onnxruntime-gpu"
+SCALE, LAYERS = 0.12, 6
+"""Of the small bundles; the widths are multiples of 64, as the GPU's kernels want them."""
+PRECISION = "int4"
+
+SCRIPT = """#!/usr/bin/env bash
+# check.sh OUT [options of dsvl2_bench.gpu_check.check]: writes OUT/check.json and OUT/table.txt in under eight minutes.
+# PyTorch is not needed, but its packages are where CUDA's libraries are looked for; LLAMA_BENCH and GGUF name a peer.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=$1
+shift
+site=${SITE:-$(mktemp -d)/site}
+if [ -d "$here/wheels" ] && [ ! -d "$site" ]; then
+    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$here"/wheels/*.whl
+fi
+export PYTHONPATH=$here/code:$site:${PYTHONPATH:-} ORT_DISABLE_TELEMETRY=1
+exec python3 -m dsvl2_bench.gpu_check.check "$here" "$out" "$@"
+"""
+
+
+def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: bool, variants: Sequence[str]) -> None:
+    """Pack.
+
+    Args:
+        out: the new folder.
+        on_gpu: False for the same graphs in float32, to try out the check on the CPU.
+        python: version of the Python there.
+        wheels: pack packages as well.
+        full: pack the graphs of Small at full size.
+        variants: of which small bundles are made.
+
+    Raises:
+        UsageError: it is there already.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already; give another folder or remove it")
+    out.mkdir(parents=True)
+    for name in PACKAGES:
+        source = Path(str(__import__(name).__file__)).parent
+        shutil.copytree(source, out / "code" / name, ignore=shutil.ignore_patterns(*CACHES, *LEFT_OUT.get(name, ())))
+    form = ON_GPU if on_gpu else ON_CPU
+    for variant in variants:
+        source_of_weights = RandomWeights(synthetic_config(variant, SCALE, layers=LAYERS), seed=9)
+        export_weights(source_of_weights, out / variant, PRECISION)
+        add_cuda_graphs(out / variant, form)
+        with tempfile.TemporaryDirectory() as folder:
+            write_reference(Path(folder) / "fp32", source_of_weights, PRECISION, out / f"{variant}.npz")
+    shutil.copytree(BUNDLE, out / "demo")
+    add_cuda_graphs(out / "demo", form)
+    if full:
+        with tempfile.TemporaryDirectory() as folder:
+            two = Path(folder) / "two"
+            export_weights(RandomWeights(synthetic_config("small", layers=2)), two, PRECISION, for_cuda=True)
+            write_sized_graphs(two, out / "full", synthetic_config("small"))
+    if wheels:
+        fetch_wheels(out / "wheels", python)
+    script = out / "check.sh"
+    script.write_text(SCRIPT, "utf-8")
+    script.chmod(0o755)
+
+
+def fetch_wheels(out: Path, python: str) -> None:
+    """The packages for another machine's Python, Linux on x86-64."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(out)]
+    platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
+    names = [f"{name}=={version(name)}" for name in needed_packages()]
+    names.append(f"{GPU_WHEEL}=={version(CPU_WHEEL)}")
+    subprocess.run([*command, f"--python-version={python}", *platforms, *names], check=True)  # noqa: S603
+
+
+def needed_packages() -> list[str]:
+    """Names of the installed packages that the runtime needs, with those that they need themselves."""
+    found: set[str] = set()
+    waiting = [PROGRAM, CPU_WHEEL]
+    while waiting:
+        name = waiting.pop()
+        try:
+            wanted = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        found.add(name)
+        names = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if "extra ==" not in line}
+        waiting += sorted({each.lower().replace("_", "-") for each in names} - found - NOT_PACKED)
+    return sorted(found - NOT_PACKED)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the folder."""
+    parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.gpu_check.folder", description="Pack for a GPU.")
+    parser.add_argument("--out", type=Path, required=True, help="the new folder")
+    parser.add_argument("--python", default="3.12", help="version of the Python on the machine with the GPU")
+    parser.add_argument("--for-cpu", action="store_true", help="pack what only tries out the check, on the CPU")
+    parser.add_argument("--no-wheels", action="store_true", help="the machine has all packages")
+    parser.add_argument("--no-full", action="store_true", help="leave out the graphs of Small at full size")
+    options = parser.parse_args(arguments)
+    make_folder(
+        options.out,
+        on_gpu=not options.for_cpu,
+        python=options.python,
+        wheels=not options.no_wheels and not options.for_cpu,
+        full=not options.no_full and not options.for_cpu,
+        variants=tuple(Variant),
+    )
+    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
+    print(f"{options.out}: {size / 1e6:.1f} MB; on the machine with the GPU: bash {options.out.name}/check.sh OUT")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The check for whoever has a GPU, tried out on the CPU: what it packs and finds, and what it says when it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dsvl2_bench.gpu_check import folder, sized_graphs, stages
+from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
+from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
+from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random, write_sized_graphs
+from dsvl2_export.exporter import export_weights
+from dsvl2_export.graphs.cuda.form import ON_CPU
+from dsvl2_export.synth.config import synthetic_config
+from dsvl2_export.synth.weights import RandomWeights
+from dsvl2_export.upgrade import add_cuda_graphs
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.graphs.cuda.weights import SharedWeights
+from dsvl2_runtime.graphs.target import CUDA_ON_CPU
+from dsvl2_runtime.model import VisionLanguageModel
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for one variant, in float32."""
+    out = tmp_path_factory.mktemp("check") / "folder"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "SCALE", 0.06)
+        patch.setattr(folder, "LAYERS", 2)
+        make_folder(out, on_gpu=False, python="3.12", wheels=False, full=False, variants=("small",))
+    return out
+
+
+def test_all_is_well_where_nothing_differs(packed: Path, tmp_path: Path) -> None:
+    """Two independent writers of graphs, one from the integers and one from their values, in float32: far below 2 %."""
+    arguments = [str(packed), str(tmp_path), "--device", "cpu", "--stages", "environment,placement,parity"]
+    assert main(arguments) == 0
+    lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    found = [line for line in lines if "worst_step" in line]
+    assert [(line["pictures"], line["chunk"]) for line in found] == [(n, c) for n in range(4) for c in (None, 100)]
+    assert all(line["worst_step"] < 1e-4 and line["prompt"] < 1e-4 for line in found)  # sums in another order
+    assert all(line["same_best"] == "50/50" for line in found)
+    text = (tmp_path / "table.txt").read_text("utf-8")
+    assert "parity: well, 8 of 8 checks" in text
+    assert "answers: not run" in text
+
+
+def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the figure that tells how much."""
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(stages, "say", lambda **fields: said.append(fields))
+    monkeypatch.setattr(np, "load", lambda path: Shifted(np.lib.npyio.NpzFile(path)))
+    stages.parity(packed, "cpu")
+    judged = [line for line in said if "ok" in line]
+    assert judged
+    assert not any(line["ok"] for line in judged)
+    assert all(line["worst_step"] > stages.DEEPEST_DIFFERENCE for line in judged)
+    lines = [{"stage": "parity", **line} for line in said]
+    assert "parity: FAILED, 0 of 8 checks" in table(lines)
+
+
+class Shifted:
+    """Reference logits, all a tenth larger."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getitem__(self, name: str) -> Any:
+        return self._file[name] * np.float32(1.1)
+
+
+def test_a_stage_that_fails_says_where(tmp_path: Path) -> None:
+    """The error with its traceback is in the output, and the stage counts as failed."""
+    lines = run_stage("answers", tmp_path / "nothing", tmp_path, "cpu", 100)
+    (error,) = [line for line in lines if "error" in line]
+    assert "ModelNotFoundError" in error["error"]
+    assert "stages.py" in error["where"]
+    assert lines[-1]["ended"] == 1
+    assert "answers: FAILED" in table(lines)
+
+
+def test_a_stage_that_hangs_is_ended(packed: Path, tmp_path: Path) -> None:
+    """With what it had said by then; the others still have their time."""
+    lines = run_stage("parity", packed, tmp_path, "cpu", 0.5)
+    assert lines[-1]["ended"] != 0
+    assert "timed_out" in lines[-1]
+
+
+def test_goals_are_compared_in_their_direction() -> None:
+    lines: list[dict[str, Any]] = [
+        {"stage": "speed", "decode_tok_s": {"0": 300.0, "1415": 290.0}},
+        {"stage": "speed", "prefill_tok_s": {"1415": 20_000.0}},
+        {"stage": "speed", "first_token_s": 0.1, "follow_up_s": 0.1},
+    ]
+    assert [line.rsplit(", ", 1)[1] for line in goals(lines)] == ["met", "NOT MET", "met", "NOT MET"]
+    assert all("measured None" in line for line in goals([]))
+
+
+def test_graphs_of_full_size_run_with_weights_made_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four layers from a bundle of two; its files of weights are holes that nobody reads."""
+    two = tmp_path / "two"
+    config = synthetic_config("small", 0.06, layers=4)
+    export_weights(RandomWeights(synthetic_config("small", 0.06, layers=2)), two, "int4")
+    add_cuda_graphs(two, ON_CPU)
+    write_sized_graphs(two, tmp_path / "sized", config, on_gpu=False)
+    assert not list((tmp_path / "sized").glob("*.data"))
+    complete(tmp_path / "sized", tmp_path / "full")
+    monkeypatch.setattr(sized_graphs, "PIECE_BYTES", 1 << 16)
+
+    def fill(self: Any, _folder: Path, memory: Any, tensors: Any, watch: Any) -> None:
+        fill_at_random(self._addresses, memory, tensors, watch)
+
+    monkeypatch.setattr(SharedWeights, "_fill", fill)
+    model = VisionLanguageModel(Bundle.open(tmp_path / "full"), 1, target=CUDA_ON_CPU)
+    logits = model.next_token_logits("What is this?")
+    assert np.isfinite(logits).all()
+    assert logits.std() > 0
+    assert len(model.new_sequence().cache.tensors) == 4
+
+
+def test_the_packages_of_the_runtime_are_packed() -> None:
+    """All that it needs but what comes with PyTorch; never ONNX Runtime for the CPU."""
+    names = needed_packages()
+    assert {"pydantic", "tokenizers", "psutil", "flatbuffers", "pydantic-core"} <= set(names)
+    assert not {"numpy", "pillow", "onnxruntime", "dsvl2-onnx"} & set(names)
+
+
+def test_the_script_is_a_valid_one(packed: Path) -> None:
+    """bash reads it without running it."""
+    assert subprocess.run(["bash", "-n", str(packed / "check.sh")], check=False).returncode == 0
+    assert all(seconds < 200 for _, seconds in stages.STAGES.values())

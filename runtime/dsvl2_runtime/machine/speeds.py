@@ -19,6 +19,7 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, Field
 
 from dsvl2_runtime.machine.machine import describe_processor
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.progress import Phase, Progress
 
 FILE = "speeds.json"
@@ -108,9 +109,9 @@ class SpeedKey(BaseModel):
     threads: int
 
     @classmethod
-    def here(cls, manifest_sha256: str, threads: int, provider: str = "cpu") -> SpeedKey:
+    def here(cls, manifest_sha256: str, threads: int, provider: str = Provider.CPU) -> SpeedKey:
         """A model on this machine; `provider` is the value of a `Provider`, but not `auto`."""
-        machine = this_machine() if provider == "cpu" else f"{this_machine()}, {provider}"
+        machine = this_machine() if provider == Provider.CPU else f"{this_machine()}, {provider}"
         return cls(manifest_sha256=manifest_sha256, machine=machine, threads=threads)
 
 

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUNDLE := build/bundle-venv
+TRANSLATIONS := desktop_app/dsvl2_app/translations
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
 GPU_FOLDER ?= models/dsvl2_demo/runs/gpu
@@ -13,7 +14,7 @@ export QUESTION PICTURE
 
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train bundle
+.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train bundle translations
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -96,6 +97,13 @@ gpu-train: $(GPU_FOLDER)/train.sh
 $(GPU_FOLDER)/train.sh: | $(VENV)/dev.stamp
 	$(PIP) fonttools
 	$(BIN)/python -m dsvl2_demo.training.gpu_folder --out $(GPU_FOLDER)
+
+# Texts of the window in other languages: takes new ones into the .ts files, and makes from those the .qm that are read.
+translations: $(VENV)/app.stamp
+	cd $(TRANSLATIONS) && for language in zh_CN; do \
+	  $(CURDIR)/$(BIN)/pyside6-lupdate -no-obsolete -locations none -source-language en -target-language $$language \
+	    ../texts/*.py -ts dsvl2_$$language.ts && \
+	  $(CURDIR)/$(BIN)/pyside6-lrelease -silent dsvl2_$$language.ts -qm dsvl2_$$language.qm || exit 1; done
 
 # The program in one folder that runs where there is no Python: dist/dsvl2-onnx. Its environment has nothing else in it.
 bundle: $(BUNDLE)/bin/python

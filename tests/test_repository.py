@@ -15,8 +15,8 @@ from dsvl2_app.qt_libraries import DEBIAN_PACKAGES
 
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
-BINARY = {".png", ".safetensors", ".ttf", ".onnx", ".data"}
-WRITTEN_BY_PROGRAMS = {".json", ".jsonl"}
+BINARY = {".png", ".safetensors", ".ttf", ".onnx", ".data", ".qm"}
+WRITTEN_BY_PROGRAMS = {".json", ".jsonl", ".ts"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MACHINE = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|mnt)/[\w.]")
 ONE_MACHINE = re.compile(

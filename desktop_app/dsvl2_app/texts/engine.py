@@ -6,6 +6,7 @@ import signal
 
 from PySide6.QtCore import QCoreApplication
 
+from dsvl2_app.texts import errors
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import EnginePhase, Loaded
 from dsvl2_runtime.engine.wire_error import WireError
@@ -61,7 +62,7 @@ def no_model() -> str:
 def failure(found: WireError | EngineEnd) -> str:
     """Why there is no model, and what will happen."""
     if isinstance(found, WireError):
-        why = QCoreApplication.translate("engine", "No model is loaded: {reason}").format(reason=found.message)
+        why = QCoreApplication.translate("engine", "No model is loaded: {reason}").format(reason=errors.message(found))
         return why + "\n" + QCoreApplication.translate("engine", "The next question tries again.")
     why = QCoreApplication.translate("engine", "The engine ended: {reason}").format(reason=end(found))
     again = QCoreApplication.translate("engine", "The next question starts it again.")
@@ -73,7 +74,7 @@ def end(found: EngineEnd) -> str:
     if found.reason == "not started":
         return QCoreApplication.translate("engine", "it could not be started")
     if found.error is not None:
-        return found.error.message
+        return errors.message(found.error)
     if found.reason == "signal":
         return _signal_text(found.code)
     return QCoreApplication.translate("engine", "it ended with code {code}").format(code=found.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
+from dsvl2_app.texts import errors
 from dsvl2_runtime.engine.wire_error import WireError
 
 
@@ -257,7 +258,7 @@ def close_document() -> str:
 
 def refused_image(error: WireError) -> str:
     """An image that cannot be read or kept."""
-    return error.message
+    return errors.message(error)
 
 
 def no_image_to_paste() -> str:

@@ -9,12 +9,11 @@ from PySide6.QtCore import QCoreApplication
 from dsvl2_app.state.cost import Cost
 from dsvl2_app.state.time_left import Remaining, rounded
 from dsvl2_app.state.turn import Turn
-from dsvl2_app.texts import engine
+from dsvl2_app.texts import engine, errors
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
-from dsvl2_runtime.texts import notice_text
 
 
 def conversation() -> str:
@@ -184,7 +183,7 @@ def turn_end(end: Finished | WireError | EngineEnd | None) -> str:
         return ""
     if end.name == "ProtocolError":
         text = QCoreApplication.translate("talk", "The engine could not read this question: {reason}")
-        return text.format(reason=end.message)
+        return text.format(reason=errors.message(end))
     if end.name == "ContextOverflowError" and "context_tokens" in end.values:
         text = QCoreApplication.translate(
             "talk", "This needs {needed} of {context} tokens: {pictures} for pictures, the rest for what was said."
@@ -195,7 +194,7 @@ def turn_end(end: Finished | WireError | EngineEnd | None) -> str:
             context=_count(values.get("context_tokens")),
             pictures=_count(values.get("image_tokens")),
         )
-    return end.message
+    return errors.message(end)
 
 
 def engine_end(end: EngineEnd) -> str:
@@ -238,7 +237,7 @@ def notices(found: Sequence[Notice]) -> list[str]:
     lines = []
     for alike in by_code.values():
         if len(alike) == 1:
-            lines.append(notice_text(alike[0]))
+            lines.append(errors.notice(alike[0]))
         elif alike[0].code == "image.one_tile":
             text = QCoreApplication.translate(
                 "talk", "{count} pictures are seen in less detail, because of more than {most} each gets one tile"
@@ -246,7 +245,7 @@ def notices(found: Sequence[Notice]) -> list[str]:
             lines.append(text.format(count=len(alike), most=alike[0].values["most_tiled"]))
         else:
             text = QCoreApplication.translate("talk", "{notice} (the same of {count} more)")
-            lines.append(text.format(notice=notice_text(alike[0]), count=len(alike) - 1))
+            lines.append(text.format(notice=errors.notice(alike[0]), count=len(alike) - 1))
     return lines
 
 

@@ -17,6 +17,7 @@ NoticeCode = Literal[
     "boxes.cut",
     "boxes.dropped",
     "boxes.last_image",
+    "boxes.numbered",
     "image.alpha_ignored",
     "image.exif_damaged",
     "image.first_frame",

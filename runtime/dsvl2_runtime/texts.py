@@ -19,6 +19,7 @@ SENTENCES: dict[NoticeCode, str] = {
     "boxes.last_image": (
         "the model does not say in which of the {images} pictures its boxes lie; they are taken to lie in the last one"
     ),
+    "boxes.numbered": "no typeface of this system has the letters of the labels, so the drawing has numbers: {legend}",
     "image.alpha_ignored": "picture {image} is transparent everywhere; its colours are shown as if it were not",
     "image.exif_damaged": "picture {image} has damaged EXIF data; it is shown as it was stored, perhaps not upright",
     "image.first_frame": "picture {image} has several frames; only the first one is shown",

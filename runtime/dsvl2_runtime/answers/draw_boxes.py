@@ -1,16 +1,18 @@
-"""Boxes drawn on an image, each with its label on a ground of its colour."""
+"""Boxes drawn on an image, each with its label, or the number of its label, on a ground of its colour."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dsvl2_runtime.answers.boxes import Box
+from dsvl2_runtime.answers.label_faces import Labels, choose_labels
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs.images import ImageSource, decode_image
 from dsvl2_runtime.machine.files import disk_errors, new_file
+from dsvl2_runtime.notices import Notice
 
 COLOURS = ("#d00000", "#0050d0", "#007a33", "#8a2be2", "#b35900", "#00727a")
 """Dark enough for white letters (contrast of at least 4.5 to 1, WCAG 2.1)."""
@@ -40,7 +42,7 @@ def draw_boxes(source: ImageSource, boxes: Sequence[Box]) -> Image.Image:
     image = decoded.image
     scale = image.width / decoded.size[0]  # a very large image was halved
     letter = max(LEAST_LETTERS, min(image.size) // LETTERS_PER_SIDE)
-    font, line = ImageFont.load_default(size=letter), max(2, letter // 7)
+    labels, line = choose_labels([_written(box) for box in boxes], letter), max(2, letter // 7)
     canvas = ImageDraw.Draw(image)
     colour_of = {label: COLOURS[index % len(COLOURS)] for index, label in enumerate({box.label: 0 for box in boxes})}
     for box in boxes:
@@ -50,15 +52,13 @@ def draw_boxes(source: ImageSource, boxes: Sequence[Box]) -> Image.Image:
         canvas.rectangle(corners, outline=colour_of[box.label], width=line)
     for box in boxes:  # after all the lines, so that none crosses a label
         if box.label:
-            _draw_label(canvas, font, box, scale, colour_of[box.label])
+            _draw_label(canvas, labels, box, scale, colour_of[box.label])
     return image
 
 
-def _draw_label(
-    canvas: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, box: Box, scale: float, colour: str
-) -> None:
+def _draw_label(canvas: ImageDraw.ImageDraw, labels: Labels, box: Box, scale: float, colour: str) -> None:
     """Above its box where there is room, else at its upper edge; never beyond the image."""
-    text = " ".join(box.label.split())[:LONGEST_LABEL]
+    text, font = labels.texts[_written(box)], labels.face
     margin = 3
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
     width, height = right - left + 2 * margin, bottom - top + 2 * margin
@@ -69,8 +69,25 @@ def _draw_label(
     canvas.text((x + margin - left, y + margin - top), text, fill="white", font=font)
 
 
-def write_drawing(out: Path, source: ImageSource, boxes: Sequence[Box]) -> None:
+def _written(box: Box) -> str:
+    """A label on one line, and not too long."""
+    return " ".join(box.label.split())[:LONGEST_LABEL]
+
+
+def number_notices(boxes: Sequence[Box]) -> tuple[Notice, ...]:
+    """What the numbers in a drawing mean, where no typeface of this system has the letters of its labels."""
+    labels = choose_labels([_written(box) for box in boxes], LEAST_LETTERS)
+    if not labels.are_numbers:
+        return ()
+    legend = ", ".join(f"{number} {label}" for label, number in labels.texts.items() if label)
+    return (Notice("boxes.numbered", {"legend": legend}),)
+
+
+def write_drawing(out: Path, source: ImageSource, boxes: Sequence[Box]) -> tuple[Notice, ...]:
     """Draw the boxes of an image into a file, which appears when it is complete.
+
+    Returns:
+        What the numbers mean, where they stand for labels.
 
     Raises:
         UsageError: the file's ending is that of no format that can be written.
@@ -81,3 +98,4 @@ def write_drawing(out: Path, source: ImageSource, boxes: Sequence[Box]) -> None:
     image = draw_boxes(source, boxes)
     with disk_errors(out), new_file(out) as path:
         image.save(path, WRITTEN_FORMATS[out.suffix.lower()])
+    return number_notices(boxes)

@@ -215,7 +215,7 @@ class Run:
             if boxes or not several:
                 from dsvl2_runtime.answers.draw_boxes import write_drawing
 
-                write_drawing(out.with_stem(f"{out.stem}-{number}") if several else out, image, boxes)
+                self.say(write_drawing(out.with_stem(f"{out.stem}-{number}") if several else out, image, boxes))
 
     def questions(self) -> Items[Content]:
         """What is asked about each part, one after the other."""

@@ -25,6 +25,7 @@ EXTRA_OF_MODULE = {
     "safetensors": "export",
     "transformers": "export",
     "PySide6": "app",
+    "huggingface_hub": "pull",
     "starlette": "server",
     "uvicorn": "server",
 }

@@ -1,4 +1,4 @@
-"""The verbs of the shelf: `ls`, `show`, `import` and `rm`."""
+"""The verbs of the shelf: `ls`, `show`, `import`, `rm` and `pull`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dsvl2_runtime.bundle.releases import Precision
 from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
 from dsvl2_runtime.cli.streams import print_json, print_message
 from dsvl2_runtime.errors import UsageError
@@ -127,6 +128,26 @@ def rm(
     print_message(f"{model} is gone, and {(freed + packed) / GIGABYTE:.2f} GB are free again")
 
 
+def pull(
+    repository: Annotated[
+        str, typer.Argument(help="OWNER/NAME of a checkpoint on the hub of Hugging Face.", show_default=False)
+    ],
+    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Option(help="By default that of the checkpoint and its precision.", show_default=False)
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="int4 and int8 to use.")] = Precision.INT4,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the checkpoint beside the bundle.")] = False,
+) -> None:
+    """Download a checkpoint, compare its files with their sums, and make a bundle of it; the only verb that downloads.
+
+    What was interrupted goes on where it was. Needs the extras pull and export.
+    """
+    from dsvl2_runtime.cli.pull import pull_model
+
+    pull_model(repository, revision, name, precision.value, keep=keep)
+
+
 def _facts(model: Any) -> dict[str, Any]:
     manifest = model.manifest
     return {
@@ -146,3 +167,4 @@ def add_shelf_verbs(app: typer.Typer) -> None:
     app.command()(show)
     app.command("import")(import_)
     app.command()(rm)
+    app.command()(pull)

@@ -11,7 +11,6 @@ namespace dsvl2::amx {
 namespace {
 
 using avx512::Vectors;
-using Exponential = Attention<Vectors>;
 using Bf16 = uint16_t;
 
 constexpr size_t kQueries = 32, kBlock = 256, kTile = 16, kPairs = 32;  // bf16 of a tile's row
@@ -26,6 +25,17 @@ struct Sizes {
       : depth(padded(h.keys[0].width + h.keys[1].width, kPairs)), width(padded(h.values.width, kTile)),
         keys(padded(h.key_count, kPairs)) {}
 };
+
+// 2^x with an error of 4e-6, as bf16 rounds away more: `scalef` takes the whole part, a polynomial the rest.
+DSVL2_INLINE __m512 exp2(__m512 x) {
+  const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  __m512 p = _mm512_set1_ps(1.3534167e-2f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.2011464e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4144275e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9300383e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0000026f));
+  return _mm512_scalef_ps(p, x);
+}
 
 // 16 values as bf16, from row i of two parts one behind the other.
 DSVL2_INLINE __m256i some_values(const Part (&parts)[2], size_t i, size_t first, float scale) {
@@ -149,12 +159,12 @@ DSVL2_INLINE void soften(const float* scores, size_t real, size_t count, Bf16* w
   const __m512 tops = _mm512_set1_ps(now);
   __m512 total = _mm512_setzero_ps();
   for (size_t j = 0; j < count; j += kTile) {
-    __m512 e = Exponential::exp2(_mm512_sub_ps(_mm512_load_ps(scores + j), tops));
+    __m512 e = exp2(_mm512_sub_ps(_mm512_load_ps(scores + j), tops));
     if (j + kTile > real) e = j >= real ? _mm512_setzero_ps() : Vectors::first_or(e, real - j, _mm512_setzero_ps());
     total = _mm512_add_ps(total, e);
     _mm256_store_si256(reinterpret_cast<__m256i*>(weights + j), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(e)));
   }
-  const __m512 fade = Exponential::exp2(_mm512_sub_ps(_mm512_set1_ps(top), tops));
+  const __m512 fade = exp2(_mm512_sub_ps(_mm512_set1_ps(top), tops));
   for (size_t d = 0; d < width; d += kTile) _mm512_store_ps(mixed + d, _mm512_mul_ps(fade, _mm512_load_ps(mixed + d)));
   sum = sum * _mm512_cvtss_f32(fade) + Vectors::total(total);
   top = now;

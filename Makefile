@@ -12,9 +12,10 @@ PICTURE ?= examples/receipt.png
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
 export QUESTION PICTURE
 
+OLDEST_ONNXRUNTIME := 1.31.0
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly check check-bare sanitize format lint types imports clean gpu-train bundle translations
+.PHONY: run app synthetic test nightly check check-bare sanitize test-releases format lint types imports clean gpu-train bundle translations
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -39,6 +40,15 @@ sanitize:
 	cmake -S kernels -B build/sanitize -DDSVL2_SANITIZE=ON -DDSVL2_FUZZ=ON
 	cmake --build build/sanitize --target fuzz --parallel
 	build/sanitize/fuzz 2000
+
+# The kernels with the oldest and the newest ONNX Runtime that pyproject.toml allows; downloads both.
+test-releases: $(VENV)/dev.stamp
+	for release in "==$(OLDEST_ONNXRUNTIME)" ">=$(OLDEST_ONNXRUNTIME)"; do \
+	  folder=build/onnxruntime-$$release; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $$folder "onnxruntime$$release" && \
+	  PYTHONPATH=$$folder $(BIN)/python -c "import onnxruntime; print('onnxruntime', onnxruntime.__version__)" && \
+	  PYTHONPATH=$$folder $(BIN)/python -m pytest -q tests/kernels || exit 1; \
+	done
 
 check: format-check lint types imports test
 

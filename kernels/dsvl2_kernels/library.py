@@ -23,6 +23,8 @@ OFF = "off"
 FOLDER = Path(__file__).parent
 DESCRIPTION = "library.json"
 """Beside the library: what `build_library` says about it."""
+SOURCES = FOLDER.parent
+"""In a checkout what the library is built from lies here; in an installed package there is none of it."""
 
 
 class KernelsError(Exception):
@@ -42,11 +44,28 @@ class Kernels:
     """The instruction set that is used."""
     levels: tuple[str, ...]
     """All that can be used here, the slowest first."""
+    stale: bool = False
+    """It lies in a checkout whose sources have changed since it was built."""
 
 
 def describe(path: Path) -> dict[str, object]:
     """What `library.json` says about a library that was just built."""
-    return {"version": VERSION, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"version": VERSION, "file": path.name, "sha256": sha256, "sources": sources_sha256()}
+
+
+def sources_sha256(folder: Path | None = None) -> str | None:
+    """SHA-256 over names and contents of what the library is built from; None where there are no sources."""
+    folder = folder or SOURCES
+    paths = [folder / "CMakeLists.txt", *sorted((folder / "source").glob("*.*"))]
+    if len(paths) == 1 or not paths[0].is_file():
+        return None
+    found = hashlib.sha256()
+    for path in paths:
+        # Line ends are those of the system where git says so.
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        found.update(f"{path.name} {len(content)}\n".encode() + content)
+    return found.hexdigest()
 
 
 def open_kernels(folder: Path | None = None) -> Kernels:
@@ -83,7 +102,8 @@ def open_kernels(folder: Path | None = None) -> Kernels:
     level = wanted or levels[-1]
     if level not in levels:
         raise KernelsError(f"{SETTING} is {level!r}; this processor and this build have {', '.join(levels)}, or {OFF}")
-    return Kernels(path, level, levels)
+    built_from, sources = document.get("sources"), sources_sha256()
+    return Kernels(path, level, levels, stale=None not in (built_from, sources) and built_from != sources)
 
 
 def _levels(path: Path) -> tuple[str, ...]:

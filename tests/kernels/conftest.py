@@ -29,7 +29,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def library(request: pytest.FixtureRequest) -> None:
     """Without a library its tests are skipped where nothing could have built one, and fail everywhere else."""
-    if request.node.get_closest_marker("without_library") or available_levels():
+    if request.node.get_closest_marker("without_library"):
+        return
+    if available_levels():
+        if open_kernels().stale:
+            pytest.fail("the library is older than its sources: run `python kernels/build_library.py`")
         return
     try:
         open_kernels()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import shutil
@@ -22,6 +23,7 @@ from dsvl2_kernels.library import (
     describe,
     open_kernels,
 )
+from dsvl2_runtime.machine import kernels as kernels_module
 from dsvl2_runtime.machine.kernels import usable_kernels
 from dsvl2_runtime.machine.machine import describe_machine
 
@@ -39,6 +41,51 @@ def test_what_can_run_here(copied: Path) -> None:
     found = open_kernels(copied)
     assert found.levels[0] == "reference"
     assert found.level == found.levels[-1]
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what the library is built from."""
+    folder = tmp_path / "sources"
+    shutil.copytree(library_module.SOURCES / "source", folder / "source")
+    shutil.copy(library_module.SOURCES / "CMakeLists.txt", folder)
+    monkeypatch.setattr(library_module, "SOURCES", folder)
+    return folder
+
+
+def test_a_library_of_these_sources_is_not_stale(sources: Path) -> None:
+    """Also where git has written them with other line ends."""
+    assert not open_kernels().stale
+    path = sources / "source" / "levels.cpp"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert not open_kernels().stale
+
+
+@pytest.mark.parametrize("change", ["edited", "added", "deleted", "renamed"])
+def test_a_library_that_is_older_than_its_sources_is_used_and_said(
+    sources: Path, change: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log, and one in `doctor`."""
+    path = sources / "source" / "levels.cpp"
+    if change == "edited":
+        path.write_bytes(path.read_bytes() + b"// more\n")
+    elif change == "added":
+        path.with_name("more.cpp").write_bytes(b"")
+    elif change == "deleted":
+        path.unlink()
+    else:
+        path.rename(path.with_name("other.cpp"))
+    kernels_module._usable_kernels.cache_clear()
+    found = [usable_kernels() for _ in range(2)]
+    kernels_module._usable_kernels.cache_clear()
+    assert all(kernels is not None and kernels.stale for kernels in found)
+    assert [record.getMessage().count("built before their sources changed") for record in caplog.records] == [1]
+    assert "run `python kernels/build_library.py`" in describe_machine().kernels_note
+
+
+@pytest.mark.without_library
+def test_an_installed_package_has_no_sources(tmp_path: Path) -> None:
+    assert library_module.sources_sha256(tmp_path) is None
 
 
 @pytest.mark.without_library
@@ -139,3 +186,33 @@ def test_the_machine_names_the_level(level: str) -> None:
     found = describe_machine()
     assert found.kernels == level
     assert "reference" in found.kernels_note
+
+
+class Base(ctypes.Structure):
+    """`OrtApiBase`: what ONNX Runtime hands to a library of operators."""
+
+    _fields_ = (("get_api", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)), ("get_version", ctypes.c_void_p))
+
+
+def test_an_onnxruntime_without_the_table_is_refused_through_its_first_one() -> None:
+    """A release serves the tables of all earlier versions of its interface; one before 1.17 has not the one we need."""
+    said = []
+
+    def create_status(code: int, text: bytes) -> int:
+        said.append((code, text.decode()))
+        return 1
+
+    entry = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)(create_status)
+    first = (ctypes.c_void_p * 275)(ctypes.cast(entry, ctypes.c_void_p))
+    asked = []
+
+    def get_api(version: int) -> int | None:
+        asked.append(version)
+        return ctypes.addressof(first) if version == 1 else None
+
+    base = Base(Base._fields_[0][1](get_api), None)
+    register = ctypes.CDLL(str(open_kernels().path)).RegisterCustomOps
+    register.restype = ctypes.c_void_p
+    assert register(None, ctypes.byref(base)) == 1
+    assert asked == [17, 1]
+    assert said == [(1, "this ONNX Runtime is older than 1.17, which the dsvl2 kernels need")]

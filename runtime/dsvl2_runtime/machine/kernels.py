@@ -12,6 +12,9 @@ from dsvl2_kernels.library import Kernels, KernelsAbsentError, KernelsError, ope
 
 log = logging.getLogger(__name__)
 
+STALE = "they were built before their sources changed: run `python kernels/build_library.py`"
+"""What to say about such a library; it can only be in a checkout."""
+
 
 def find_kernels() -> Kernels:
     """The library, registered once with ONNX Runtime to see that it accepts it.
@@ -32,16 +35,19 @@ def find_kernels() -> Kernels:
 
 
 def usable_kernels() -> Kernels | None:
-    """The library, or None; one line is logged where there is one that cannot be used."""
+    """The library, or None; one line is logged where it cannot be used, or is older than its sources."""
     return _usable_kernels(os.environ.get(library.SETTING), library.FOLDER)
 
 
 @cache  # so that it is one line for each library and setting
 def _usable_kernels(_setting: str | None, _folder: Path) -> Kernels | None:
     try:
-        return find_kernels()
+        found = find_kernels()
     except KernelsAbsentError:
         return None
     except KernelsError as error:
         log.warning("ONNX Runtime's own operators are used, which are slower: %s", error)
         return None
+    if found.stale:
+        log.warning("our own kernels are used, but %s", STALE)
+    return found

@@ -12,7 +12,7 @@ import psutil
 from dsvl2_kernels.library import KernelsError
 from dsvl2_runtime.machine.control_groups import ROOT, memory_limits
 from dsvl2_runtime.machine.cores import usable_cores
-from dsvl2_runtime.machine.kernels import find_kernels
+from dsvl2_runtime.machine.kernels import STALE, find_kernels
 
 RELEVANT_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
 """Instruction sets that decide which kernels ONNX Runtime takes."""
@@ -96,7 +96,7 @@ def _kernels() -> tuple[str | None, str]:
         found = find_kernels()
     except KernelsError as error:
         return None, str(error)
-    return found.level, f"of {', '.join(found.levels)}"
+    return found.level, f"of {', '.join(found.levels)}" + (f"; {STALE}" if found.stale else "")
 
 
 def bytes_saturate() -> bool:

@@ -199,7 +199,7 @@ from dsvl2_runtime.cli.main import main
 main()
 """
 NAMES = re.compile(
-    r"What is the \w+\?|(?:Ctrl|Shift|Alt)\+\w|dsvl2-onnx|demo|int4|简体|PDF|JSON|Markdown|CSV|English|[\W\d_]+",
+    r"What is the \w+\?|(?:(?:Ctrl|Shift|Alt)\+)+\w|dsvl2-onnx|demo|int4|简体|PDF|JSON|Markdown|CSV|English|[\W\d_]+",
     re.IGNORECASE,
 )
 """What is the same in every language: names, keys, numbers and signs, and questions for a model that reads English."""

@@ -15,7 +15,7 @@ export QUESTION PICTURE
 OLDEST_ONNXRUNTIME := 1.31.0
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly check check-bare sanitize test-releases format lint types imports clean gpu-train bundle translations
+.PHONY: run app synthetic test nightly docs check check-bare sanitize test-releases format lint types imports clean gpu-train bundle translations
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -34,6 +34,11 @@ test: $(VENV)/dev.stamp
 # single one of these tests may take hours on a busy machine.
 nightly: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 -m "hypothesis or nightly" --hypothesis-profile nightly -o faulthandler_timeout=14400
+
+# The documentation as a site in build/docs, which can be read from the disk.
+docs: $(VENV)/docs.stamp
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open build/docs/index.html"
 
 # The operators of kernels/ with hostile sizes under AddressSanitizer and UndefinedBehaviorSanitizer; needs a compiler.
 sanitize:
@@ -94,6 +99,11 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/pytho
 	@echo "installing what development needs (about a minute) ..."
 	$(PIP) -e '.[cpu,dev]'
 	@touch $@ $(VENV)/run.stamp $(VENV)/app.stamp $(VENV)/export.stamp
+
+$(VENV)/docs.stamp: pyproject.toml constraints.txt $(KERNELS) | $(VENV)/bin/python
+	@echo "installing what the documentation needs (half a minute) ..."
+	$(PIP) -e '.[cpu,docs]'
+	@touch $@ $(VENV)/run.stamp
 
 $(SYNTHETIC)/checkpoint/config.json: | $(VENV)/export.stamp
 	$(BIN)/dsvl2-onnx synth --variant small --scale 0.125 --seed 7 --out $(SYNTHETIC)/checkpoint

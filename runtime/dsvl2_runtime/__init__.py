@@ -21,15 +21,20 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from dsvl2_runtime.answers.answer import Answer, Usage
+    from dsvl2_runtime.answers.boxes import Box
     from dsvl2_runtime.answers.generate import TextChunk
     from dsvl2_runtime.answers.sampling import GenerationOptions
     from dsvl2_runtime.chat import Chat
+    from dsvl2_runtime.inputs.documents import pages
+    from dsvl2_runtime.inputs.prompt import Message, locate
     from dsvl2_runtime.model import VisionLanguageModel, load_model
+    from dsvl2_runtime.notices import Notice
     from dsvl2_runtime.progress import Progress, Watch
+    from dsvl2_runtime.texts import notice_text
 
 __all__ = [
-    "Answer", "Chat", "Dsvl2Error", "GenerationOptions", "Progress", "TextChunk", "Usage", "VisionLanguageModel",
-    "Watch", "load_model",
+    "Answer", "Box", "Chat", "Dsvl2Error", "GenerationOptions", "Message", "Notice", "Progress", "TextChunk", "Usage",
+    "VisionLanguageModel", "Watch", "load_model", "locate", "notice_text", "pages",
 ]  # fmt: skip
 
 try:
@@ -39,14 +44,20 @@ except PackageNotFoundError:  # a source tree that was never installed
 
 _HOMES = {
     "Answer": "dsvl2_runtime.answers.answer",
+    "Box": "dsvl2_runtime.answers.boxes",
     "Chat": "dsvl2_runtime.chat",
     "GenerationOptions": "dsvl2_runtime.answers.sampling",
+    "Message": "dsvl2_runtime.inputs.prompt",
+    "Notice": "dsvl2_runtime.notices",
     "Progress": "dsvl2_runtime.progress",
     "TextChunk": "dsvl2_runtime.answers.generate",
     "Usage": "dsvl2_runtime.answers.answer",
     "VisionLanguageModel": "dsvl2_runtime.model",
     "Watch": "dsvl2_runtime.progress",
     "load_model": "dsvl2_runtime.model",
+    "locate": "dsvl2_runtime.inputs.prompt",
+    "notice_text": "dsvl2_runtime.texts",
+    "pages": "dsvl2_runtime.inputs.documents",
 }
 
 

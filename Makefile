@@ -23,6 +23,11 @@ run: $(VENV)/run.stamp
 app: $(VENV)/app.stamp
 	@$(BIN)/dsvl2-onnx app "$$PICTURE"
 
+# The pictures of the window in docs/screenshots; needs Xvfb and openbox (Debian: xvfb openbox).
+.PHONY: screenshots
+screenshots: $(VENV)/app.stamp
+	$(BIN)/python desktop_app/screenshots.py
+
 # The whole path from a checkpoint to an answer, with random weights in the official layout.
 synthetic: $(SYNTHETIC)/bundle/manifest.json
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE" --model $(SYNTHETIC)/bundle -n 48

@@ -135,6 +135,7 @@ def _furnish(window: MainWindow, settings: SettingsKeeper, flow: CaptureFlow) ->
     menu = capture_menu(flow, window)
     window.menu("file").addMenu(menu)
     window.picture_pane.add_tool(CaptureButton(flow, menu))
+    window.picture_pane.drop_zone.add_button(CaptureButton(flow, menu, is_first=True))
     tray = Tray(window, flow, app_icon())
     tray.set_shown(settings.settings.tray)
     settings.changed.connect(lambda changed: tray.set_shown(changed.tray))

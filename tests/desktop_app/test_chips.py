@@ -38,7 +38,7 @@ IMAGES = [image(number) for number in range(20)]
 
 def test_a_chip_says_name_size_and_tokens(chips: Chips) -> None:
     chips.show_images(IMAGES[:2], [421])
-    assert chips.label(0) == ("picture 0.png", "800 × 600 · 421 tokens")
+    assert chips.label(0) == ("picture 0.png", "800 × 600", "421 tokens")
     assert chips.label(1) == ("picture 1.png", "800 × 600")
 
 

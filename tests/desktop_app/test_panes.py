@@ -77,7 +77,7 @@ def test_everything_that_asks_lies_inside_the_window(shown: Shown, size: QSize) 
     """At every size down to the least, and as large as was asked for."""
     window = shown(size=size)
     assert window.size() == size
-    for widget in (window.prompt.edit, window.prompt.button, window.status, window.picture_pane.tools.open):
+    for widget in (window.prompt.edit, window.prompt.button, window.status, window.picture_pane.drop_zone.open_button):
         place = QRect(widget.mapTo(window, widget.rect().topLeft()), widget.size())
         assert window.rect().contains(place), (widget, place)
         assert widget.visibleRegion().boundingRect() == widget.rect(), widget
@@ -154,3 +154,18 @@ def test_others_add_to_the_menus_and_quit_stays_last(shown: Shown) -> None:
     window.menu("file").addAction("Export")
     window.menu("file").aboutToShow.emit()
     assert window.menu("file").actions()[-1].text() == texts.window.quit_app()
+
+
+def test_a_note_has_one_line_in_a_low_window_and_can_be_closed(shown: Shown) -> None:
+    """The whole text is over it; closed, it stays away until there is another one."""
+    window = shown(size=QSize(640, 400))
+    window.note.show_note("A long note about the model that answers. " * 5)
+    low = window.note.sizeHint().height()
+    window.resize(640, 700)
+    assert window.note.sizeHint().height() > low
+    window.note._close.click()
+    assert not window.note.isVisible()
+    window.note.show_note("A long note about the model that answers. " * 5)
+    assert not window.note.isVisible()
+    window.note.show_note("Another note.")
+    assert window.note.isVisible()

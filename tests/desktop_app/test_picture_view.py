@@ -235,3 +235,18 @@ def test_a_copied_picture_has_the_bytes_of_the_screen(quarters: Path) -> None:
     height, width, _ = pixels.shape
     image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
     assert image.pixelColor(10, 10) == QColor(200, 0, 0)
+
+
+def test_the_label_of_a_small_box_does_not_hide_its_words(view: PictureView) -> None:
+    """The number stands beside it; the whole label comes with the pointer, or with more zoom."""
+    view.show_boxes([Box("total", 1, (500, 500, 520, 520), (400, 300, 440, 316))])
+    (item,) = boxes_of(view)
+    label = item.label
+    assert label.text == "1"
+    assert label.pos().x() < item.rect().left()
+    view.highlight_box(0)
+    assert label.text == "1 total"
+    view.highlight_box(None)
+    view.zoom_by(16)
+    assert label.text == "1 total"
+    assert label.pos().x() == item.rect().left()

@@ -85,14 +85,12 @@ def box_name(number: int, label: str) -> str:
     return QCoreApplication.translate("pictures", "box {number}: {label}").format(number=number, label=label)
 
 
-def chip_figures(size: tuple[int, int], tokens: int | None) -> str:
-    """The second line of a chip."""
+def chip_figures(size: tuple[int, int], tokens: int | None) -> tuple[str, ...]:
+    """The lines of a chip below its name."""
     pixels = f"{size[0]} × {size[1]}"
     if tokens is None:
-        return pixels
-    return QCoreApplication.translate("pictures", "{pixels} · {tokens} tokens").format(
-        pixels=pixels, tokens=f"{tokens:,}"
-    )
+        return (pixels,)
+    return pixels, QCoreApplication.translate("pictures", "{tokens} tokens").format(tokens=f"{tokens:,}")
 
 
 def chip_keys() -> str:

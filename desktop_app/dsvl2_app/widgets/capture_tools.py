@@ -16,11 +16,12 @@ DELAY_SECONDS = 3
 
 
 class CaptureButton(QWidget):
-    """A click captures a region; the arrow beside it offers the rest."""
+    """A click captures a region; the arrow beside it offers the rest. It may be the first choice where it stands."""
 
-    def __init__(self, flow: CaptureFlow, menu: QMenu) -> None:
+    def __init__(self, flow: CaptureFlow, menu: QMenu, *, is_first: bool = False) -> None:
         super().__init__()
-        self.button = controls.button(texts.capture_button(), "crop", tip=QKeySequence(KEYS).toString())
+        kind: controls.ButtonKind = "primary" if is_first else "normal"
+        self.button = controls.button(texts.capture_button(), "crop", kind, QKeySequence(KEYS).toString())
         self.button.clicked.connect(lambda: flow.start("region"))
         self.arrow = controls.button("", "chevron-down", "flat", texts.capture_menu().replace("&", ""))
         self.arrow.clicked.connect(lambda: menu.popup(self.arrow.mapToGlobal(self.arrow.rect().bottomLeft())))

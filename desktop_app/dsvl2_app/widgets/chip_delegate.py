@@ -14,7 +14,7 @@ from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.pixmaps import to_pixmap
 
 IMAGE_ROLE, TOKENS_ROLE, OVER_ROLE = (Qt.ItemDataRole.UserRole + offset for offset in (1, 2, 3))
-CHIP, SMALL_CHIP = QSize(236, 60), QSize(172, 44)
+CHIP, SMALL_CHIP = QSize(208, 68), QSize(172, 44)
 GAP = 8
 """Pixels between two chips; part of the size of each."""
 CROSS = 28
@@ -93,16 +93,21 @@ class ChipDelegate(QStyledItemDelegate):
         width = remove_rect(chip).left() - left - 2
         font, small = theme.font("body"), theme.font("small")
         upper, lower = QFontMetrics(font), QFontMetrics(small)
-        top = card_rect(chip).center().y() - (upper.height() + lower.height()) // 2
+        card = card_rect(chip)
+        figures = texts.pictures.chip_figures(image.size, tokens)
+        lines = figures if upper.height() + len(figures) * lower.height() < card.height() else figures[:1]
+        top = card.center().y() - (upper.height() + len(lines) * lower.height()) // 2
         painter.setFont(font)
         painter.setPen(theme.colour("error" if is_over else "text"))
         name = upper.elidedText(Path(image.name).name, Qt.TextElideMode.ElideMiddle, width)
         painter.drawText(QRect(left, top, width, upper.height()), Qt.AlignmentFlag.AlignLeft, name)
         painter.setFont(small)
         painter.setPen(theme.colour("error" if is_over else "muted"))
-        figures = texts.pictures.chip_figures(image.size, tokens)
-        shown = lower.elidedText(figures, Qt.TextElideMode.ElideRight, width)
-        painter.drawText(QRect(left, top + upper.height(), width, lower.height()), Qt.AlignmentFlag.AlignLeft, shown)
+        top += upper.height()
+        for line in lines:
+            shown = lower.elidedText(line, Qt.TextElideMode.ElideRight, width)
+            painter.drawText(QRect(left, top, width, lower.height()), Qt.AlignmentFlag.AlignLeft, shown)
+            top += lower.height()
 
     def _draw_cross(self, painter: QPainter, chip: QRect, view: QWidget) -> None:
         cross = remove_rect(chip)

@@ -160,11 +160,11 @@ class Chips(QListWidget):
         if rows:
             self.remove_asked.emit(sorted(rows))
 
-    def label(self, row: int) -> tuple[str, str]:
-        """The two lines of a chip."""
+    def label(self, row: int) -> tuple[str, ...]:
+        """The lines of a chip."""
         item = self.item(row)
         image: Attachment = item.data(IMAGE_ROLE)
-        return _shown_name(image), texts.pictures.chip_figures(image.size, item.data(TOKENS_ROLE))
+        return _shown_name(image), *texts.pictures.chip_figures(image.size, item.data(TOKENS_ROLE))
 
     def is_over(self, row: int) -> bool:
         """Whether the context has no room for it."""
@@ -181,7 +181,7 @@ class Chips(QListWidget):
         item.setData(TOKENS_ROLE, tokens)
         item.setData(OVER_ROLE, is_over)
         item.setSizeHint(self._chip)
-        figures = texts.pictures.chip_figures(image.size, tokens)
+        figures = ", ".join(texts.pictures.chip_figures(image.size, tokens))
         spoken = ", ".join([_shown_name(image), figures, *([texts.pictures.over_budget()] if is_over else [])])
         item.setData(Qt.ItemDataRole.AccessibleTextRole, spoken)
         over = f"<br>{html.escape(texts.pictures.over_budget())}" if is_over else ""

@@ -46,11 +46,12 @@ class DocumentDesk(QObject):
         self._choose(document, chosen)
 
     def fitting(self, document: Document) -> int:
-        """How many pages the context has room for; a guess, by pages of A4."""
+        """How many pages the model can read at once; a guess, by pages of A4."""
         model = self._session.model
         if model is None or model.config is None:
             return 1
-        count = min(document.count, 100)
+        # More pictures than these fit as well, but each as one tile, in which nobody can read a page.
+        count = min(document.count, MOST_TILED_IMAGES)
         return max(1, most_images([A4_PIXELS] * count, model.config))
 
     def follow(self) -> None:

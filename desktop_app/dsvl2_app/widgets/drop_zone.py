@@ -66,8 +66,10 @@ class DropZone(QWidget):
         theme.signals.changed.connect(self._show_theme)
 
     def add_button(self, button: QWidget) -> None:
-        """Put a button before the one that opens files."""
+        """Put the first choice before the one that opens files."""
         self._buttons.insertWidget(1, button)
+        theme.set_icon(self.open_button, "image-plus")
+        controls.restyle(self.open_button, kind="normal")
 
     def show_examples(self, shown: bool) -> None:
         """They are for the demonstration model, which answers them right."""

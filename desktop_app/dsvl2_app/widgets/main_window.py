@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
     QKeySequence,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QMainWindow, QMenu, QVBoxLayout, QWidget
 
@@ -51,6 +52,8 @@ from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.inputs.tiling import plan_tiling
 
 FIRST_SIZE, LEAST_SIZE = QSize(1180, 760), QSize(420, 320)
+LOW = 440
+"""Pixels of height below which notes have one line."""
 SCREEN_SHARE = 0.9
 """Of the screen, that a window covers at most when it is first shown."""
 MenuName = Literal["file", "view", "conversation", "help"]
@@ -137,6 +140,7 @@ class MainWindow(QMainWindow):
             action.setShortcut(QKeySequence(keys))
             action.triggered.connect(slot)
             file.addAction(action)
+        file.addActions([self.picture_pane.tools.save, self.picture_pane.tools.copy])
         self._quit = file.addAction(texts.window.quit_app())
         self._quit.setShortcut(QKeySequence(QKeySequence.StandardKey.Quit))
         self._quit.triggered.connect(self.close)
@@ -153,7 +157,7 @@ class MainWindow(QMainWindow):
         pane = self.picture_pane
         pane.open_asked.connect(self.choose_images)
         pane.sidebar_asked.connect(self.panes.toggle_sidebar)
-        self.panes.sidebar_shown.connect(lambda shown: pane.tools.sidebar.setVisible(not shown))
+        self.panes.sidebar_shown.connect(lambda shown: pane.tools.show_sidebar_button(not shown))
         pane.remove_asked.connect(lambda rows: self.session.set_images(without(self.session.images, rows)))
         pane.order_asked.connect(lambda wanted: self.session.set_images(ordered(self.session.images, wanted)))
         pane.add_asked.connect(self.session.add_image)
@@ -203,6 +207,11 @@ class MainWindow(QMainWindow):
         self.picture_pane.show_drag("")
         if self.intake.take(event.mimeData()):
             event.acceptProposedAction()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """A window that is not high keeps its room for the conversation."""
+        super().resizeEvent(event)
+        self.note.set_compact(self.height() < LOW)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine, forget the images, keep the layout; nothing here waits."""

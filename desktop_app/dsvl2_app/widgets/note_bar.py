@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
 from dsvl2_app import texts
@@ -14,6 +17,7 @@ class NoteBar(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._text, self._is_compact = "", False
         self._label = controls.label("", wraps=True)
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._close = controls.button("", "x", "flat", texts.window.close_note())
@@ -26,15 +30,38 @@ class NoteBar(QFrame):
 
     def text(self) -> str:
         """What it says, or said before it was closed."""
-        return self._label.text()
+        return self._text
 
     def show_note(self, text: str, *, is_error: bool = False) -> None:
         """Say something, or nothing."""
         if text == self.text() and text:
             return
-        self._label.setText(text)
+        self._text = text
+        self._show_text()
         controls.restyle(self, kind="error" if is_error else "note")
         self.setVisible(bool(text))
+
+    def set_compact(self, compact: bool) -> None:
+        """One line in a window that is not high; the whole text is over it."""
+        self._is_compact = compact
+        self._label.setWordWrap(not compact)
+        self._show_text()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """A line that is cut off ends in dots."""
+        super().resizeEvent(event)
+        if self._is_compact:
+            self._show_text()
+
+    def _show_text(self) -> None:
+        if not self._is_compact:
+            self._label.setText(self._text)
+            self._label.setToolTip("")
+            return
+        room = self.width() - self._close.width() - 2 * theme.LARGE
+        line = " ".join(self._text.split())
+        self._label.setText(self._label.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, max(room, 1)))
+        self._label.setToolTip(f"<p>{html.escape(self._text)}</p>" if self._text else "")
 
     def add_button(self, button: QPushButton) -> None:
         """Put a button before the one that closes it."""

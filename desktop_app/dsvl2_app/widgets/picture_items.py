@@ -30,6 +30,8 @@ LINE, LINE_HOVERED = 2.0, 3.5
 GRID_LINE = 1.25
 LABEL_PAD = 6
 LONGEST_LABEL = 32
+SMALL_BOX = 40
+"""Pixels of the window: a box that is less high has its label beside it."""
 
 
 class PictureItem(QGraphicsItem):
@@ -109,13 +111,19 @@ class LabelItem(QGraphicsItem):
 
     def __init__(self, text: str, colour: QColor, parent: QGraphicsItem) -> None:
         super().__init__(parent)
-        self._text, self._colour = text, colour
+        self.text, self._colour = text, colour
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+
+    def show_text(self, text: str) -> None:
+        """Say something else."""
+        if text != self.text:
+            self.prepareGeometryChange()
+            self.text = text
 
     def boundingRect(self) -> QRectF:  # noqa: N802 - Qt's name
         """Above its corner."""
         metrics = QFontMetricsF(_label_font())
-        width, height = metrics.horizontalAdvance(self._text) + 2 * LABEL_PAD, metrics.height() + 2
+        width, height = metrics.horizontalAdvance(self.text) + 2 * LABEL_PAD, metrics.height() + 2
         return QRectF(-1, -height, width, height)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -125,7 +133,7 @@ class LabelItem(QGraphicsItem):
         painter.setBrush(self._colour)
         painter.drawRoundedRect(self.boundingRect(), 3, 3)
         painter.setPen(QColor(ON_BOX))
-        painter.drawText(self.boundingRect(), Qt.AlignmentFlag.AlignCenter, self._text)
+        painter.drawText(self.boundingRect(), Qt.AlignmentFlag.AlignCenter, self.text)
 
 
 @cache
@@ -143,8 +151,9 @@ class BoxItem(QGraphicsRectItem):
         self._number, self._on_hover = number, on_hover
         self._colour = theme.box_colour(number)
         shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
-        self.label = LabelItem(f"{number} {shown}".strip(), self._colour, self)
-        self.label.setPos(place.topLeft())
+        self._name = f"{number} {shown}".strip()
+        self._zoom, self._is_highlighted = 1.0, False
+        self.label = LabelItem(self._name, self._colour, self)
         self.setAcceptHoverEvents(True)
         self.setZValue(2)
         self.set_highlighted(False)
@@ -158,6 +167,21 @@ class BoxItem(QGraphicsRectItem):
         inside.setAlpha(FILL_HOVERED if highlighted else FILL)
         self.setBrush(QBrush(inside))
         self.setZValue(3 if highlighted else 2)
+        self._is_highlighted = highlighted
+        self.fit_label(self._zoom)
+
+    def fit_label(self, zoom: float) -> None:
+        """Above a large box; of a small one, whose words it would hide, the number beside it, until it is looked at.
+
+        Args:
+            zoom: pixels of the window for one of the picture.
+        """
+        self._zoom = zoom
+        is_small = self.rect().height() * zoom < SMALL_BOX
+        self.label.show_text(str(self._number) if is_small and not self._is_highlighted else self._name)
+        across = -self.label.boundingRect().width() / zoom if is_small else 0.0
+        down = (self.rect().height() + self.label.boundingRect().height() / zoom) / 2 if is_small else 0.0
+        self.label.setPos(self.rect().left() + across, self.rect().top() + down)
 
     def hoverEnterEvent(self, event: QGraphicsSceneHoverEvent) -> None:  # noqa: N802 - Qt's name
         """The pointer comes."""

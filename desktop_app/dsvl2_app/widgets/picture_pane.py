@@ -205,7 +205,7 @@ class PicturePane(QWidget):
         self._body.setDirection(direction.LeftToRight if is_low else direction.TopToBottom)
         self.chips.set_upright(is_low)
         self.cost.setVisible(bool(self.cost.text()) and not is_low)
-        self.tools.fit_into(self.width())
+        self.tools.fit_into(self.width() - 2 * theme.LARGE)
         self.strip.setVisible(self.strip.document is not None and not is_low)
         self.drop_zone.fit_into(self.height())
 

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.state.session import Attachment
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.pixmaps import to_pixmap
-
-ROOMY = 430
-"""Pixels from which there is room for all tools; below, those that the wheel and keys replace are hidden."""
 
 
 class PictureTools(QWidget):
@@ -40,13 +37,14 @@ class PictureTools(QWidget):
         self.zoom_in = controls.button("", "zoom-in", "flat", texts.pictures.zoom_in())
         self.fit = controls.button("", "maximize", "flat", texts.pictures.fit())
         self.more = controls.button("", "download", "flat", texts.pictures.more())
+        self.save = QAction(texts.pictures.save_with_boxes(), self)
+        self.copy = QAction(texts.pictures.copy_with_boxes(), self)
+        theme.set_icon(self.save, "download", "muted")
+        theme.set_icon(self.copy, "copy", "muted")
+        self.save.triggered.connect(self.save_asked)
+        self.copy.triggered.connect(self.copy_asked)
         menu = QMenu(self)
-        save = menu.addAction(texts.pictures.save_with_boxes())
-        copy = menu.addAction(texts.pictures.copy_with_boxes())
-        theme.set_icon(save, "download", "muted")
-        theme.set_icon(copy, "copy", "muted")
-        save.triggered.connect(self.save_asked)
-        copy.triggered.connect(self.copy_asked)
+        menu.addActions([self.save, self.copy])
         self.more.setMenu(menu)
         self._recent_menu = QMenu(self)
         self.recent.setMenu(self._recent_menu)
@@ -58,18 +56,27 @@ class PictureTools(QWidget):
         self._row.addStretch(1)
         for tool in self._view_tools():
             self._row.addWidget(tool)
-        self._has_picture = False
+        self._has_picture = self._needs_sidebar = False
+        self._width = 10_000
+        self._added: list[QWidget] = []
         self._others: tuple[Attachment, ...] = ()
         self.show_recent(())
         self.show_picture(False)
 
     def add(self, tool: QWidget) -> None:
         """Put a tool at the left of the one that opens files."""
+        self._added.append(tool)
         self._row.insertWidget(self._row.indexOf(self.open), tool)
+        self._arrange()
 
     def show_picture(self, there_is_one: bool) -> None:
-        """The tools of a picture are there with a picture."""
+        """The tools of a picture are there with a picture; those that add one are in the empty pane itself."""
         self._has_picture = there_is_one
+        self._arrange()
+
+    def show_sidebar_button(self, shown: bool) -> None:
+        """Where the sidebar is hidden, something has to show it."""
+        self._needs_sidebar = shown
         self._arrange()
 
     def show_recent(self, images: Sequence[Attachment]) -> None:
@@ -79,21 +86,29 @@ class PictureTools(QWidget):
         for image in images:
             action = self._recent_menu.addAction(QIcon(to_pixmap(image.thumbnail)), Path(image.name).name)
             action.triggered.connect(lambda _checked=False, image=image: self.recent_asked.emit(image))
-        self.recent.setVisible(bool(images))
+        self._arrange()
 
     def fit_into(self, width: int) -> None:
         """Show as many tools as there is room for."""
-        is_roomy = width >= ROOMY
-        self.zoom_in.setProperty("fits", is_roomy)
-        self._is_roomy = is_roomy
+        self._width = width
         self._arrange()
-
-    _is_roomy = True
 
     def _view_tools(self) -> tuple[QPushButton, ...]:
         return (self.region, self.tiles, self.zoom_out, self.zoom_in, self.fit, self.more)
 
     def _arrange(self) -> None:
-        for tool in self._view_tools():
-            is_needed = self._is_roomy or tool in (self.region, self.fit, self.more)
-            tool.setVisible(self._has_picture and is_needed)
+        """What the wheel and keys replace goes first where there is little room."""
+        for action in (self.save, self.copy):
+            action.setEnabled(self._has_picture)
+        wanted: list[QWidget] = [self.sidebar] if self._needs_sidebar else []
+        if self._has_picture:
+            wanted += [*self._added, self.open, *([self.recent] if self._others else []), *self._view_tools()]
+        elif self._others:
+            wanted.append(self.recent)
+        for dispensable in (self.tiles, self.zoom_out, self.zoom_in, self.recent, self.more, self.fit):
+            needed = sum(max(tool.sizeHint().width(), tool.minimumWidth()) + theme.TINY for tool in wanted)
+            if needed > self._width and dispensable in wanted:
+                wanted.remove(dispensable)
+        for tool in (self.sidebar, *self._added, self.open, self.recent, *self._view_tools()):
+            tool.setVisible(tool in wanted)
+        self.setVisible(bool(wanted))

@@ -118,6 +118,7 @@ class PictureView(QGraphicsView):
             left, top, right, bottom = box.px
             place = QRectF(left, top, right - left, bottom - top).intersected(whole)
             item = BoxItem(place, number, box.label, self._tell_hover)
+            item.fit_label(self.zoom)
             self._scene.addItem(item)
             self._boxes.append(item)
         names = [texts.pictures.box_name(number, box.label) for number, box in enumerate(boxes, 1)]
@@ -269,6 +270,8 @@ class PictureView(QGraphicsView):
 
     def _set_zoom(self, zoom: float) -> None:
         self.setTransform(self.transform().fromScale(zoom, zoom))
+        for item in self._boxes:
+            item.fit_label(zoom)
         self.zoomed.emit()
 
     def _least_zoom(self) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QProgressBar, QStatusBar, QWidget
+from PySide6.QtWidgets import QLayout, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.state.usage import context_used, last_speed, memory_used
-from dsvl2_app.widgets import controls
+from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.privacy_card import PrivacyCard
 
 PROGRESS_WIDTH = 120
@@ -27,6 +27,7 @@ class StatusBar(QStatusBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizeGripEnabled(False)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.model_button = controls.button(texts.engine.no_model_name(), "cpu", "flat", texts.window.model_tip())
         self.phase = controls.label("", "muted")
         self.phase.setMinimumWidth(1)
@@ -44,9 +45,13 @@ class StatusBar(QStatusBar):
         self.settings_button = controls.button("", "settings", "flat", texts.window.settings())
         self.addWidget(self.model_button)
         self.addWidget(self.phase, 1)
+        for figure in (self.speed, self.context, self.memory):
+            figure.setContentsMargins(theme.SMALL, 0, theme.SMALL, 0)
         for widget in (self.progress, self.speed, self.context, self.memory, self.shield, self.settings_button):
             self.addPermanentWidget(widget)
-        self._session: ChatSession | None = None
+        layout = self.layout()
+        if layout is not None:  # figures are left out in a narrow window instead of making it wider
+            layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self._engine_id: int | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(MEMORY_MILLISECONDS)
@@ -75,6 +80,10 @@ class StatusBar(QStatusBar):
     def looks_at_memory(self) -> bool:
         """Whether the memory is looked at again and again."""
         return self._timer.isActive()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As narrow as the window."""
+        return QSize(1, super().minimumSizeHint().height())
 
     def show_privacy(self) -> PrivacyCard:
         """What is kept where."""

@@ -23,6 +23,8 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QToolButton::menu-indicator {{ image: none; }}
     QPushButton::menu-indicator {{ image: none; }}
 
+    QLineEdit QToolButton {{ border: none; background: transparent; padding: 0; min-height: 0; }}
+
     QPushButton[kind="primary"] {{
         background: {c["accent"]}; color: {c["on_accent"]}; border: 1px solid {c["accent"]}; font-weight: 600; }}
     QPushButton[kind="primary"]:hover {{ border-color: {c["text"]}; }}
@@ -58,9 +60,9 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QLabel[textSize="small"], QPushButton[textSize="small"] {{ font-size: {points["small"]}pt; }}
 
     QLineEdit {{
-        border: 1px solid {c["line"]}; border-radius: 8px; padding: 0 8px; min-height: 30px;
+        border: 1px solid {c["line"]}; border-radius: 8px; padding: 6px 7px;
         background: {c["surface"]}; selection-background-color: {c["accent"]}; }}
-    QLineEdit:focus {{ border: 2px solid {c["accent"]}; padding: 0 7px; min-height: 28px; }}
+    QLineEdit:focus {{ border: 2px solid {c["accent"]}; padding: 5px 6px; }}
 
     QListWidget[kind="chips"] {{ background: transparent; border: 2px solid transparent; border-radius: 12px; }}
     QListWidget[kind="chips"]:focus {{ border-color: {c["accent_soft"]}; }}

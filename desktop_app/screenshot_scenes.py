@@ -1,0 +1,230 @@
+"""The scenes of `screenshots.py`: what the real window is made to do before its picture is taken.
+
+A scene is a generator that does something and yields what has to become true before it goes on.
+`python desktop_app/screenshot_scenes.py SCENE FOLDER` plays one on the display of the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+Condition = Callable[[], object]
+Script = Iterator[Condition]
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PATIENCE_SECONDS = 240.0
+STEP_MILLISECONDS = 20
+SETTLING_SECONDS = 0.7
+"""For what is drawn a moment late."""
+WINDOW = (1280, 700)
+"""On a screen of 1366x768."""
+
+
+class Stage:
+    """The window of one scene, and what a script does with it."""
+
+    def __init__(self, window: Any, out: Path) -> None:
+        self.window = window
+        self._out = out
+        self._grabbed: Any = None
+
+    def settled(self, seconds: float = SETTLING_SECONDS) -> Condition:
+        """True when some time has passed."""
+        end = time.monotonic() + seconds
+        return lambda: time.monotonic() >= end
+
+    def ready(self) -> bool:
+        """Whether the model is loaded and every picture read."""
+        session, pane = self.window.session, self.window.picture_pane
+        shown = pane.view.picture
+        is_sharp = not session.images or (shown is not None and len(shown.levels) > 1)
+        return bool(session.engine_state == "ready" and not self.window.reader.unread and is_sharp)
+
+    def answered(self) -> bool:
+        """Whether no question is open."""
+        return self.window.session.open_turn is None
+
+    def add(self, *names: str) -> None:
+        """Add pictures of the folder of examples, or files."""
+        self.window.add_images([path if (path := Path(name)).is_absolute() else EXAMPLES / name for name in names])
+
+    def save(self) -> None:
+        """Keep what the window looks like."""
+        self._write(self.window.grab())
+
+    def save_screen(self) -> None:
+        """Keep what the screen looks like: dialogs and overlays are windows of their own."""
+        self._write(self.window.screen().grabWindow(0))
+
+    def _write(self, pixmap: Any) -> None:
+        if pixmap.isNull() or not pixmap.save(str(self._out), "PNG"):
+            raise SystemExit(f"{self._out}: it was not written")
+
+
+def first_start(stage: Stage) -> Script:
+    """As somebody meets it who has just installed it."""
+    yield stage.ready
+    yield stage.settled()
+    stage.save()
+
+
+def answer(stage: Stage) -> Script:
+    """Two questions about a receipt, and where the total is."""
+    yield from _ask_about_receipt(stage)
+    stage.save()
+
+
+def dark(stage: Stage) -> Script:
+    """The same at night."""
+    from dsvl2_app.widgets import theme
+
+    theme.apply("dark")
+    yield from _ask_about_receipt(stage)
+    stage.save()
+
+
+def scale_150(stage: Stage) -> Script:
+    """The same on a laptop whose screen is set to 150 %."""
+    yield from _ask_about_receipt(stage)
+    stage.save()
+
+
+def scale_200(stage: Stage) -> Script:
+    """The same with 200 %: 683 by 384 points are left for everything."""
+    yield from _ask_about_receipt(stage)
+    stage.save()
+
+
+def pdf(stage: Stage) -> Script:
+    """A document of four pages, one of them chosen, and a question about it."""
+    path = _draw_document(Path.home() / "orders.pdf")
+    yield stage.ready
+    stage.add(str(path))
+    yield lambda: stage.window.session.images and stage.ready()
+    yield stage.settled(1.5)  # the small pages
+    stage.window.session.ask("What is the price of Desk?")
+    yield stage.answered
+    yield stage.settled()
+    stage.save()
+
+
+def _ask_about_receipt(stage: Stage) -> Script:
+    yield stage.ready
+    stage.add("receipt.png")
+    yield lambda: stage.window.session.images and stage.ready()
+    session = stage.window.session
+    session.ask("What is the total?")
+    yield stage.answered
+    session.ask("Total", task="locate")
+    yield stage.answered
+    yield stage.settled()
+
+
+def _draw_document(path: Path) -> Path:
+    """A PDF of four pages of A4 with the pictures of the folder of examples."""
+    pages = []
+    for name in ("table", "invoice", "visit", "chart"):
+        with Image.open(EXAMPLES / f"{name}.png") as found:
+            image = found.convert("RGB")
+        scale = min(1080 / image.width, 1500 / image.height)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+        page = Image.new("RGB", (1240, 1754), "white")
+        page.paste(image, ((page.width - image.width) // 2, 110))
+        pages.append(page)
+    pages[0].save(path, "PDF", save_all=True, append_images=pages[1:], resolution=150)
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture."""
+
+    play: Callable[[Stage], Script]
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables of the program besides those of the display."""
+    size: tuple[int, int] | None = WINDOW
+    """(width, height) of the window in points; None as the program opens it."""
+
+    @property
+    def name(self) -> str:
+        """Of the scene and of its file."""
+        return self.play.__name__
+
+
+SCENES = {
+    scene.name: scene
+    for scene in (
+        Scene(first_start),
+        Scene(answer),
+        Scene(pdf),
+        Scene(dark),
+        Scene(scale_150, {"QT_SCALE_FACTOR": "1.5"}, None),
+        Scene(scale_200, {"QT_SCALE_FACTOR": "2"}, None),
+    )
+}
+
+
+def play(scene: Scene, folder: Path) -> None:
+    """Start the program and play a scene in it.
+
+    Raises:
+        SystemExit: with the program's code, or because the scene did not come to its end.
+    """
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from dsvl2_app.widgets import main_window
+    from dsvl2_runtime.cli.main import main as run
+
+    ended: list[bool] = []
+
+    class Played(main_window.MainWindow):
+        """The window, which a script drives from a timer."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            if scene.size is not None:
+                self.resize(*scene.size)
+            self._script = scene.play(Stage(self, folder / f"{scene.name}.png"))
+            self._waits_for: Condition = self.isVisible
+            self._end = time.monotonic() + PATIENCE_SECONDS
+            self._timer = QTimer(self)
+            self._timer.timeout.connect(self._go_on)
+            self._timer.start(STEP_MILLISECONDS)
+
+        def _go_on(self) -> None:
+            try:
+                if time.monotonic() > self._end:
+                    raise TimeoutError(f"{scene.name}: it waits for {self._waits_for}")
+                if self._waits_for():
+                    self._waits_for = next(self._script)
+                return
+            except StopIteration:
+                ended.append(True)
+            except Exception as error:
+                print(f"{scene.name}: {error!r}", file=sys.stderr)
+            self._timer.stop()
+            self.close()
+            QApplication.exit()
+
+    main_window.MainWindow = Played  # type: ignore[misc]
+    sys.argv = ["dsvl2-onnx", "app", "--new-window"]
+    try:
+        run()
+    except SystemExit as end:
+        if end.code:
+            raise
+    if not ended:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    play(SCENES[sys.argv[1]], Path(sys.argv[2]))

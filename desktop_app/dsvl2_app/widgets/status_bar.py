@@ -52,6 +52,7 @@ class StatusBar(QStatusBar):
         layout = self.layout()
         if layout is not None:  # figures are left out in a narrow window instead of making it wider
             layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self.setMinimumWidth(1)  # what the layout has set before
         self._engine_id: int | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(MEMORY_MILLISECONDS)

@@ -51,15 +51,14 @@ class DropZone(QWidget):
             button.setToolTip(example.question)
             button.clicked.connect(lambda _checked=False, example=example: self.example_asked.emit(example))
             row.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.LARGE, theme.SMALL, theme.LARGE, theme.SMALL)
+        self._column = layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.LARGE, theme.TINY, theme.LARGE, theme.TINY)
         layout.setSpacing(theme.NORMAL)
         layout.addStretch(1)
         layout.addWidget(self._picture)
         layout.addWidget(self._title)
         layout.addWidget(self._hint)
         layout.addLayout(self._buttons)
-        layout.addSpacing(theme.NORMAL)
         layout.addWidget(self._examples)
         layout.addStretch(1)
         self._show_theme()
@@ -78,6 +77,7 @@ class DropZone(QWidget):
 
     def fit_into(self, height: int) -> None:
         """Leave out what there is no room for."""
+        self._column.setSpacing(theme.NORMAL if height >= TITLE_HEIGHT else 0)
         self._picture.setVisible(height >= PICTURE_HEIGHT)
         self._hint.setVisible(height >= HINT_HEIGHT)
         self._title.setVisible(height >= TITLE_HEIGHT)

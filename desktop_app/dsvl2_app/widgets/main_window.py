@@ -212,6 +212,7 @@ class MainWindow(QMainWindow):
         """A window that is not high keeps its room for the conversation."""
         super().resizeEvent(event)
         self.note.set_compact(self.height() < LOW)
+        self.prompt.set_compact(self.height() < LOW)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine, forget the images, keep the layout; nothing here waits."""

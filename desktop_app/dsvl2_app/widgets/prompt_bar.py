@@ -49,7 +49,7 @@ class PromptBar(QWidget):
         self.button.setMinimumWidth(LEAST_BUTTON)
         self.line = controls.label("", "muted", "small", wraps=True)
         self.pills: dict[Task, QPushButton] = {}
-        row = QWidget()
+        self._presets = row = QWidget()
         row.setAccessibleName(texts.prompt.presets())
         flow = FlowLayout(row, spacing=theme.TINY + 2)
         for number, task in enumerate(PRESETS, 1):
@@ -91,6 +91,10 @@ class PromptBar(QWidget):
         self.button.clicked.connect(self._press)
         self.set_task("question")
         self.set_answering(False, False)
+
+    def set_compact(self, compact: bool) -> None:
+        """In a window that is not high the pills give way; their keys go on to work."""
+        self._presets.setVisible(not compact)
 
     def set_answering(self, answering: bool, can_ask: bool, why_not: str = "") -> None:
         """Show what the button does: stop an answer, put a question behind it, or ask."""

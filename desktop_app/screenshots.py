@@ -1,4 +1,4 @@
-"""Takes the pictures of the window: `make screenshots`, or `python desktop_app/screenshots.py SCENE ...`.
+"""Takes the pictures of the window: `make screenshots`, or `python desktop_app/screenshots.py [--out=FOLDER] SCENE ...`.
 
 Each scene is the real program with the demonstration model on a virtual display of its own, with a window manager and
 an empty home folder. Needs the programs Xvfb and openbox (Debian: xvfb openbox, and what the window needs for X11), and
@@ -59,10 +59,10 @@ def display(home: Path) -> Iterator[dict[str, str]]:
             process.kill()
 
 
-def take(scene: Scene) -> bool:
+def take(scene: Scene, out: Path) -> bool:
     """Whether the picture of a scene was taken."""
     with tempfile.TemporaryDirectory() as home, display(Path(home)) as environment:
-        command = [sys.executable, str(Path(__file__).with_name("screenshot_scenes.py")), scene.name, str(OUT)]
+        command = [sys.executable, str(Path(__file__).with_name("screenshot_scenes.py")), scene.name, str(out)]
         variables = environment | scene.environment
         found = subprocess.run(command, env=variables, cwd=ROOT, timeout=PATIENCE_SECONDS, check=False)
     return found.returncode == 0
@@ -73,12 +73,14 @@ def main() -> None:
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if missing:
         raise SystemExit(f"needs programs that are not installed; on Debian: apt-get install {' '.join(missing)}")
-    wanted = sys.argv[1:] or list(SCENES)
+    arguments = sys.argv[1:]
+    out = Path(arguments.pop(0).partition("=")[2]) if arguments and arguments[0].startswith("--out=") else OUT
+    wanted = arguments or list(SCENES)
     unknown = [name for name in wanted if name not in SCENES]
     if unknown:
         raise SystemExit(f"no scene is called {', '.join(unknown)}; there are {', '.join(SCENES)}")
-    OUT.mkdir(parents=True, exist_ok=True)
-    failed = [name for name in wanted if not take(SCENES[name])]
+    out.mkdir(parents=True, exist_ok=True)
+    failed = [name for name in wanted if not take(SCENES[name], out)]
     if failed:
         raise SystemExit(f"not taken: {', '.join(failed)}")
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the window: `make screenshots`, or `python desktop_app/screenshots.py [--out=FOLDER] SCENE ...`.
+"""Takes the pictures of the window: `make screenshots`, or `python desktop_app/screenshots.py [--out=FOLDER] SCENE …`.
 
 Each scene is the real program with the demonstration model on a virtual display of its own, with a window manager and
 an empty home folder. Needs the programs Xvfb and openbox (Debian: xvfb openbox, and what the window needs for X11), and

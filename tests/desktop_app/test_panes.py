@@ -50,6 +50,7 @@ def shown(qtbot: QtBot) -> Iterator[Shown]:
             window.resize(size)
         window.show()
         qtbot.waitExposed(window)
+        qtbot.wait(10)  # what was hidden for want of room gives its place to the others
         return window
 
     yield make

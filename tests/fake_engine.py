@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 
 from dsvl2_runtime.engine.protocol import (
     Ask,
@@ -48,6 +49,9 @@ def answer(ask: Ask) -> None:
         send(Wrote(ask.turn, "waiting"))
         stops[ask.turn].wait()
         reason = "cancelled"
+    elif text == "deaf":
+        send(Wrote(ask.turn, "half"))
+        time.sleep(600)
     elif text == "die":
         send(Wrote(ask.turn, "half"))
         os._exit(7)
@@ -72,6 +76,8 @@ def main() -> None:
     for line in sys.stdin.buffer:
         command = read_command(line)
         if isinstance(command, Load):
+            if command.model.endswith("slow"):
+                time.sleep(600)
             send(Loaded("fake", "int4", ""))
         elif isinstance(command, Ask):
             stops[command.turn] = threading.Event()

@@ -113,3 +113,14 @@ def test_the_shield_says_what_is_kept_where(bar: StatusBar, qtbot: QtBot) -> Non
     assert card.isVisible()
     assert card.accessibleName() == texts.window.offline_title()
     card.close()
+
+
+def test_loading_a_model_of_nine_gigabytes_is_told_in_bytes(bar: StatusBar) -> None:
+    """More bytes than 31 bits count; how long it will take comes from how long it took so far."""
+    session = ChatSession(Sent())
+    session.loading.clock = lambda: 20.0
+    session.loading._begun = 0.0
+    session.take(Progressed("load", 4_500_000_000, 9_000_000_000))
+    bar.show_session(session)
+    assert bar.phase.text() == "Loading 4.5 of 9.0 GB, about 20 s"
+    assert bar.progress.value() * 2 == bar.progress.maximum()

@@ -6,10 +6,12 @@ import signal
 
 from PySide6.QtCore import QCoreApplication
 
+from dsvl2_app.state.time_left import rounded
 from dsvl2_app.texts import errors
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import EnginePhase, Loaded
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.machine.machine import GIGABYTE
 
 
 def phase(name: EnginePhase) -> str:
@@ -27,6 +29,17 @@ def phase(name: EnginePhase) -> str:
 def loading() -> str:
     """The model is not there yet."""
     return phase("load") + "…"
+
+
+def loading_bytes(done: int, total: int, seconds: float | None) -> str:
+    """How much of a model is in the memory, and how long the rest will take."""
+    if total < GIGABYTE / 10:
+        return loading()
+    text = QCoreApplication.translate("engine", "Loading {done} of {total} GB")
+    text = text.format(done=f"{done / GIGABYTE:.1f}", total=f"{total / GIGABYTE:.1f}")
+    if seconds is None:
+        return text
+    return text + ", " + QCoreApplication.translate("engine", "about {seconds} s").format(seconds=rounded(seconds))
 
 
 def model_name(model: Loaded) -> str:

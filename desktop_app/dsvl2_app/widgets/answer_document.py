@@ -114,8 +114,8 @@ def code_blocks(document: QTextDocument) -> list[list[QTextBlock]]:
     return found
 
 
-def _fragments(block: QTextBlock) -> Iterator[tuple[int, int, str, QTextCharFormat]]:
-    """(position, length, text, format) of each run of a paragraph."""
+def fragments(block: QTextBlock) -> Iterator[tuple[int, int, str, QTextCharFormat]]:
+    """(position, length, text, look) of each run of a paragraph."""
     iterator = block.begin()
     while not iterator.atEnd():
         fragment = iterator.fragment()
@@ -135,7 +135,7 @@ def _make_harmless(document: QTextDocument) -> None:
     found = [
         (position, length, text, look)
         for block in blocks(document)
-        for position, length, text, look in _fragments(block)
+        for position, length, text, look in fragments(block)
         if _leads_away(look)
     ]
     cursor = QTextCursor(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -16,8 +17,8 @@ from dsvl2_app.widgets.plain_text import FittingText
 
 RENDER_SECONDS = 0.1
 """Between two renderings of an answer that grows."""
-RENDER_SHARE = 12
-"""Rendering takes at most one of so many parts of the time, however long the answer is."""
+MOST_RENDER_SECONDS = 0.008
+"""An answer that takes longer is rendered again only when it has ended, so that it holds up nothing while it comes."""
 
 
 class AnswerView(FittingText):
@@ -85,7 +86,7 @@ class AnswerView(FittingText):
         self._place_copy_buttons(is_final=is_final)
         self._rendered = markdown
         took = self._clock() - begun
-        self._next_render = self._clock() + max(RENDER_SECONDS, took * RENDER_SHARE)
+        self._next_render = self._clock() + RENDER_SECONDS if took <= MOST_RENDER_SECONDS else math.inf
 
     def _replace(self, document: QTextDocument) -> None:
         self.setDocument(document)

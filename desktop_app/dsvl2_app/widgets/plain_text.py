@@ -36,9 +36,10 @@ class FittingText(QTextBrowser):
         return self.toPlainText()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Another width needs another height."""
-        super().resizeEvent(event)
-        self.fit()
+        """Another width needs another height; another height alone would lay all the text out once more."""
+        if event.size().width() != event.oldSize().width():
+            super().resizeEvent(event)
+            self.fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
         """The conversation scrolls, not one text of it."""

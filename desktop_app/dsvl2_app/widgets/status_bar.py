@@ -15,6 +15,8 @@ from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.privacy_card import PrivacyCard
 
 PROGRESS_WIDTH = 120
+PROGRESS_STEPS = 1000
+"""Qt counts no further than 31 bits, and a model has more bytes."""
 MEMORY_MILLISECONDS = 2_000
 """Between two looks at the memory while the engine is at work; an idle window looks at nothing."""
 ROOMY, ENOUGH = 900, 620
@@ -107,9 +109,13 @@ class StatusBar(QStatusBar):
         if session.model is not None:
             self.model_button.setText(texts.engine.model_name(session.model))
         if progress is not None:
-            self.progress.setRange(0, max(1, progress.total))
-            self.progress.setValue(progress.done)
-            self.phase.setText(texts.engine.phase(progress.phase))
+            self.progress.setRange(0, PROGRESS_STEPS)
+            self.progress.setValue(PROGRESS_STEPS * progress.done // max(1, progress.total))
+            self.phase.setText(
+                texts.engine.loading_bytes(progress.done, progress.total, session.loading.seconds)
+                if progress.phase == "load"
+                else texts.engine.phase(progress.phase)
+            )
         elif session.engine_state == "failed":
             self.phase.setText(texts.engine.no_model())
         elif session.asked_turn is not None:

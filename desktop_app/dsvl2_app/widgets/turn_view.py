@@ -183,7 +183,9 @@ class TurnView(QFrame):
 
     def _unfold(self, is_open: bool) -> None:
         if self._fold is not None:
-            self._fold.setText(texts.talk.show_less() if is_open else texts.talk.show_all())
+            words = texts.talk.show_less() if is_open else texts.talk.show_all()
+            self._fold.setText(words)
+            self._fold.setAccessibleName(words)
             self._fold_question()
 
     def _show_error(self) -> None:

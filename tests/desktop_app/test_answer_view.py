@@ -1,0 +1,190 @@
+"""How an answer is shown: rendered, copied, and never obeyed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QTextCursor, QTextDocument
+from pytestqt.qtbot import QtBot
+
+from dsvl2_app.state import answer_text
+from dsvl2_app.state.turn import Turn
+from dsvl2_app.widgets import theme
+from dsvl2_app.widgets.answer_document import answer_document, blocks, code_blocks, fragments, tables
+from dsvl2_app.widgets.answer_view import AnswerView
+from small_models import picture
+
+pytestmark = pytest.mark.gui
+
+LOCAL = "file:" + "///"
+BOX = "<|ref|>{label}<|/ref|><|det|>[[{x}, 0, 999, 500]]<|/det|>"
+
+
+def turn(answer: str, state: str = "done") -> Turn:
+    return Turn(0, "?", (), answer, state, image_sizes=((1000, 500),))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> AnswerView:
+    theme.apply("light")
+    made = AnswerView()
+    qtbot.addWidget(made)
+    made.resize(500, 40)
+    made.show()
+    return made
+
+
+def test_characters_that_hide_or_turn_text_become_signs() -> None:
+    """Escapes, turned directions, invisible letters, private ones; line ends of all systems are line ends."""
+    assert answer_text.visible("a\x1b[2J\x00b\r\nc\u202etxt\u2066\u200bd\ue000\x85e\tf") == (
+        "a␛[2J␀b\nc\ufffdtxt\ufffd\ufffdd\ufffd\ne\tf"
+    )
+    assert answer_text.visible("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"  # these two join letters
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a path of a file in an address looks different there")
+def test_nothing_that_an_answer_names_is_read(
+    view: AnswerView, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a picture of this computer, not one of another, no script, no style; a link opens nothing."""
+    secret = tmp_path / "secret.png"
+    picture(60, 60, 1).save(secret)
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    asked: list[object] = []
+    load = QTextDocument.loadResource
+    monkeypatch.setattr(QTextDocument, "loadResource", lambda *given: (asked.append(given), load(*given))[1])
+    answer = (
+        f"![alt]({LOCAL}{secret}) ![]({secret}) ![remote](http://198.51.100.7/x.png) ![share](//198.51.100.7/c.png)\n\n"
+        f"[a file]({LOCAL}{secret}) <{LOCAL}{secret}> [a page](http://198.51.100.7/) www.example.org a@example.org\n\n"
+        f"![by reference][1]\n\n[1]: {LOCAL}{secret}\n\n"
+        f'<script>alert(1)</script><img src="{secret}"><b>bold</b><style>* {{color: red}}</style>'
+    )
+    view.show_answer(answer, is_final=True)
+    qtbot.wait(1)
+    looks = [look for block in blocks(view.document()) for *_, look in fragments(block)]
+    assert len(looks) > 10
+    assert not any(look.isImageFormat() or look.isAnchor() for look in looks)
+    assert asked == []
+    text = view.text()
+    for part in ("[picture: alt]", "[picture: remote]", "a page (http://198.51.100.7/)", "<script>alert(1)</script>"):
+        assert part in text
+    for x in range(0, view.width(), 7):
+        for y in range(0, view.height(), 7):
+            qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, y))
+    assert opened == []
+    assert view.text() == text
+
+
+def test_a_document_that_is_asked_for_a_file_gives_one_transparent_pixel(tmp_path: Path) -> None:
+    """Given nothing, Qt would open the file itself."""
+    found = answer_document("x").loadResource(2, QUrl.fromLocalFile(str(tmp_path / "secret.png")))
+    assert (found.width(), found.height(), found.pixelColor(0, 0).alpha()) == (1, 1, 0)  # type: ignore[attr-defined]
+
+
+def test_markdown_is_rendered(view: AnswerView) -> None:
+    """Tables with borders and a head, code of one typeface on a ground, headings no larger than those of the window."""
+    view.show_answer("# Bill\n\n| A | B |\n|--|--:|\n| 1 | 2 |\n\n```\nx = 1\ny\n```\n\n**bold**", is_final=True)
+    document = view.document()
+    (table,) = tables(document.rootFrame())
+    assert (table.rows(), table.columns(), table.format().border()) == (2, 2, 1)
+    assert table.cellAt(0, 0).format().background().color() == theme.colour("sunken")
+    (lines,) = code_blocks(document)
+    assert [line.text() for line in lines] == ["x = 1", "y"]
+    sizes = {look.toCharFormat().fontPointSize() for look in document.allFormats() if look.isCharFormat()}
+    assert max(sizes) <= theme.points("heading")
+
+
+def test_an_answer_that_grows_is_plain_text_until_it_is_rendered_again(qtbot: QtBot) -> None:
+    """Ten times a second at most; when it ends it is as if it had come at once."""
+    now = [10.0]
+    view = AnswerView(clock=lambda: now[0])
+    qtbot.addWidget(view)
+    view.show_answer("a **b", is_final=False)
+    view.show_answer("a **b** and **c", is_final=False)
+    assert view.text() == "a **b** and **c"
+    now[0] += 0.2
+    view.show_answer("a **b** and **c** d", is_final=False)
+    assert view.text() == "a b and c d"
+    view.show_answer("a **b** and **c** d *e*", is_final=True)
+    assert view.text() == "a b and c d e"
+
+
+def test_what_is_selected_stays_selected_while_the_answer_grows(qtbot: QtBot) -> None:
+    now = [10.0]
+    view = AnswerView(clock=lambda: now[0])
+    qtbot.addWidget(view)
+    view.show_answer("total **22**", is_final=False)
+    cursor = QTextCursor(view.document())
+    cursor.setPosition(5, QTextCursor.MoveMode.KeepAnchor)
+    view.setTextCursor(cursor)
+    now[0] += 1
+    view.show_answer("total **22** and more", is_final=False)
+    assert view.textCursor().selectedText() == "total"
+
+
+def test_boxes_are_numbered_chips_that_lead_to_the_picture(view: AnswerView, qtbot: QtBot) -> None:
+    """Their numbers are those of the turn's boxes; the pointer on one tells which; marked from the picture."""
+    found = turn(f"The {BOX.format(label='total', x=1)} 😀 and {BOX.format(label='date', x=2)}.")
+    view.show_answer(answer_text.shown_markdown(found), is_final=True)
+    assert view.text().replace("\u2009", "").replace("\u00a0", " ") == "The total 1  😀 and date 2 ."
+    assert [box.label for box in found.boxes] == ["total", "date"]
+    told: list[object] = []
+    view.box_hovered.connect(told.append)
+    view.highlighted.emit(QUrl("box:1"))
+    view.highlighted.emit(QUrl(""))
+    with qtbot.waitSignal(view.box_chosen) as chosen:
+        view.anchorClicked.emit(QUrl("box:0"))
+    assert (told, chosen.args) == ([1, None], [0])
+    view.highlight_box(1)
+    (marked,) = view.extraSelections()
+    assert marked.cursor.selectedText().strip("\u00a0") == "2"
+    view.highlight_box(None)
+    assert view.extraSelections() == []
+
+
+def test_the_markup_of_a_box_that_is_not_complete_is_never_seen() -> None:
+    """However the answer is cut while it comes."""
+    answer = f"The {BOX.format(label='total', x=1)} is 5."
+    for length in range(len(answer)):
+        shown = answer_text.shown_markdown(turn(answer[:length], "streaming"))
+        assert "<" not in shown and "|" not in shown and "det" not in shown, answer[:length]
+
+
+def test_code_has_a_button_that_copies_it(view: AnswerView, qtbot: QtBot) -> None:
+    view.show_answer("```python\nx = 1\n  y = 2\n```", is_final=True)
+    (button,) = view._copy_buttons
+    with qtbot.waitSignal(view.code_copied) as copied:
+        button.click()
+    assert copied.args == ["x = 1\n  y = 2"]
+
+
+def test_an_answer_is_taken_elsewhere_without_its_boxes() -> None:
+    """As Markdown, or its table as CSV, with nothing invisible in it."""
+    table = "| Item | Price |\n|---|---|\n| a, b | 1\u202e |"
+    found = turn(f"The {BOX.format(label='total', x=1)}:\n\n{table}")
+    assert answer_text.copied_markdown(found) == f"The total:\n\n{table}".replace("\u202e", "\ufffd")
+    assert answer_text.has_table(found)
+    assert answer_text.copied_csv(found) == 'Item,Price\n"a, b",1\ufffd\n'
+    assert not answer_text.has_table(turn("no table"))
+
+
+def test_a_long_answer_is_rendered_again_only_at_its_end(qtbot: QtBot) -> None:
+    """While it comes its newest words stand there as they are, rather than hold up the window ten times a second."""
+    now = [10.0]
+
+    def clock() -> float:
+        now[0] += 0.05  # as if each rendering took so long
+        return now[0]
+
+    view = AnswerView(clock=clock)
+    qtbot.addWidget(view)
+    view.show_answer("**a**", is_final=False)
+    for length in range(50):
+        view.show_answer("**a**" + " *b*" * length, is_final=False)
+    assert view.text() == "a" + " *b*" * 49
+    view.show_answer("**a**" + " *b*" * 49, is_final=True)
+    assert view.text() == "a" + " b" * 49

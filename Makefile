@@ -7,6 +7,8 @@ TRANSLATIONS := desktop_app/dsvl2_app/translations
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
 GPU_FOLDER ?= models/dsvl2_demo/runs/gpu
+GPU_CHECK_FOLDER ?= models/synthetic/gpu_check
+GPU_PYTHON ?= 3.12
 QUESTION ?= What is the total?
 PICTURE ?= examples/receipt.png
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
@@ -15,7 +17,7 @@ export QUESTION PICTURE
 OLDEST_ONNXRUNTIME := 1.31.0
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
-.PHONY: run app synthetic test nightly docs check check-bare sanitize test-releases format lint types imports clean gpu-train bundle translations
+.PHONY: run app synthetic test nightly docs check check-bare sanitize test-releases format lint types imports clean gpu-train gpu-check bundle translations
 
 run: $(VENV)/run.stamp
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE"
@@ -140,6 +142,13 @@ bundle: $(BUNDLE)/bin/python
 
 $(BUNDLE)/bin/python:
 	$(PYTHON) -m venv $(BUNDLE)
+
+# Everything to check a GPU with, on a machine with a card and no network: parity, answers, speed, peers (docs/cuda.md).
+gpu-check: $(GPU_CHECK_FOLDER)/check.sh
+	@echo "on the machine with the GPU: bash $(notdir $(GPU_CHECK_FOLDER))/check.sh OUT"
+
+$(GPU_CHECK_FOLDER)/check.sh: | $(VENV)/dev.stamp
+	$(BIN)/python -m dsvl2_bench.gpu_check.folder --out $(GPU_CHECK_FOLDER) --python $(GPU_PYTHON)
 
 clean:
 	rm -rf $(VENV) $(SYNTHETIC) .mypy_cache .ruff_cache .pytest_cache

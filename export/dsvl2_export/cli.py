@@ -44,8 +44,12 @@ def export(
 def upgrade(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, which is changed.", show_default=False)],
     target: Annotated[str, typer.Option(help="What it gets graphs for: cpu, cuda, or cpu,cuda.")] = "cpu",
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="For a GPU: less exact, for a model too large-valued for float16.")
+    ] = False,
 ) -> None:
     """Give a bundle graphs that it lacks, for this program's own kernels or for a GPU; the others stay as they are."""
+    from dsvl2_export.graphs.cuda.form import IN_BFLOAT16
     from dsvl2_export.upgrade import add_cuda_graphs, upgrade_bundle
 
     targets = _targets(target)
@@ -53,7 +57,8 @@ def upgrade(
         with progress_bars() as bars:
             written = itertools.count(1)
             bars.update("graphs", 0, 3)
-            add_cuda_graphs(bundle, on_graph=lambda: bars.update("graphs", next(written), 3))
+            form = IN_BFLOAT16 if bfloat16 else None
+            add_cuda_graphs(bundle, form, on_graph=lambda: bars.update("graphs", next(written), 3))
         print_message(f"{bundle} has the graphs for a GPU")
     if "cpu" not in targets:
         return

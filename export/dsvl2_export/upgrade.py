@@ -10,7 +10,7 @@ from pathlib import Path
 from dsvl2_export.bundle_size import MARGIN_BYTES
 from dsvl2_export.exporter import OWN_GRAPH, graph_entries
 from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
-from dsvl2_export.graphs.cuda.form import ON_GPU, CudaForm
+from dsvl2_export.graphs.cuda.form import CudaForm
 from dsvl2_export.graphs.own_operators import with_own_operators
 from dsvl2_export.graphs.own_vision import own_vision_graph
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -65,14 +65,14 @@ def upgrade_bundle(folder: Path) -> bool:
     return True
 
 
-def add_cuda_graphs(folder: Path, form: CudaForm = ON_GPU, on_graph: Callable[[], None] = lambda: None) -> None:
+def add_cuda_graphs(folder: Path, form: CudaForm | None = None, on_graph: Callable[[], None] = lambda: None) -> None:
     """Give a bundle the graphs for a GPU, or write those that it has anew; those for the CPU stay as they are.
 
     They are written beside their places first, so that a bundle that is in use stays whole; the manifest comes last.
 
     Args:
         folder: of the bundle.
-        form: types and layout.
+        form: types and layout; by default those of `form_for`.
         on_graph: called when a graph is written.
 
     Raises:

@@ -32,13 +32,13 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "SCALE", 0.06)
         patch.setattr(folder, "LAYERS", 2)
-        make_folder(out, on_gpu=False, python="3.12", wheels=False, full=False, variants=("small",))
+        make_folder(out, on_gpu=False, python="3.12", wheels=False, full=False, variants=("small",), questions=3)
     return out
 
 
 def test_all_is_well_where_nothing_differs(packed: Path, tmp_path: Path) -> None:
     """Two independent writers of graphs, one from the integers and one from their values, in float32: far below 2 %."""
-    arguments = [str(packed), str(tmp_path), "--device", "cpu", "--stages", "environment,placement,parity"]
+    arguments = [str(packed), str(tmp_path), "--device", "cpu", "--stages", "environment,placement,parity,answers"]
     assert main(arguments) == 0
     lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
     found = [line for line in lines if "worst_step" in line]
@@ -47,7 +47,8 @@ def test_all_is_well_where_nothing_differs(packed: Path, tmp_path: Path) -> None
     assert all(line["same_best"] == "50/50" for line in found)
     text = (tmp_path / "table.txt").read_text("utf-8")
     assert "parity: well, 8 of 8 checks" in text
-    assert "answers: not run" in text
+    assert "answers: well, 1 of 1 checks" in text
+    assert "speed: not run" in text
 
 
 def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +79,7 @@ def test_a_stage_that_fails_says_where(tmp_path: Path) -> None:
     """The error with its traceback is in the output, and the stage counts as failed."""
     lines = run_stage("answers", tmp_path / "nothing", tmp_path, "cpu", 100)
     (error,) = [line for line in lines if "error" in line]
-    assert "ModelNotFoundError" in error["error"]
+    assert "FileNotFoundError" in error["error"]
     assert "stages.py" in error["where"]
     assert lines[-1]["ended"] == 1
     assert "answers: FAILED" in table(lines)

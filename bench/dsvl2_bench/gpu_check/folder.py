@@ -7,6 +7,7 @@ demonstration model, and the graphs of Small at full size without its weights. `
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
@@ -18,14 +19,22 @@ from pathlib import Path
 
 from dsvl2_bench.gpu_check.reference import write_reference
 from dsvl2_bench.gpu_check.sized_graphs import write_sized_graphs
+from dsvl2_bench.gpu_check.stages import QUESTIONS, SEED
 from dsvl2_demo import BUNDLE
+from dsvl2_demo.evaluation.evaluate import bundle_answerer
+from dsvl2_demo.evaluation.held_out import held_out_cases
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
 from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_export.upgrade import add_cuda_graphs
+from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.graphs.target import CUDA_ON_CPU
+from dsvl2_runtime.machine.cores import choose_threads
+from dsvl2_runtime.model import VisionLanguageModel
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo", "dsvl2_bench", "dsvl2_kernels")
 LEFT_OUT = {"dsvl2_demo": ("bundle", "checkpoint", "docs", "runs")}
@@ -54,7 +63,16 @@ exec python3 -m dsvl2_bench.gpu_check.check "$here" "$out" "$@"
 """
 
 
-def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: bool, variants: Sequence[str]) -> None:
+def make_folder(
+    out: Path,
+    *,
+    on_gpu: bool,
+    python: str,
+    wheels: bool,
+    full: bool,
+    variants: Sequence[str],
+    questions: int = QUESTIONS,
+) -> None:
     """Pack.
 
     Args:
@@ -64,6 +82,7 @@ def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: boo
         wheels: pack packages as well.
         full: pack the graphs of Small at full size.
         variants: of which small bundles are made.
+        questions: to the demonstration model, whose answers are packed.
 
     Raises:
         UsageError: it is there already.
@@ -74,7 +93,7 @@ def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: boo
     for name in PACKAGES:
         source = Path(str(__import__(name).__file__)).parent
         shutil.copytree(source, out / "code" / name, ignore=shutil.ignore_patterns(*CACHES, *LEFT_OUT.get(name, ())))
-    form = ON_GPU if on_gpu else ON_CPU
+    form = ON_GPU if on_gpu else ON_CPU  # as a release has it, however small these are
     for variant in variants:
         source_of_weights = RandomWeights(synthetic_config(variant, SCALE, layers=LAYERS), seed=9)
         export_weights(source_of_weights, out / variant, PRECISION)
@@ -82,7 +101,8 @@ def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: boo
         with tempfile.TemporaryDirectory() as folder:
             write_reference(Path(folder) / "fp32", source_of_weights, PRECISION, out / f"{variant}.npz")
     shutil.copytree(BUNDLE, out / "demo")
-    add_cuda_graphs(out / "demo", form)
+    write_answers(out / "demo", out / "answers", questions)
+    add_cuda_graphs(out / "demo", None if on_gpu else ON_CPU)
     if full:
         with tempfile.TemporaryDirectory() as folder:
             two = Path(folder) / "two"
@@ -93,6 +113,26 @@ def make_folder(out: Path, *, on_gpu: bool, python: str, wheels: bool, full: boo
     script = out / "check.sh"
     script.write_text(SCRIPT, "utf-8")
     script.chmod(0o755)
+
+
+def write_answers(demo: Path, out: Path, questions: int) -> None:
+    """The pages of held-out questions, and the demonstration model's answers on the CPU.
+
+    Args:
+        demo: its bundle; it is left with graphs in float32.
+        out: the new folder: each page as a PNG, and `answers.json`.
+        questions: how many.
+    """
+    add_cuda_graphs(demo, ON_CPU)
+    out.mkdir()
+    exact = VisionLanguageModel(Bundle.open(demo), choose_threads(None).count, target=CUDA_ON_CPU)
+    quick = load_model(demo, provider="cpu")
+    found = []
+    for index, case in enumerate(held_out_cases(questions, SEED)):
+        for number, image in enumerate(case.images):
+            image.save(out / f"{index}-{number}.png")
+        found.append({"float32": bundle_answerer(exact)(case), "int8": bundle_answerer(quick)(case)})
+    (out / "answers.json").write_text(json.dumps(found), "utf-8")
 
 
 def fetch_wheels(out: Path, python: str) -> None:
@@ -127,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--python", default="3.12", help="version of the Python on the machine with the GPU")
     parser.add_argument("--for-cpu", action="store_true", help="pack what only tries out the check, on the CPU")
     parser.add_argument("--no-wheels", action="store_true", help="the machine has all packages")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="to the demonstration model")
     parser.add_argument("--no-full", action="store_true", help="leave out the graphs of Small at full size")
     options = parser.parse_args(arguments)
     make_folder(
@@ -136,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         wheels=not options.no_wheels and not options.for_cpu,
         full=not options.no_full and not options.for_cpu,
         variants=tuple(Variant),
+        questions=options.questions,
     )
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     print(f"{options.out}: {size / 1e6:.1f} MB; on the machine with the GPU: bash {options.out.name}/check.sh OUT")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dsvl2_export.graphs.cuda.decoder import Source, write_prompt, write_step
-from dsvl2_export.graphs.cuda.form import ON_GPU, CudaForm
+from dsvl2_export.graphs.cuda.form import CudaForm, form_for
 from dsvl2_export.graphs.cuda.image_encoder import write_image_encoder
 from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
 from dsvl2_export.graphs.cuda.writer import CudaWriter, SharedWeights
@@ -25,7 +25,11 @@ DECODER_DATA, IMAGE_DATA = "decoder_cuda.data", "image_encoder_cuda.data"
 
 
 def write_cuda_graphs(
-    cpu: Path, out: Path, config: ModelConfig, form: CudaForm = ON_GPU, on_graph: Callable[[], None] = lambda: None
+    cpu: Path,
+    out: Path,
+    config: ModelConfig,
+    form: CudaForm | None = None,
+    on_graph: Callable[[], None] = lambda: None,
 ) -> list[GraphEntry]:
     """Write the three graphs and their two files of weights.
 
@@ -33,7 +37,7 @@ def write_cuda_graphs(
         cpu: a folder with the plain graphs for the CPU.
         out: the folder to write into.
         config: of the model.
-        form: types and layout.
+        form: types and layout; by default those of `form_for`.
         on_graph: called when a graph is written.
 
     Returns:
@@ -46,6 +50,7 @@ def write_cuda_graphs(
     def stored(name: str) -> StoredWeights:
         return StoredWeights(cpu / f"{name}{ENDING}")
 
+    form = form or form_for(config.language_config)
     source = Source(stored(graph_io.DECODER), stored(graph_io.EMBED_TOKENS), config.language_config)
     weights = SharedWeights(out / DECODER_DATA)
     for name, write in ((graph_io.DECODER_STEP, write_step), (graph_io.DECODER_PROMPT, write_prompt)):

@@ -54,6 +54,7 @@ def write_step(writer: CudaWriter, source: Source) -> None:
 def write_prompt(writer: CudaWriter, source: Source) -> None:
     """Write the graph of many positions behind a past, with rows of image features in their places."""
     config, element, hidden = source.config, writer.form.decoder, source.config.hidden_size
+    writer.experts_in = writer.form.prompt_experts
     queries = writer.reshape(graph_io.POSITION_IDS, -1, 1)  # [seq, 1]
     hidden_from = writer.node("Greater", [graph_io.KEY_POSITIONS, queries])  # [seq, total]
     mask = writer.node("Where", [hidden_from, writer.number(MASKED, element), writer.number(0.0, element)])

@@ -42,12 +42,13 @@ def experts(writer: CudaWriter, stored: StoredWeights, config: LanguageConfig, x
         x: of the decoder's type.
         name: of the layer's MLP in the checkpoint.
     """
-    hidden, element = config.hidden_size, writer.form.decoder
+    hidden, element = config.hidden_size, writer.experts_in
     tokens = writer.reshape(x, -1, hidden)
     logits = writer.cast(router_logits(writer, stored, config, tokens, name), element, "float32")
     weights, form = expert_weights(writer, stored, config, name)
     chosen = (config.num_experts_per_tok or 0) + (config.n_shared_experts or 0)
-    return writer.reshape(writer.experts(tokens, logits, weights, chosen, form), 1, -1, hidden)
+    found = writer.experts(writer.cast(tokens, element, writer.form.decoder), logits, weights, chosen, form)
+    return writer.reshape(writer.cast(found, writer.form.decoder, element), 1, -1, hidden)
 
 
 def total_weight(config: LanguageConfig) -> float:
@@ -101,7 +102,7 @@ def expert_weights(
     writer: CudaWriter, stored: StoredWeights, config: LanguageConfig, name: str
 ) -> tuple[list[str], BlockFormat]:
     """Names of interleaved gate and up, their scales, down, its scales; and the format of them all."""
-    hidden, inner, element = config.hidden_size, config.moe_intermediate_size, writer.form.decoder
+    hidden, inner, element = config.hidden_size, config.moe_intermediate_size, writer.experts_in
     if writer.form.packed:
         require_tiles({"hidden_size": hidden, "moe_intermediate_size": inner})
     form = expert_format(stored.shape(f"{name}.down"), stored.shape(f"{name}.down.scales"), inner)

@@ -40,6 +40,8 @@ class CudaWriter(GraphBuilder):
         super().__init__(path, shared.data, OPSET)
         self._shared = shared
         self.form = form
+        self.experts_in: ElementName = form.decoder
+        """The type in which the experts of this graph compute."""
 
     def shared(self, name: str, make: Callable[[], NDArray[Any]]) -> str:
         """A weight that other graphs may have too; `make` is called for the first of them alone."""

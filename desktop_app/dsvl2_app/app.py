@@ -23,13 +23,14 @@ from dsvl2_app.state.app_request import AppRequest
 from dsvl2_app.state.history.place import data_folder
 from dsvl2_app.state.layout import layout_path
 from dsvl2_app.state.opening import Opening, opening_of, request_of, require_same_model
-from dsvl2_app.state.settings import settings_path
+from dsvl2_app.state.settings import Settings, settings_path
 from dsvl2_app.widgets.capture_flow import CaptureFlow
 from dsvl2_app.widgets.capture_tools import CaptureButton, capture_menu
 from dsvl2_app.widgets.choices import Choices
 from dsvl2_app.widgets.help_menu import HelpMenu
 from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_app.widgets.models.guide import Guide
 from dsvl2_app.widgets.opener import ACTIVATION, Opener
 from dsvl2_app.widgets.tray import Tray
 from dsvl2_runtime.cli.streams import print_message
@@ -85,10 +86,11 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     application.setDesktopFileName(ENTRY)
     application.setWindowIcon(app_icon())
     language.install(settings.settings.language)
-    window = MainWindow(Engine(load), layout_path())
+    window = MainWindow(Engine(_chosen(load, opening, settings.settings)), layout_path())
     history = History(data_folder(), is_private=settings.settings.keeps_nothing)
     keeping = Keeping(window, history, opens_last=settings.settings.opens_last)
-    choices = Choices(window, settings, history)
+    guide = Guide(window, settings)
+    choices = Choices(window, settings, history, guide.open_dialog)
     flow = CaptureFlow(window)
     opener = Opener(window, flow)
 
@@ -122,12 +124,19 @@ def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int
     choices.apply_keys()  # now that every action is there
     code = application.exec()
     flow.stop()
+    guide.close()
     keeping.close()
     settings.close()
     window.wait_until_gone(GONE_SECONDS)
     keeping.wait_until_gone(GONE_SECONDS)
     stop_log()
     return SIGNAL_EXIT_CODE + caught[0] if caught else code
+
+
+def _chosen(load: Load, opening: Opening, settings: Settings) -> Load:
+    """What the command line names counts more than the settings."""
+    model = load.model if opening.model is not None else settings.model or load.model
+    return replace(load, model=model, threads=load.threads or settings.threads or None)
 
 
 def _furnish(window: MainWindow, settings: SettingsKeeper, flow: CaptureFlow) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +25,30 @@ def export(
     name: Annotated[str | None, typer.Option(help="Name of the bundle; by default its folder's name.")] = None,
     target: Annotated[str, typer.Option(help="Where it shall run: cpu, or cpu,cuda for a GPU as well.")] = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is already there.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print as JSON what would be written and what it needs, and write nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print progress on standard output, one JSON object a line.")
+    ] = False,
 ) -> None:
     """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
     from dsvl2_export.exporter import export_bundle
 
     for_cuda = "cuda" in _targets(target, needed="cpu")
-    with progress_bars(of_bytes=True) as bars:
+    if plan:
+        from dsvl2_export.export_plan import plan_export
+
+        print(json.dumps(asdict(plan_export(checkpoint, out, precision.value, for_cuda=for_cuda))), flush=True)
+        return
+
+    def tell(done: int, total: int) -> None:
+        if as_json:
+            print(json.dumps({"done": done, "total": total}), flush=True)
+        else:
+            bars.update("export", done, total)
+
+    with progress_bars(show=not as_json, of_bytes=True) as bars:
         export_bundle(
             checkpoint,
             out,
@@ -36,7 +56,7 @@ def export(
             name=name,
             overwrite=force,
             for_cuda=for_cuda,
-            on_progress=lambda done, total: bars.update("export", done, total),
+            on_progress=tell,
         )
     print_message(f"wrote {out}")
 

@@ -4,6 +4,18 @@ Each function returns `QCoreApplication.translate(area, English)`, which is wher
 where a translation takes its place. Numbers and names are put in afterwards, so that a translation can move them.
 """
 
-from dsvl2_app.texts import capture, engine, errors, guide, history, pictures, prompt, settings, talk, window
+from dsvl2_app.texts import capture, engine, errors, guide, history, models, pictures, prompt, settings, talk, window
 
-__all__ = ["capture", "engine", "errors", "guide", "history", "pictures", "prompt", "settings", "talk", "window"]
+__all__ = [
+    "capture",
+    "engine",
+    "errors",
+    "guide",
+    "history",
+    "models",
+    "pictures",
+    "prompt",
+    "settings",
+    "talk",
+    "window",
+]

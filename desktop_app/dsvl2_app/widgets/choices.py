@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QObject
@@ -20,8 +21,15 @@ from dsvl2_app.widgets.settings.keys_page import actions_with_keys, apply_keys
 class Choices(QObject):
     """Of one window."""
 
-    def __init__(self, window: MainWindow, keeper: SettingsKeeper, history: History) -> None:
+    def __init__(
+        self,
+        window: MainWindow,
+        keeper: SettingsKeeper,
+        history: History,
+        open_models: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(window)
+        self._open_models = open_models
         self._window, self._keeper, self._history = window, keeper, history
         self._applied = keeper.settings
         self.dialog: SettingsDialog | None = None
@@ -47,6 +55,7 @@ class Choices(QObject):
             self.dialog.close()
             self.dialog.deleteLater()
         self.dialog = SettingsDialog(self._keeper, self._history, actions_with_keys(self._window), self._window)
+        self.dialog.model.models_asked.connect(self._open_models)
         privacy = self.dialog.privacy
         privacy.private_asked.connect(self._window.sidebar.private.setChecked)
         privacy.everything_deleted.connect(self._after_deletion)

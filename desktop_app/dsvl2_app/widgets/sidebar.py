@@ -81,6 +81,7 @@ class Sidebar(QWidget):
         self.search.setPlaceholderText(texts.history.search())
         self.search.setAccessibleName(texts.history.search())
         self.search.setClearButtonEnabled(True)
+        self.search.setFixedHeight(theme.BUTTON_HEIGHT)  # else its icons are placed for another height
         glass = QAction(self)
         theme.set_icon(glass, "search", "muted")
         self.search.addAction(glass, QLineEdit.ActionPosition.LeadingPosition)

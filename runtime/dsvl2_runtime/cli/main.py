@@ -85,3 +85,7 @@ def _load_verb(entry: EntryPoint) -> Callable[..., None]:
         unavailable.__doc__ = "Not installed."
         return unavailable
     return verb
+
+
+if __name__ == "__main__":  # for programs that start this one without knowing where its command is
+    main()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
@@ -53,19 +54,31 @@ def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
 
     Our operators read weights where they are mapped.
     """
-    config = bundle.manifest.config
     decoder = bundle.graph_entry(graph_io.DECODER, CPU.name)
     mapped = bundle.data_bytes(decoder) if own_decoder(bundle) is not None else packed_bytes(bundle)
     vision = mapped_bytes(bundle)
     copied = bundle.target_bytes(CPU.name) - (bundle.data_bytes(decoder) if mapped else 0) - vision
-    tensors = graph_io.cache_tensors(config.language_config, decoder.cache)
+    return memory_of(bundle.manifest.config, decoder.cache, copied, mapped + vision, threads)
+
+
+def memory_of(config: ModelConfig, cache: CacheFormat | None, copied: int, mapped: int, threads: int) -> MemoryPlan:
+    """What a model will need, also one that is not written yet.
+
+    Args:
+        config: of the model.
+        cache: how its decoder keeps the cache.
+        copied: bytes of weights on the disk that are copied into the memory.
+        mapped: bytes of those that stay in their files.
+        threads: of a run.
+    """
+    tensors = graph_io.cache_tensors(config.language_config, cache)
     row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
     return MemoryPlan(
         weights=math.ceil(copied * GROWTH_IN_MEMORY),
         cache=row_bytes * config.language_config.max_position_embeddings,
         scratch=max(_prefill(config, threads), _vision(config)),
         images=default_bytes(config.language_config),
-        mapped=mapped + vision,
+        mapped=mapped,
     )
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 import dsvl2_runtime  # noqa: F401  it switches telemetry off, so it comes before everything that could have some
-from dsvl2_app.none_references import keep_none
+from dsvl2_app.qt_references import keep_constants
 
-keep_none()
+keep_constants()

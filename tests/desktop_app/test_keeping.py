@@ -244,11 +244,11 @@ def test_a_conversation_is_exported(
     wait_for(qtbot, answered(window, 1))
     for form, out in (("json", tmp_path / "out.json"), ("markdown", tmp_path / "out")):
         keeping.export_to(window.session.id, form, out)
-        wait_for(qtbot, lambda out=out: window.status.currentMessage() == texts.history.exported(out))  # type: ignore[misc]
+        wait_for(qtbot, lambda out=out: texts.history.exported(out) in window.toasts.texts())  # type: ignore[misc]
     assert json.loads((tmp_path / "out.json").read_text("utf-8"))["conversation"]["title"] == "What?"
     assert "> What?" in (tmp_path / "out" / "conversation.md").read_text("utf-8")
     keeping.export_to(window.session.id, "markdown", tmp_path / "out")
-    wait_for(qtbot, lambda: "was not written" in window.status.currentMessage())
+    wait_for(qtbot, lambda: any("was not written" in text for text in window.toasts.texts()))
 
 
 def test_closing_keeps_what_has_come_of_an_answer(slow_window: MainWindow, history: History, qtbot: QtBot) -> None:

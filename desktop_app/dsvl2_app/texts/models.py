@@ -8,7 +8,9 @@ from PySide6.QtCore import QCoreApplication
 
 from dsvl2_app.state.conversion import Conversion
 from dsvl2_app.state.models import ConversionPlan, KnownModel
+from dsvl2_app.texts import errors
 from dsvl2_app.texts.history import size
+from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.machine.machine import GIGABYTE
 
 
@@ -314,6 +316,9 @@ def use_demo() -> str:
     return QCoreApplication.translate("models", "Use demonstration")
 
 
-def not_loaded(reason: str) -> str:
-    """A model that was asked for and cannot be loaded."""
+def not_loaded(error: WireError) -> str:
+    """A model that was asked for and cannot be loaded; what can be done is on the buttons."""
+    values = error.values
+    told = {"path", "found"} <= values.keys()
+    reason = f"{values['path']}: {errors.said(str(values['found']))}" if told else errors.message(error)
     return QCoreApplication.translate("models", "The model was not loaded: {reason}").format(reason=reason)

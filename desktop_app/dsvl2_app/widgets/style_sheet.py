@@ -62,6 +62,7 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QLineEdit {{
         border: 1px solid {c["line"]}; border-radius: 8px; padding: 6px 7px;
         background: {c["surface"]}; selection-background-color: {c["accent"]}; }}
+    QLineEdit QToolButton {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QLineEdit:focus {{ border: 2px solid {c["accent"]}; padding: 5px 6px; }}
 
     QListWidget[kind="chips"] {{ background: transparent; border: 2px solid transparent; border-radius: 12px; }}

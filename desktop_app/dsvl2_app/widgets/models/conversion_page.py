@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QPlainTextEdit, QProgressBar, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.background import Background
 from dsvl2_app.converter import Converter
 from dsvl2_app.state.conversion import Conversion
-from dsvl2_app.state.models import ConversionPlan, missing_extra, models_folder, plan_conversion
+from dsvl2_app.state.models import ConversionPlan, missing_extra, plan_conversion
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.settings.page import choices
+from dsvl2_runtime.bundle.model_names import models_folder
 from dsvl2_runtime.engine.wire_error import WireError
 
 BAR_PARTS = 1000
@@ -105,7 +106,7 @@ class ConversionPage(QWidget):
 
     def _refuse(self, error: WireError) -> None:
         self.found.setText("")
-        self.told.setText(error.message)
+        self.told.setText(texts.errors.message(error))
 
     def _choose_out(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, texts.models.target())
@@ -170,12 +171,13 @@ class ConversionPage(QWidget):
         buttons.addWidget(self.start)
         self.cancel.hide()
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.LARGE, theme.LARGE, theme.LARGE, theme.LARGE)
         layout.setSpacing(theme.NORMAL)
         for widget in (self.title, self.found, self.makes, self.told):
             layout.addWidget(widget)
         layout.addLayout(grid)
         layout.addWidget(self.state)
-        layout.addWidget(self.unfold)
+        layout.addWidget(self.unfold, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.log, 1)
         layout.addStretch(1)
         layout.addLayout(buttons)

@@ -30,10 +30,12 @@ class Guide(QObject):
         self.card = controls.frame("card")
         self.set_up = controls.button(texts.models.set_up(), "cpu", "primary")
         self.keep = controls.button(texts.models.keep_demo())
-        self._build_card()
-        self.note_set_up = controls.button(texts.models.set_up(), kind="flat")
+        self.lost = controls.frame("error")
+        self.lost_why = controls.label("", wraps=True)
         self.choose = controls.button(texts.models.choose_folder(), "folder-open")
         self.use_demo = controls.button(texts.models.use_demo())
+        self._build_cards()
+        self.note_set_up = controls.button(texts.models.set_up(), kind="flat")
         for button, slot in (
             (self.set_up, self.open_dialog),
             (self.keep, self._keep_demo),
@@ -42,9 +44,8 @@ class Guide(QObject):
             (self.use_demo, self._use_demo),
         ):
             button.clicked.connect(slot)
-        for button in (self.note_set_up, self.choose, self.use_demo):
-            window.note.add_button(button)
-            button.hide()
+        window.note.add_button(self.note_set_up)
+        self.note_set_up.hide()
         window.status.model_button.clicked.connect(self.open_dialog)
         action = window.menu("file").addAction(texts.models.menu_entry())
         theme.set_icon(action, "cpu", "muted")
@@ -78,21 +79,32 @@ class Guide(QObject):
     def _is_demo(self) -> bool:
         return Path(self._window.engine.load.model) == self._demo
 
-    def _build_card(self) -> None:
-        layout = QVBoxLayout(self.card)
-        layout.setContentsMargins(theme.LARGE, theme.LARGE, theme.LARGE, theme.LARGE)
-        layout.addWidget(controls.label(texts.models.demo_heading(), size="heading"))
-        layout.addWidget(controls.label(texts.models.demo_sentence(), "muted", wraps=True))
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.set_up)
-        buttons.addWidget(self.keep)
-        buttons.addStretch(1)
-        layout.addLayout(buttons)
-        pane = self._window.note.parentWidget()
-        column = pane.layout() if pane is not None else None
-        if isinstance(column, QBoxLayout):
-            column.insertWidget(0, self.card)
-        self.card.hide()
+    def _build_cards(self) -> None:
+        """Above the conversation: what the demonstration is, and why a model was not loaded."""
+        for card, heading, words, buttons in (
+            (
+                self.card,
+                controls.label(texts.models.demo_heading(), size="heading"),
+                controls.label(texts.models.demo_sentence(), "muted", wraps=True),
+                (self.set_up, self.keep),
+            ),
+            (self.lost, None, self.lost_why, (self.choose, self.use_demo)),
+        ):
+            layout = QVBoxLayout(card)
+            layout.setContentsMargins(theme.LARGE, theme.LARGE, theme.LARGE, theme.LARGE)
+            if heading is not None:
+                layout.addWidget(heading)
+            layout.addWidget(words)
+            row = QHBoxLayout()
+            for button in buttons:
+                row.addWidget(button)
+            row.addStretch(1)
+            layout.addLayout(row)
+            pane = self._window.note.parentWidget()
+            column = pane.layout() if pane is not None else None
+            if isinstance(column, QBoxLayout):
+                column.insertWidget(0, card)
+            card.hide()
 
     def _take(self, change: Change) -> None:
         self._show(change)
@@ -101,17 +113,18 @@ class Guide(QObject):
 
     def _take_status(self) -> None:
         session, note = self._session, self._window.note
-        is_lost = session.engine_state == "failed" and isinstance(session.failure, WireError)
-        if isinstance(session.failure, WireError):
-            note.show_note(texts.models.not_loaded(session.failure.message), is_error=True)
-        self.choose.setVisible(is_lost)
-        self.use_demo.setVisible(is_lost and not self._is_demo)
+        failure = session.failure if session.engine_state == "failed" else None
+        is_lost = isinstance(failure, WireError)
+        if isinstance(failure, WireError):
+            self.lost_why.setText(texts.models.not_loaded(failure))
+        self.lost.setVisible(is_lost)
+        self.use_demo.setVisible(not self._is_demo)
         is_ready_demo = session.engine_state == "ready" and self._is_demo
         is_first = is_ready_demo and not self._keeper.settings.knows_demo
         self.card.setVisible(is_first)
-        if is_first:
-            note.hide()  # the card says the same
         self.note_set_up.setVisible(is_ready_demo)
+        if is_first or is_lost:
+            note.hide()  # the card says the same, and what can be done
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.list.show_use()
 

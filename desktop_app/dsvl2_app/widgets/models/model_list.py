@@ -13,10 +13,11 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QScrollArea
 from dsvl2_app import texts
 from dsvl2_app.background import Background
 from dsvl2_app.settings_keeper import SettingsKeeper
-from dsvl2_app.state.models import KnownModel, delete_bundle, kind_of, known_folders, look_at, models_folder, verify
+from dsvl2_app.state.models import KnownModel, delete_bundle, kind_of, known_folders, look_at, verify
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.models.model_row import ModelRow
+from dsvl2_runtime.bundle.model_names import models_folder
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.errors import Dsvl2Error
@@ -40,7 +41,7 @@ class ModelList(QWidget):
         self._look = 0
         """Number of the last look; what an earlier one finds is not shown any more."""
         self.told = controls.label(texts.models.looking(), "muted", wraps=True)
-        self._work.failed.connect(lambda error: self.told.setText(error.message))
+        self._work.failed.connect(lambda error: self._tell(texts.errors.message(error)))
         self.add = controls.button(texts.models.add(), "plus", "primary")
         self.add.clicked.connect(self.choose_folder)
         column = QWidget()
@@ -57,6 +58,7 @@ class ModelList(QWidget):
         below.addWidget(controls.label(texts.models.add_sentence(), "muted", "small", wraps=True), 1)
         below.addWidget(self.add)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.LARGE, theme.LARGE, theme.LARGE, theme.LARGE)
         layout.setSpacing(theme.NORMAL)
         layout.addWidget(self.told)
         layout.addWidget(scroll, 1)
@@ -70,8 +72,12 @@ class ModelList(QWidget):
             row.deleteLater()
         self.rows = []
         self._look += 1
-        self.told.setText(texts.models.looking())
+        self._tell(texts.models.looking())
         self._work.run(lambda: known_folders(self._keeper.settings.models), partial(self._look_at, self._look))
+
+    def _tell(self, text: str) -> None:
+        self.told.setText(text)
+        self.told.show()
 
     def close_work(self) -> None:
         """Begin nothing more."""
@@ -116,6 +122,7 @@ class ModelList(QWidget):
     def _end_look(self, look: int) -> None:
         if look == self._look:
             self.told.setText("")
+            self.told.hide()
 
     def _show(self, model: KnownModel | None) -> None:
         if model is None or model.folder in [row.model.folder for row in self.rows]:
@@ -136,7 +143,7 @@ class ModelList(QWidget):
         elif kind == "checkpoint":
             self.conversion_asked.emit(folder)
         else:
-            self.told.setText(texts.models.neither(folder))
+            self._tell(texts.models.neither(folder))
 
     def _verify(self, row: ModelRow) -> None:
         folder = row.model.folder
@@ -152,7 +159,7 @@ class ModelList(QWidget):
         def after(found: int | WireError) -> None:
             row.verify.setEnabled(True)
             if isinstance(found, WireError):
-                row.show_state(found.message, is_error=True)
+                row.show_state(texts.errors.message(found), is_error=True)
             else:
                 row.show_state(texts.models.verified(found))
 

@@ -68,7 +68,7 @@ class ModelRow(QFrame):
     def _show_memory(self) -> None:
         model = self.model
         if model.error is not None:
-            self.show_state(model.error.message, is_error=True)
+            self.show_state(texts.errors.message(model.error), is_error=True)
             self.bar.hide()
             self.memory.hide()
             self.verify.hide()

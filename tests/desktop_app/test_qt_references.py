@@ -1,0 +1,32 @@
+"""Signals can be emitted as often as anybody likes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+EMIT = """
+import sys
+if sys.argv[1] == "kept":
+    import dsvl2_app
+from PySide6.QtCore import QObject, Signal
+
+class Source(QObject):
+    told = Signal(object)
+
+source = Source()
+for _ in range(50_000):
+    source.told.emit(1)
+source.told.connect(print)
+source.told.disconnect(print)
+source.told.connect(lambda found: None)
+for _ in range(50_000):
+    source.told.emit(1)
+print("alive")
+"""
+
+
+def test_many_signals_do_not_end_the_interpreter() -> None:
+    """Before Python 3.12, PySide6 6.12 aborts it after some hundreds."""
+    done = subprocess.run([sys.executable, "-c", EMIT, "kept"], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

@@ -160,6 +160,9 @@ def test_code_has_a_button_that_copies_it(view: AnswerView, qtbot: QtBot) -> Non
     with qtbot.waitSignal(view.code_copied) as copied:
         button.click()
     assert copied.args == ["x = 1\n  y = 2"]
+    view.show_answer("```\nx\n```", is_final=True)
+    (button,) = view._copy_buttons
+    assert button.geometry().bottom() < view.height()
 
 
 def test_an_answer_is_taken_elsewhere_without_its_boxes() -> None:

@@ -94,8 +94,13 @@ class AnswerView(FittingText):
 
     def fit(self) -> None:
         """Take the height that the text needs; buttons on code follow it."""
-        super().fit()
         self._move_copy_buttons()
+        super().fit()
+
+    def least_height(self) -> int:
+        """A line of code at the end is lower than its button."""
+        buttons = getattr(self, "_copy_buttons", [])
+        return max((button.geometry().bottom() + 1 for button in buttons), default=0)
 
     def _place_copy_buttons(self, *, is_final: bool) -> None:
         for button in self._copy_buttons:
@@ -113,7 +118,7 @@ class AnswerView(FittingText):
             button.clicked.connect(lambda _checked=False, code=code: self.code_copied.emit(code))
             self._copy_buttons.append(button)
             button.show()
-        self._move_copy_buttons()
+        self.fit()
 
     def _move_copy_buttons(self) -> None:
         if not getattr(self, "_copy_buttons", None):

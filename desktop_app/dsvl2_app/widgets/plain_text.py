@@ -50,9 +50,14 @@ class FittingText(QTextBrowser):
         height = math.ceil(self.document().size().height())
         if self.most_height is not None:
             height = min(height, self.most_height)
+        height = max(height, self.least_height())
         if height != self._height:
             self._height = height
             self.setFixedHeight(height)
+
+    def least_height(self) -> int:
+        """Pixels that what lies on the text needs."""
+        return 0
 
     def mark(self, places: list[tuple[int, int]], current: int | None = None) -> None:
         """Show (position, length) of what was found, one of them more strongly."""

@@ -204,11 +204,7 @@ class TurnView(QFrame):
         self._error.show()
 
     def _show_buttons(self) -> None:
-        """Icons under an answer that is over; those of a turn that never gets so far are never made."""
-        if self.turn.is_open:
-            for button in self._buttons:
-                button.hide()
-            return
+        """Icons under an answer that is over; they are made while nothing else is done, before its first word."""
         if not self._buttons:
             for icon, tip, name in (
                 ("copy", texts.talk.copy_answer(), "copy"),
@@ -217,14 +213,14 @@ class TurnView(QFrame):
             ):
                 button = self._icon(icon, tip)
                 button.clicked.connect(lambda _checked=False, name=name: self.act(name))
-            more = self._icon("ellipsis", texts.talk.more())
-            more.clicked.connect(lambda: self.menu().popup(more.mapToGlobal(QPoint(0, more.height()))))
-        copy, table, again, _more = self._buttons
-        for button in self._buttons:
-            button.show()
-        copy.setVisible(bool(self.turn.answer))
-        table.setVisible(answer_text.has_table(self.turn))
-        again.setVisible(self.turn.state != "failed")
+            last = self._icon("ellipsis", texts.talk.more())
+            last.clicked.connect(lambda: self.menu().popup(last.mapToGlobal(QPoint(0, last.height()))))
+        turn = self.turn
+        copy, table, again, more = self._buttons
+        copy.setVisible(not turn.is_open and bool(turn.answer))
+        table.setVisible(not turn.is_open and answer_text.has_table(turn))
+        again.setVisible(not turn.is_open and turn.state != "failed")
+        more.setVisible(not turn.is_open)
 
     def _icon(self, icon: str, tip: str) -> QPushButton:
         button = controls.button("", icon, "flat", tip)

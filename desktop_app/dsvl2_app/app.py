@@ -25,7 +25,7 @@ from dsvl2_app.state.layout import layout_path
 from dsvl2_app.state.opening import Opening, opening_of, request_of, require_same_model
 from dsvl2_app.state.settings import Settings, settings_path
 from dsvl2_app.widgets.capture_flow import CaptureFlow
-from dsvl2_app.widgets.capture_tools import CaptureButton, capture_menu
+from dsvl2_app.widgets.capture_tools import CaptureButton, area_cost, capture_menu
 from dsvl2_app.widgets.choices import Choices
 from dsvl2_app.widgets.help_menu import HelpMenu
 from dsvl2_app.widgets.keeping import Keeping
@@ -141,6 +141,7 @@ def _chosen(load: Load, opening: Opening, settings: Settings) -> Load:
 
 def _furnish(window: MainWindow, settings: SettingsKeeper, flow: CaptureFlow) -> None:
     """Add what the window itself knows nothing of."""
+    flow.describe = area_cost(window.session)
     menu = capture_menu(flow, window)
     window.menu("file").addMenu(menu)
     window.picture_pane.add_tool(CaptureButton(flow, menu))

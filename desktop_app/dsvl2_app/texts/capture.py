@@ -79,6 +79,13 @@ def area_tokens(tokens: int) -> str:
     return QCoreApplication.translate("capture", "{tokens} tokens").format(tokens=f"{tokens:,}")
 
 
+def area_cost(tokens: int, seconds: int) -> str:
+    """What an area costs, where earlier answers say how long it takes."""
+    return QCoreApplication.translate("capture", "{tokens} tokens, about {seconds} s").format(
+        tokens=f"{tokens:,}", seconds=seconds
+    )
+
+
 def wayland_shows_nothing() -> str:
     """Why a way to capture does not work."""
     return QCoreApplication.translate("capture", "Wayland shows the screen to no program")

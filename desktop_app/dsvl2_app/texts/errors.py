@@ -119,6 +119,10 @@ NOTICES: tuple[object, ...] = (
         "picture {image} does not use all the values of its format; {lowest:g} is shown as black and {highest:g} as "
         "white",
     ),
+    QT_TRANSLATE_NOOP(
+        "errors",
+        "no typeface of this system has the letters of the labels, so the drawing has numbers: {legend}",
+    ),
     QT_TRANSLATE_NOOP("errors", "the GPU is not used: {obstacle}; {advice}"),
     QT_TRANSLATE_NOOP(
         "errors",

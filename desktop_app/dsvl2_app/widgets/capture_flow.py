@@ -96,6 +96,7 @@ class CaptureFlow(QObject):
         if self.overlay is not None:
             self.overlay.close()
         for handler in self._handlers[:1]:
+            handler.disconnect(self)
             handler.stop()
 
     def _freeze(self) -> None:

@@ -6,9 +6,14 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
 from dsvl2_app.state.app_request import CaptureKind
+from dsvl2_app.state.cost import image_cost
+from dsvl2_app.state.session import ChatSession
+from dsvl2_app.state.time_left import rounded
 from dsvl2_app.texts import capture as texts
 from dsvl2_app.widgets import controls, theme
-from dsvl2_app.widgets.capture_flow import CaptureFlow
+from dsvl2_app.widgets.capture_flow import CaptureFlow, image_tokens
+from dsvl2_app.widgets.capture_overlay import Describe
+from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 
 KEYS = "Ctrl+Shift+S"
 DELAY_SECONDS = 3
@@ -30,6 +35,23 @@ class CaptureButton(QWidget):
         layout.setSpacing(2)
         layout.addWidget(self.button)
         layout.addWidget(self.arrow)
+
+
+def area_cost(session: ChatSession) -> Describe:
+    """Tokens of an area with the model that is loaded, and seconds as far as earlier answers tell."""
+
+    def describe(width: int, height: int) -> str:
+        config = None if session.model is None else session.model.config
+        if config is None:
+            return image_tokens(width, height)
+        _, tokens = image_cost((width, height), 1, config)
+        counts = TokenCounts.of_sizes([(width, height)], "", config)
+        expected = estimate(counts, session.speeds, session.options.max_new_tokens)
+        if expected.seconds is None:
+            return texts.area_tokens(tokens)
+        return texts.area_cost(tokens, rounded(expected.seconds))
+
+    return describe
 
 
 def capture_menu(flow: CaptureFlow, parent: QWidget) -> QMenu:

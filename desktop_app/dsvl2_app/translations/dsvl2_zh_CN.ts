@@ -56,6 +56,10 @@
         <translation>{tokens} 个词元</translation>
     </message>
     <message>
+        <source>{tokens} tokens, about {seconds} s</source>
+        <translation>{tokens} 个词元，约 {seconds} 秒</translation>
+    </message>
+    <message>
         <source>Wayland shows the screen to no program</source>
         <translation>Wayland 不允许任何程序读取屏幕</translation>
     </message>
@@ -434,6 +438,10 @@
         <translation>图片 {image} 没有用到其格式的全部取值；{lowest:g} 显示为黑，{highest:g} 显示为白</translation>
     </message>
     <message>
+        <source>no typeface of this system has the letters of the labels, so the drawing has numbers: {legend}</source>
+        <translation>系统中没有字体含有标签的文字，所以图中用编号表示：{legend}</translation>
+    </message>
+    <message>
         <source>the GPU is not used: {obstacle}; {advice}</source>
         <translation>没有使用 GPU：{obstacle}；{advice}</translation>
     </message>
@@ -795,8 +803,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>框 {number}：{label}</translation>
     </message>
     <message>
-        <source>{pixels} · {tokens} tokens</source>
-        <translation>{pixels} · {tokens} 个词元</translation>
+        <source>{tokens} tokens</source>
+        <translation>{tokens} 个词元</translation>
     </message>
     <message>
         <source>Delete removes a picture, Ctrl with an arrow moves it</source>

@@ -25,7 +25,7 @@ from dsvl2_runtime.graphs.cuda import decoder as cuda_decoder
 from dsvl2_runtime.graphs.cuda.cache import DeviceCache
 from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
 from dsvl2_runtime.graphs.cuda.elements import BFLOAT16, FLOAT16, FLOAT32, from_float32, to_float32
-from dsvl2_runtime.graphs.cuda.images import FIRST_FREE, FeatureStore
+from dsvl2_runtime.graphs.cuda.images import FIRST_FREE, FeatureStore, batches
 from dsvl2_runtime.graphs.cuda.memory import CudaMemory, HostMemory
 from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
@@ -192,6 +192,15 @@ def test_old_features_make_room_for_new_ones(small: VisionLanguageModel, monkeyp
     for image, logits in zip([*images, images[0]], [*expected, expected[0]], strict=True):
         np.testing.assert_allclose(small.next_token_logits(QUESTION, [image]), logits, atol=LOGITS_FP32)
         assert small.image_cache.nbytes <= 2 * one
+
+
+@pytest.mark.parametrize(("tiles", "sizes"), [(1, [1]), (3, [2, 1]), (9, [8, 1]), (15, [8, 4, 2, 1]), (0, [])])
+def test_tiles_go_in_batches_of_few_sizes(tiles: int, sizes: list[int]) -> None:
+    """All of them in order, each once."""
+    pixels = np.arange(tiles, dtype=np.float32)[:, None]
+    found = list(batches(pixels))
+    assert [len(batch) for batch in found] == sizes
+    assert [float(tile[0]) for batch in found for tile in batch] == list(range(tiles))
 
 
 def test_gaps_in_the_store_are_used_again() -> None:

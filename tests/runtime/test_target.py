@@ -10,7 +10,7 @@ import pytest
 
 import dsvl2_runtime
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.target import CPU
+from dsvl2_runtime.graphs.target import CPU, CUDA
 from small_models import MakeBundle
 
 
@@ -48,3 +48,11 @@ def test_an_array_with_gaps_is_not_bound(bundle: MakeBundle) -> None:
     session = CPU.new_session(bundle("tiny", "fp32") / "embed_tokens.onnx", CPU.session_options(1))
     with pytest.raises(ValueError, match="contiguous"):
         CPU.bind_input(session.io_binding(), graph_io.INPUT_IDS, np.zeros((4, 4), np.int64)[:, ::2])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_provider_that_onnx_runtime_leaves_out_is_an_error(bundle: MakeBundle) -> None:
+    """It goes on with the CPU, which would take addresses in a GPU's memory for its own."""
+    options = CPU.session_options(1)
+    with pytest.raises(RuntimeError, match="could not load its CUDAExecutionProvider"):
+        CUDA.new_session(bundle("tiny", "fp32") / "embed_tokens.onnx", options)

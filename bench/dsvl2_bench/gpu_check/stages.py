@@ -23,7 +23,9 @@ import numpy as np
 
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.releases import Variant
+from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU
+from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries
 from dsvl2_runtime.machine.gpu import GpuError, find_gpu
 from dsvl2_runtime.model import VisionLanguageModel
 
@@ -83,6 +85,8 @@ def environment(folder: Path, device: str) -> None:
 def placement(folder: Path, device: str) -> None:
     """Whether ONNX Runtime puts every node on the GPU; the error names those that it does not."""
     target = CUDA if device == "cuda" else CUDA_ON_CPU
+    if device == "cuda":
+        load_cuda_libraries()
     for variant in packed_variants(folder):
         bundle = Bundle.open(folder / variant)
         for entry in (graph for graph in bundle.manifest.graphs if graph.target == target.name):
@@ -90,7 +94,8 @@ def placement(folder: Path, device: str) -> None:
             if device == "cuda":
                 options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             try:
-                session = target.new_session(bundle.folder / entry.file, options)
+                captured = entry.name == graph_io.DECODER_STEP
+                session = target.new_session(bundle.folder / entry.file, options, capture=captured)
             except Exception as error:  # ONNX Runtime's classes have no base
                 say(variant=variant, graph=entry.name, ok=False, error=str(error)[:1500])
             else:
@@ -191,17 +196,20 @@ def _first_tokens(model: VisionLanguageModel) -> None:
     options = GenerationOptions(max_new_tokens=1)
     screen = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)
     first, follow = list[float](), list[float]()
-    for _ in range(5):
+    for number in range(5):
         model.image_cache.clear()
         sequence = model.new_sequence()
         inputs = model.prepare("What is the title of the window?", [screen])
-        more = model.prepare("What is the title of the window? And its colour?", [screen])
+        # Each of another length, as people ask: a size that is met for the first time may cost more.
+        words = " and its colour" * (number + 1)
+        more = model.prepare(f"What is the title of the window{words}?", [screen])
         for times, each in ((first, inputs), (follow, more)):
             start = time.perf_counter()
             for _ in model.answer(each, options, sequence=sequence):
                 break
             times.append(time.perf_counter() - start)
-    say(prompt_tokens=len(inputs.input_ids), first_of_all=round(first[0], 4))
+    say(prompt_tokens=len(inputs.input_ids), all_first=[round(s, 4) for s in first])
+    say(all_follow_ups=[round(s, 4) for s in follow])
     say(first_token_s=round(statistics.median(first), 4), follow_up_s=round(statistics.median(follow), 4))
 
 

@@ -16,8 +16,9 @@ GPU_CHUNK = 2048
 of the time for each that 512 took."""
 CACHE_SLOTS = 2
 """Sequences whose cached rows lie on the GPU at a time; the rows of others wait in the computer's memory."""
-TILES_PER_GPU_RUN = 8
-"""Larger batches of tiles gained nothing: two milliseconds for a tile of three or of nine."""
+TILE_BATCHES = (8, 4, 2, 1)
+"""Tiles of one run. Larger batches gained nothing: two milliseconds for a tile of three or of nine; and few sizes can
+all be tried out at load, since the first run of a size looks for its kernels."""
 HALF_BYTES, FLOAT_BYTES = 2, 4
 PROGRAM_BYTES = 900_000_000
 """CUDA's context and the kernels of ONNX Runtime, cuBLAS and cuDNN, which lie on the GPU as well; an estimate."""
@@ -69,4 +70,4 @@ def _prefill(config: ModelConfig) -> int:
 def _vision(config: ModelConfig) -> int:
     """A batch of tiles: hidden states, and the widest layer."""
     vision = config.vision_config
-    return prod((HALF_BYTES, TILES_PER_GPU_RUN, vision.grid**2, 8 * vision.width + 2 * vision.mlp_width))
+    return prod((HALF_BYTES, TILE_BATCHES[0], vision.grid**2, 8 * vision.width + 2 * vision.mlp_width))

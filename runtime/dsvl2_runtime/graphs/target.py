@@ -63,7 +63,7 @@ class Target:
     def new_session(
         self, path: Path, options: onnxruntime.SessionOptions, *, capture: bool = False
     ) -> onnxruntime.InferenceSession:
-        """Load a graph; raises whatever ONNX Runtime raises.
+        """Load a graph; raises whatever ONNX Runtime raises, and `RuntimeError` where it did not take the provider.
 
         Args:
             path: of the graph.
@@ -71,7 +71,11 @@ class Target:
             capture: record its first run with `captured_run` as a CUDA graph, which later runs repeat.
         """
         provider = (self.provider, CUDA_OPTIONS | {"enable_cuda_graph": str(int(capture))} if self.is_gpu else {})
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        if self.provider not in session.get_providers():
+            # ONNX Runtime goes on without a provider that it cannot load; addresses of a GPU would crash the CPU then.
+            raise RuntimeError(f"ONNX Runtime could not load its {self.provider}; see `dsvl2-onnx doctor`")
+        return session
 
     def captured_run(self, number: int) -> onnxruntime.RunOptions:
         """Options of runs that repeat one captured graph of a session, each with its own number, from 1."""

@@ -18,7 +18,7 @@ from dsvl2_runtime.errors import OutOfMemoryError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.cuda.elements import Element
 from dsvl2_runtime.graphs.cuda.memory import DeviceMemory
-from dsvl2_runtime.graphs.gpu_memory import TILES_PER_GPU_RUN
+from dsvl2_runtime.graphs.gpu_memory import TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import ImageCache, PartKey
 from dsvl2_runtime.graphs.session import run_bound
 from dsvl2_runtime.graphs.target import Target
@@ -93,6 +93,15 @@ class CudaImageEncoder:
             self._store.give_back(start)
 
 
+def batches(tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Tiles in as few batches as the sizes that are tried out at load allow."""
+    start = 0
+    while start < len(tiles):
+        size = next(size for size in TILE_BATCHES if size <= len(tiles) - start)
+        yield tiles[start : start + size]
+        start += size
+
+
 class DeviceImageCache(ImageCache):
     """Owns the ranges of the store that hold features; those that were not used for longest go first.
 
@@ -139,10 +148,11 @@ class DeviceImageCache(ImageCache):
         for key, pixels in missing.items():
             start = self._take(len(pixels) * encoder.cells**2, wanted)
             try:
-                for first in range(0, len(pixels), TILES_PER_GPU_RUN):
+                row = start
+                for batch in batches(pixels):
                     watch.check()
-                    batch = pixels[first : first + TILES_PER_GPU_RUN]
-                    encoder.encode_to(batch, start + first * encoder.cells**2)
+                    encoder.encode_to(batch, row)
+                    row += len(batch) * encoder.cells**2
                     done += len(batch)
                     watch.report("vision", done, total)
             except BaseException:

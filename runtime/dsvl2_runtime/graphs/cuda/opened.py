@@ -18,7 +18,7 @@ from dsvl2_runtime.graphs.cuda.images import CudaImageEncoder, DeviceImageCache,
 from dsvl2_runtime.graphs.cuda.memory import CudaMemory, DeviceMemory, HostMemory
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptEmbedding
 from dsvl2_runtime.graphs.cuda.weights import SharedWeights
-from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, TILES_PER_GPU_RUN
+from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import KEPT_CONTEXTS
 from dsvl2_runtime.graphs.session import Shape, open_session
 from dsvl2_runtime.graphs.target import Target
@@ -87,10 +87,12 @@ def open_cuda_graphs(bundle: Bundle, manifest_sha256: bytes, threads: int, watch
     vision = CudaImageEncoder(sessions[graph_io.IMAGE_ENCODER], config, store, target)
     both = sessions[graph_io.DECODER_PROMPT], sessions[graph_io.DECODER_STEP]
     decoder = CudaDecoder(*both, language, slots, store, target)
-    vision.warm(1)
+    vision.warm(1)  # also on the CPU: it writes the newline and the separator of all images
     watch.report("load", 3, STAGES)
     if target.is_gpu:
-        vision.warm(TILES_PER_GPU_RUN)
+        for tiles in TILE_BATCHES:
+            watch.check()
+            vision.warm(tiles)
         decoder.warm(watch)
     watch.report("load", 4, STAGES)
     return CudaGraphs(vision, PromptEmbedding(), decoder, DeviceImageCache(manifest_sha256, store), weights)

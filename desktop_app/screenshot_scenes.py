@@ -116,6 +116,92 @@ def pdf(stage: Stage) -> Script:
     stage.save()
 
 
+def region(stage: Stage) -> Script:
+    """A part of the screen is being chosen: of a program that shows an order."""
+    from PySide6.QtCore import QPoint, Qt
+    from PySide6.QtGui import QPixmap
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QLabel
+
+    from dsvl2_app.widgets.capture_overlay import ScreenOverlay
+
+    desktop = QLabel()
+    desktop.setWindowFlag(Qt.WindowType.FramelessWindowHint)
+    desktop.setStyleSheet("background: #3D5A6C;")
+    desktop.showFullScreen()
+    other = QLabel()
+    other.setPixmap(QPixmap(str(EXAMPLES / "settings.png")))
+    other.setWindowTitle("Settings")
+    other.move(330, 90)
+    other.show()
+    yield stage.ready
+    yield stage.settled()
+    _action(stage.window, "Ctrl+Shift+S").trigger()
+
+    def overlay() -> ScreenOverlay | None:
+        found = [widget for widget in _top_levels() if isinstance(widget, ScreenOverlay) and widget.isVisible()]
+        return found[0] if found else None
+
+    yield overlay
+    yield stage.settled()
+    shown = overlay()
+    if shown is None:
+        raise RuntimeError("the overlay is gone")
+    corner = other.mapToGlobal(other.rect().topLeft())
+    first, last = corner + QPoint(38, 36), corner + QPoint(600, 362)
+    QTest.mousePress(shown, Qt.MouseButton.LeftButton, pos=first)
+    QTest.mouseMove(shown, (first + last) / 2)
+    QTest.mouseMove(shown, last)
+    yield stage.settled()
+    stage.save_screen()
+    QTest.keyClick(shown, Qt.Key.Key_Escape)
+    yield stage.settled()
+    other.close()
+    desktop.close()
+
+
+def settings(stage: Stage) -> Script:
+    """Settings over the window."""
+    yield stage.ready
+    stage.window.status.settings_button.click()
+    yield stage.settled()
+    stage.save_screen()
+    for widget in _top_levels():
+        if widget is not stage.window:
+            widget.close()
+
+
+def chinese(stage: Stage) -> Script:
+    """The window where the system speaks Chinese."""
+    yield from _ask_about_receipt(stage)
+    stage.save()
+
+
+def models(stage: Stage) -> Script:
+    """The models, and the way to a real one."""
+    yield stage.ready
+    stage.window.status.model_button.click()
+    yield lambda: any(widget is not stage.window and widget.isVisible() for widget in _top_levels())
+    yield stage.settled(1.5)
+    stage.save_screen()
+    for widget in _top_levels():
+        if widget is not stage.window:
+            widget.close()
+
+
+def _top_levels() -> list[Any]:
+    from PySide6.QtWidgets import QApplication
+
+    return list(QApplication.topLevelWidgets())
+
+
+def _action(window: Any, keys: str) -> Any:
+    """The action of the window with these keys."""
+    from PySide6.QtGui import QAction, QKeySequence
+
+    return next(action for action in window.findChildren(QAction) if QKeySequence(keys) in action.shortcuts())
+
+
 def _ask_about_receipt(stage: Stage) -> Script:
     yield stage.ready
     stage.add("receipt.png")
@@ -166,6 +252,10 @@ SCENES = {
         Scene(answer),
         Scene(pdf),
         Scene(dark),
+        Scene(region),
+        Scene(settings),
+        Scene(models),
+        Scene(chinese, {"LANG": "zh_CN.UTF-8", "LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh_CN"}),
         Scene(scale_150, {"QT_SCALE_FACTOR": "1.5"}, None),
         Scene(scale_200, {"QT_SCALE_FACTOR": "2"}, None),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QRect, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QGuiApplication
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
@@ -119,3 +119,18 @@ def test_the_first_suggested_action_works(open_window: OpenWindow, qtbot: QtBot)
     qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
     wait_for(qtbot, lambda: bool(window.session.turns) and window.session.open_turn is None)
     assert window.session.turns[0].answer.strip() == example.answer
+
+
+def test_a_text_that_is_dropped_goes_into_the_question(fake_window: MainWindow) -> None:
+    data = QMimeData()
+    data.setText("What is the total?")
+    no_keys, no_buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.NoButton
+    fake_window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
+    assert fake_window.prompt.text() == "What is the total?"
+    assert fake_window.reader.unread == 0
+
+
+def test_the_title_says_what_is_talked_about(fake_window: MainWindow, qtbot: QtBot) -> None:
+    assert fake_window.windowTitle() == texts.window.APP_NAME
+    ask(fake_window, qtbot, "Hello?")
+    assert fake_window.windowTitle() == f"Hello? – {texts.window.APP_NAME}"

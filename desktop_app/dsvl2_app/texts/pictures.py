@@ -229,6 +229,11 @@ def page(number: int, count: int) -> str:
     return QCoreApplication.translate("pictures", "Page {number} of {count}").format(number=number, count=count)
 
 
+def page_short(number: int) -> str:
+    """On the chip of a page."""
+    return QCoreApplication.translate("pictures", "Page {number}").format(number=number)
+
+
 def page_name(name: str, number: int) -> str:
     """What a page is called as a picture."""
     return QCoreApplication.translate("pictures", "{name}, page {number}").format(name=name, number=number)

@@ -10,6 +10,11 @@ APP_NAME = "dsvl2-onnx"
 """A name, the same in every language."""
 
 
+def title(conversation: str) -> str:
+    """Of the window: what is talked about, then the program."""
+    return f"{conversation} – {APP_NAME}" if conversation else APP_NAME
+
+
 def file_menu() -> str:
     """The menu; & marks its key."""
     return QCoreApplication.translate("window", "&File")

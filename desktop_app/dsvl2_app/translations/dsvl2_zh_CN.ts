@@ -737,6 +737,229 @@ A second start of the program tells the open window what to open, through a sock
     </message>
 </context>
 <context>
+    <name>models</name>
+    <message>
+        <source>Models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Models…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Demonstration</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking at the models…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{size} on the disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>needs {needed} of {memory} GB of memory, {available} free: {fits}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>fits</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>close other programs first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>too large for this computer</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>In use</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loading…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Verify</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Verifying, {percent} %</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>All {count} files are as they were written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Remove…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete the files of {name} ({size}, in {folder})?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete the files</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Only forget it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>取消</translation>
+    </message>
+    <message>
+        <source>Add a model…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose the folder of a converted model, or that of an official DeepSeek-VL2 checkpoint.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{folder} holds no model: there is neither manifest.json nor config.json with *.safetensors. Choose the folder into which you have downloaded the files.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Convert {name}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Found: DeepSeek-VL2 {variant}, {size}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Makes: {precision}, {disk} on the disk ({free} are free). Answers will need about {memory} of memory ({available} are free now).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The disk lacks {size}. Make room, or choose another folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{size} of an earlier attempt are there and will be used.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Converting needs more packages. Install them with: {command}. Then open this page again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>int4, the smallest</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>int8, closer to the original</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Folder of the new model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Change…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Convert</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancel (keeps what is done)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Back to the models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>1. Convert</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>2. Verify</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What the program says</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Converting, {percent} %</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Converted and verified. It can be used now.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancelled. What is finished is kept: Resume goes on there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It did not work: {reason}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>about {count} minutes left</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>about {count} seconds left</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>You have the demonstration model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It comes with the program, is small, and was trained on drawn receipts, forms, tables and windows. It is often wrong about other pictures. For real documents, set up DeepSeek-VL2.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Set up a full model…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep the demonstration</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use demonstration</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The model was not loaded: {reason}</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>pictures</name>
     <message>
         <source>&amp;Open picture…</source>
@@ -913,6 +1136,10 @@ A second start of the program tells the open window what to open, through a sock
     <message>
         <source>Page {number} of {count}</source>
         <translation>第 {number} 页，共 {count} 页</translation>
+    </message>
+    <message>
+        <source>Page {number}</source>
+        <translation>第 {number} 页</translation>
     </message>
     <message>
         <source>{name}, page {number}</source>

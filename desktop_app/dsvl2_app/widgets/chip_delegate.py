@@ -99,7 +99,8 @@ class ChipDelegate(QStyledItemDelegate):
         top = card.center().y() - (upper.height() + len(lines) * lower.height()) // 2
         painter.setFont(font)
         painter.setPen(theme.colour("error" if is_over else "text"))
-        name = upper.elidedText(Path(image.name).name, Qt.TextElideMode.ElideMiddle, width)
+        words = texts.pictures.page_short(image.page) if image.page is not None else Path(image.name).name
+        name = upper.elidedText(words, Qt.TextElideMode.ElideMiddle, width)
         painter.drawText(QRect(left, top, width, upper.height()), Qt.AlignmentFlag.AlignLeft, name)
         painter.setFont(small)
         painter.setPen(theme.colour("error" if is_over else "muted"))

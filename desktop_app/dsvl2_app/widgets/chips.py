@@ -211,4 +211,4 @@ class Chips(QListWidget):
 
 
 def _shown_name(image: Attachment) -> str:
-    return Path(image.name).name
+    return texts.pictures.page_short(image.page) if image.page is not None else Path(image.name).name

@@ -196,6 +196,8 @@ class MainWindow(QMainWindow):
         if event.mimeData().hasUrls() or event.mimeData().hasImage():
             self.picture_pane.show_drag(*drag_text(event.mimeData()))
             event.acceptProposedAction()
+        elif event.mimeData().hasText():
+            event.acceptProposedAction()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 - Qt's name
         """Nothing is dropped after all."""
@@ -206,6 +208,9 @@ class MainWindow(QMainWindow):
         """Take what was dropped."""
         self.picture_pane.show_drag("")
         if self.intake.take(event.mimeData()):
+            event.acceptProposedAction()
+        elif event.mimeData().hasText():  # a text is a question, or a part of one
+            self.prompt.edit.insertPlainText(event.mimeData().text())
             event.acceptProposedAction()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
@@ -265,6 +270,8 @@ class MainWindow(QMainWindow):
 
     def _show(self, change: Change) -> None:
         session = self.session
+        if change in ("turns", "conversation"):
+            self.setWindowTitle(texts.window.title(session.title))
         if change in ("images", "conversation"):
             self._show_images()
         self.asking.show(change)

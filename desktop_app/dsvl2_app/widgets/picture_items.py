@@ -29,6 +29,7 @@ FILL, FILL_HOVERED = 28, 72
 LINE, LINE_HOVERED = 2.0, 3.5
 GRID_LINE = 1.25
 LABEL_PAD = 6
+LABEL_GAP = 4
 LONGEST_LABEL = 32
 SMALL_BOX = 40
 """Pixels of the window: a box that is less high has its label beside it."""
@@ -179,7 +180,7 @@ class BoxItem(QGraphicsRectItem):
         self._zoom = zoom
         is_small = self.rect().height() * zoom < SMALL_BOX
         self.label.show_text(str(self._number) if is_small and not self._is_highlighted else self._name)
-        across = -self.label.boundingRect().width() / zoom if is_small else 0.0
+        across = -(self.label.boundingRect().width() + LABEL_GAP) / zoom if is_small else 0.0
         down = (self.rect().height() + self.label.boundingRect().height() / zoom) / 2 if is_small else 0.0
         self.label.setPos(self.rect().left() + across, self.rect().top() + down)
 

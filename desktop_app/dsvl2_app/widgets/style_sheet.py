@@ -65,7 +65,12 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QLineEdit QToolButton {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QLineEdit:focus {{ border: 2px solid {c["accent"]}; padding: 5px 6px; }}
 
-    QListWidget[kind="chips"] {{ background: transparent; border: 2px solid transparent; border-radius: 12px; }}
+    QListWidget {{ background: {c["surface"]}; border: 1px solid {c["line"]}; border-radius: 8px; padding: 4px; }}
+    QListWidget::item {{ border-radius: 6px; padding: 4px; color: {c["text"]}; }}
+    QListWidget::item:hover {{ background: {c["hover"]}; }}
+    QListWidget::item:selected {{ background: {c["accent_soft"]}; color: {c["text"]}; }}
+    QListWidget[kind="chips"] {{
+        padding: 0; background: transparent; border: 2px solid transparent; border-radius: 12px; }}
     QListWidget[kind="chips"]:focus {{ border-color: {c["accent_soft"]}; }}
 
     QListWidget[kind="pages"] {{ background: {c["sunken"]}; border: 1px solid {c["line"]}; border-radius: 8px; }}

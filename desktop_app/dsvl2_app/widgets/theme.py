@@ -133,7 +133,7 @@ def font(size: TextSize) -> QFont:
 
 def icon(name: str, role: Role = "text") -> QIcon:
     """An icon of the folder `icons` in a colour of the palette; pale where what it stands on is disabled."""
-    return _icon(name, colours()[role], colours()["line"])
+    return _icon(name, colours()[role], colours()["line" if role == "muted" else "muted"])
 
 
 def set_icon(target: HasIcon, name: str, role: Role = "text") -> None:
@@ -146,7 +146,8 @@ def set_icon(target: HasIcon, name: str, role: Role = "text") -> None:
 @cache
 def _icon(name: str, enabled: str, disabled: str) -> QIcon:
     made = QIcon()
-    for mode, shown in ((QIcon.Mode.Normal, enabled), (QIcon.Mode.Disabled, disabled)):
+    modes = QIcon.Mode
+    for mode, shown in ((modes.Normal, enabled), (modes.Selected, enabled), (modes.Disabled, disabled)):
         svg = _svg(name).replace("currentColor", shown).replace(*STROKE)
         renderer = QSvgRenderer(QByteArray(svg.encode()))
         for side in ICON_SIDES:

@@ -126,9 +126,11 @@ def region(stage: Stage) -> Script:
     from dsvl2_app.widgets.capture_overlay import ScreenOverlay
 
     desktop = QLabel()
-    desktop.setWindowFlag(Qt.WindowType.FramelessWindowHint)
+    desktop.setWindowFlags(Qt.WindowType.FramelessWindowHint | Qt.WindowType.X11BypassWindowManagerHint)
     desktop.setStyleSheet("background: #3D5A6C;")
-    desktop.showFullScreen()
+    desktop.setGeometry(stage.window.screen().geometry())
+    desktop.show()
+    desktop.lower()
     other = QLabel()
     other.setPixmap(QPixmap(str(EXAMPLES / "settings.png")))
     other.setWindowTitle("Settings")

@@ -336,6 +336,39 @@ def test_a_signal_in_an_answer_leaves_what_came_and_ends_its_line(model: Path, n
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_in_an_answer_as_json_is_reported(model: Path, name: str, code: int) -> None:
+    """What had come, with the reason cancelled; a program that reads it gets an object, and the exit code as well."""
+    arguments = ["run", "Tell me everything", "-m", str(model), "--quiet", "--format", "json"]
+    three = json.loads(call(*arguments, "-n", "3").stdout)
+    found = call(*arguments, "-n", "480", prelude=SIGNALLED.format(name=name))
+    report = json.loads(found.stdout)
+    assert (found.returncode, found.stderr) == (code, "")
+    assert (report["answer"], report["finish_reason"]) == (three["answer"], "cancelled")
+    assert report["usage"]["completion"] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_two_signals_end_it_as_one_does(model: Path, form: str) -> None:
+    """Whether the second is met while the first is handled or not: no traceback, and the exit code of the signal."""
+    twice = SIGNALLED.format(name="SIGINT").replace(
+        "os.kill(os.getpid(), signal.SIGINT)", "[os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]"
+    )
+    found = call("run", "Tell me", "-m", model, "-n", "480", "--quiet", "--format", form, prelude=twice)
+    assert (found.returncode, found.stderr) == (130, "")
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "many"])
+def test_a_number_of_threads_that_is_none_is_a_usage_error(model: Path, threads: str) -> None:
+    """Before anything is loaded."""
+    found = call("run", "x", "-m", model, "--threads", threads)
+    assert found.returncode == 2
+    assert "--threads" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_after_the_answer_changes_nothing(model: Path, name: str) -> None:
     """While the program tidies up, the answer is whole and so is the exit code."""

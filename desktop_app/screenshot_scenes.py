@@ -183,8 +183,10 @@ def models(stage: Stage) -> Script:
     """The models, and the way to a real one."""
     yield stage.ready
     stage.window.status.model_button.click()
-    yield lambda: any(widget is not stage.window and widget.isVisible() for widget in _top_levels())
-    yield stage.settled(1.5)
+    from dsvl2_app.widgets.models.model_row import ModelRow
+
+    yield lambda: any(row.isVisible() for widget in _top_levels() for row in widget.findChildren(ModelRow))
+    yield stage.settled()
     stage.save_screen()
     for widget in _top_levels():
         if widget is not stage.window:

@@ -11,11 +11,12 @@ from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
 from dsvl2_app.state.examples import EXAMPLES
+from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.inputs.images import decode_image
-from windows import OpenWindow, ask, wait_for
+from windows import OpenWindow, ask, some_image, wait_for
 
 pytestmark = pytest.mark.gui
 
@@ -134,3 +135,31 @@ def test_the_title_says_what_is_talked_about(fake_window: MainWindow, qtbot: QtB
     assert fake_window.windowTitle() == texts.window.APP_NAME
     ask(fake_window, qtbot, "Hello?")
     assert fake_window.windowTitle() == f"Hello? – {texts.window.APP_NAME}"
+
+
+def test_a_picture_is_pasted_wherever_the_focus_is(fake_window: MainWindow, qtbot: QtBot) -> None:
+    QGuiApplication.clipboard().setImage(some_image())
+    fake_window.picture_pane.chips.setFocus()
+    qtbot.keyClick(fake_window.picture_pane.chips, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    wait_for(qtbot, lambda: len(fake_window.session.images) == 1)
+    QGuiApplication.clipboard().clear()
+
+
+def test_ctrl_plus_zooms_the_picture_where_it_has_the_focus_and_the_texts_elsewhere(
+    fake_window: MainWindow, qtbot: QtBot, image_file: Path
+) -> None:
+    window = fake_window
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: window.picture_pane.view.picture is not None)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    larger = next(action for action in window.menu("view").actions() if action.text() == texts.window.larger_text())
+    window.picture_pane.view.setFocus()
+    zoom = window.picture_pane.view.zoom
+    larger.trigger()
+    assert window.picture_pane.view.zoom > zoom
+    assert theme.text_percent() == 100
+    window.prompt.edit.setFocus()
+    larger.trigger()
+    assert theme.text_percent() == 110
+    theme.apply(percent=100)

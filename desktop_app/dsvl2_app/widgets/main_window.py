@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QGuiApplication,
+    QKeyEvent,
     QKeySequence,
     QResizeEvent,
 )
@@ -218,6 +219,13 @@ class MainWindow(QMainWindow):
         super().resizeEvent(event)
         self.note.set_compact(self.height() < LOW)
         self.prompt.set_compact(self.height() < LOW)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """A picture is pasted wherever the focus is, unless what has it takes the key for itself."""
+        if event.matches(QKeySequence.StandardKey.Paste):
+            self.paste_images()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the engine, forget the images, keep the layout; nothing here waits."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.panes import Panes
+from dsvl2_app.widgets.picture_view import PictureView
 
 TEXT_STEP = 10
 """Percent."""
@@ -21,13 +22,13 @@ class ViewMenu(QMenu):
         self._add_panes(panes)
         self.addSeparator()
         for text, keys, change in (
-            (texts.window.larger_text(), "Ctrl+Shift++", TEXT_STEP),
-            (texts.window.smaller_text(), "Ctrl+Shift+-", -TEXT_STEP),
-            (texts.window.normal_text(), "Ctrl+Shift+0", 0),
+            (texts.window.larger_text(), ("Ctrl++", "Ctrl+="), TEXT_STEP),
+            (texts.window.smaller_text(), ("Ctrl+-",), -TEXT_STEP),
+            (texts.window.normal_text(), ("Ctrl+0",), 0),
         ):
             action = self.addAction(text)
-            action.setShortcut(QKeySequence(keys))
-            action.triggered.connect(lambda _checked=False, change=change: _change_text(change))
+            action.setShortcuts([QKeySequence(key) for key in keys])
+            action.triggered.connect(lambda _checked=False, change=change: _zoom(change))
         self._themes = self.addMenu(texts.window.theme_menu())
         self._group = QActionGroup(self)
         self._add_themes()
@@ -63,5 +64,10 @@ class ViewMenu(QMenu):
         self._actions[theme.choice()].setChecked(True)
 
 
-def _change_text(percent: int) -> None:
+def _zoom(percent: int) -> None:
+    """The picture, if it has the focus, else the texts; 0 is the usual size."""
+    view = QApplication.focusWidget()
+    if isinstance(view, PictureView):
+        (view.zoom_in if percent > 0 else view.zoom_out if percent < 0 else view.fit)()
+        return
     theme.apply(percent=theme.text_percent() + percent if percent else 100)

@@ -740,83 +740,83 @@ A second start of the program tells the open window what to open, through a sock
     <name>models</name>
     <message>
         <source>Models</source>
-        <translation type="unfinished"></translation>
+        <translation>模型</translation>
     </message>
     <message>
         <source>&amp;Models…</source>
-        <translation type="unfinished"></translation>
+        <translation>模型(&amp;M)…</translation>
     </message>
     <message>
         <source>Demonstration</source>
-        <translation type="unfinished"></translation>
+        <translation>演示模型</translation>
     </message>
     <message>
         <source>Looking at the models…</source>
-        <translation type="unfinished"></translation>
+        <translation>正在查看模型…</translation>
     </message>
     <message>
         <source>{size} on the disk</source>
-        <translation type="unfinished"></translation>
+        <translation>占磁盘 {size}</translation>
     </message>
     <message>
         <source>needs {needed} of {memory} GB of memory, {available} free: {fits}</source>
-        <translation type="unfinished"></translation>
+        <translation>需要内存 {needed} GB，共 {memory} GB，空闲 {available} GB：{fits}</translation>
     </message>
     <message>
         <source>fits</source>
-        <translation type="unfinished"></translation>
+        <translation>放得下</translation>
     </message>
     <message>
         <source>close other programs first</source>
-        <translation type="unfinished"></translation>
+        <translation>请先关闭其他程序</translation>
     </message>
     <message>
         <source>too large for this computer</source>
-        <translation type="unfinished"></translation>
+        <translation>对这台电脑来说太大</translation>
     </message>
     <message>
         <source>Memory</source>
-        <translation type="unfinished"></translation>
+        <translation>内存</translation>
     </message>
     <message>
         <source>Use</source>
-        <translation type="unfinished"></translation>
+        <translation>使用</translation>
     </message>
     <message>
         <source>In use</source>
-        <translation type="unfinished"></translation>
+        <translation>使用中</translation>
     </message>
     <message>
         <source>Loading…</source>
-        <translation type="unfinished"></translation>
+        <translation>正在加载…</translation>
     </message>
     <message>
         <source>Verify</source>
-        <translation type="unfinished"></translation>
+        <translation>校验</translation>
     </message>
     <message>
         <source>Verifying, {percent} %</source>
-        <translation type="unfinished"></translation>
+        <translation>正在校验，{percent}%</translation>
     </message>
     <message>
         <source>All {count} files are as they were written.</source>
-        <translation type="unfinished"></translation>
+        <translation>全部 {count} 个文件均与写入时一致。</translation>
     </message>
     <message>
         <source>Remove…</source>
-        <translation type="unfinished"></translation>
+        <translation>移除…</translation>
     </message>
     <message>
         <source>Delete the files of {name} ({size}, in {folder})?</source>
-        <translation type="unfinished"></translation>
+        <translation>要删除 {name} 的文件吗（{size}，位于 {folder}）？</translation>
     </message>
     <message>
         <source>Delete the files</source>
-        <translation type="unfinished"></translation>
+        <translation>删除文件</translation>
     </message>
     <message>
         <source>Only forget it</source>
-        <translation type="unfinished"></translation>
+        <translation>仅从列表中移除</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -824,139 +824,139 @@ A second start of the program tells the open window what to open, through a sock
     </message>
     <message>
         <source>Add a model…</source>
-        <translation type="unfinished"></translation>
+        <translation>添加模型…</translation>
     </message>
     <message>
         <source>Choose the folder of a converted model, or that of an official DeepSeek-VL2 checkpoint.</source>
-        <translation type="unfinished"></translation>
+        <translation>请选择已转换模型的文件夹，或官方 DeepSeek-VL2 检查点的文件夹。</translation>
     </message>
     <message>
         <source>{folder} holds no model: there is neither manifest.json nor config.json with *.safetensors. Choose the folder into which you have downloaded the files.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} 中没有模型：既没有 manifest.json，也没有带 *.safetensors 的 config.json。请选择您下载文件的那个文件夹。</translation>
     </message>
     <message>
         <source>Convert {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>转换 {name}</translation>
     </message>
     <message>
         <source>Found: DeepSeek-VL2 {variant}, {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>找到：DeepSeek-VL2 {variant}，{size}。</translation>
     </message>
     <message>
         <source>Makes: {precision}, {disk} on the disk ({free} are free). Answers will need about {memory} of memory ({available} are free now).</source>
-        <translation type="unfinished"></translation>
+        <translation>将生成：{precision}，占磁盘 {disk}（空闲 {free}）。回答约需内存 {memory}（现在空闲 {available}）。</translation>
     </message>
     <message>
         <source>The disk lacks {size}. Make room, or choose another folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>磁盘还差 {size}。请腾出空间，或选择其他文件夹。</translation>
     </message>
     <message>
         <source>{size} of an earlier attempt are there and will be used.</source>
-        <translation type="unfinished"></translation>
+        <translation>上次尝试留下的 {size} 仍在，将会使用。</translation>
     </message>
     <message>
         <source>Converting needs more packages. Install them with: {command}. Then open this page again.</source>
-        <translation type="unfinished"></translation>
+        <translation>转换需要更多软件包。请用此命令安装：{command}。然后重新打开本页。</translation>
     </message>
     <message>
         <source>Precision</source>
-        <translation type="unfinished"></translation>
+        <translation>精度</translation>
     </message>
     <message>
         <source>int4, the smallest</source>
-        <translation type="unfinished"></translation>
+        <translation>int4，最小</translation>
     </message>
     <message>
         <source>int8, closer to the original</source>
-        <translation type="unfinished"></translation>
+        <translation>int8，更接近原模型</translation>
     </message>
     <message>
         <source>Folder of the new model</source>
-        <translation type="unfinished"></translation>
+        <translation>新模型的文件夹</translation>
     </message>
     <message>
         <source>Change…</source>
-        <translation type="unfinished"></translation>
+        <translation>更改…</translation>
     </message>
     <message>
         <source>Convert</source>
-        <translation type="unfinished"></translation>
+        <translation>转换</translation>
     </message>
     <message>
         <source>Resume</source>
-        <translation type="unfinished"></translation>
+        <translation>继续</translation>
     </message>
     <message>
         <source>Cancel (keeps what is done)</source>
-        <translation type="unfinished"></translation>
+        <translation>取消（保留已完成的部分）</translation>
     </message>
     <message>
         <source>Back to the models</source>
-        <translation type="unfinished"></translation>
+        <translation>返回模型列表</translation>
     </message>
     <message>
         <source>1. Convert</source>
-        <translation type="unfinished"></translation>
+        <translation>1. 转换</translation>
     </message>
     <message>
         <source>2. Verify</source>
-        <translation type="unfinished"></translation>
+        <translation>2. 校验</translation>
     </message>
     <message>
         <source>What the program says</source>
-        <translation type="unfinished"></translation>
+        <translation>程序的输出</translation>
     </message>
     <message>
         <source>Converting, {percent} %</source>
-        <translation type="unfinished"></translation>
+        <translation>正在转换，{percent}%</translation>
     </message>
     <message>
         <source>Converted and verified. It can be used now.</source>
-        <translation type="unfinished"></translation>
+        <translation>已转换并校验。现在可以使用。</translation>
     </message>
     <message>
         <source>Cancelled. What is finished is kept: Resume goes on there.</source>
-        <translation type="unfinished"></translation>
+        <translation>已取消。已完成的部分会保留：“继续”将从那里接着进行。</translation>
     </message>
     <message>
         <source>It did not work: {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>没有成功：{reason}</translation>
     </message>
     <message>
         <source>about {count} minutes left</source>
-        <translation type="unfinished"></translation>
+        <translation>约剩 {count} 分钟</translation>
     </message>
     <message>
         <source>about {count} seconds left</source>
-        <translation type="unfinished"></translation>
+        <translation>约剩 {count} 秒</translation>
     </message>
     <message>
         <source>You have the demonstration model</source>
-        <translation type="unfinished"></translation>
+        <translation>您正在使用演示模型</translation>
     </message>
     <message>
         <source>It comes with the program, is small, and was trained on drawn receipts, forms, tables and windows. It is often wrong about other pictures. For real documents, set up DeepSeek-VL2.</source>
-        <translation type="unfinished"></translation>
+        <translation>它随程序附带，体积很小，用绘制的收据、表单、表格和窗口训练。对其他图片它经常出错。要处理真实文档，请设置 DeepSeek-VL2。</translation>
     </message>
     <message>
         <source>Set up a full model…</source>
-        <translation type="unfinished"></translation>
+        <translation>设置完整模型…</translation>
     </message>
     <message>
         <source>Keep the demonstration</source>
-        <translation type="unfinished"></translation>
+        <translation>保留演示模型</translation>
     </message>
     <message>
         <source>Choose folder…</source>
-        <translation type="unfinished"></translation>
+        <translation>选择文件夹…</translation>
     </message>
     <message>
         <source>Use demonstration</source>
-        <translation type="unfinished"></translation>
+        <translation>使用演示模型</translation>
     </message>
     <message>
         <source>The model was not loaded: {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>模型没有加载：{reason}</translation>
     </message>
 </context>
 <context>

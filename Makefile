@@ -53,6 +53,15 @@ sanitize:
 	cmake --build build/sanitize --target fuzz --parallel
 	build/sanitize/fuzz 2000
 
+# The NEON kernels against the reference under emulation; needs aarch64-linux-gnu-g++ and qemu-aarch64.
+.PHONY: test-neon
+test-neon:
+	cmake -S kernels -B build/neon -DDSVL2_FUZZ=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/neon --target fuzz --parallel
+	qemu-aarch64 -cpu max build/neon/fuzz 1000
+	qemu-aarch64 -cpu cortex-a53 build/neon/fuzz 10
+
 # One wheel for every Python 3 of this platform, with the kernels in it, into dist/. On Linux auditwheel names the oldest
 # C library that it runs with: that of this machine, or 2.28 where cibuildwheel builds in its own image.
 .PHONY: wheels

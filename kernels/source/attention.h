@@ -59,6 +59,9 @@ extern const AttentionKernels kAttention;
 namespace avx2 {
 extern const AttentionKernels kAttention;
 }
+namespace neon {
+extern const AttentionKernels kAttention;
+}
 namespace avx512 {
 extern const AttentionKernels kAttention;
 }

@@ -114,6 +114,9 @@ extern const BlockKernels kBlocks;
 namespace avxvnni {
 extern const BlockKernels kBlocks;
 }
+namespace neon {
+extern const BlockKernels kBlocks;
+}
 namespace avx512 {
 extern const BlockKernels kBlocks;
 }

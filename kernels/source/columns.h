@@ -92,6 +92,9 @@ extern const ColumnKernels kColumnKernels;
 namespace avxvnni {
 extern const ColumnKernels kColumnKernels;
 }
+namespace neon {
+extern const ColumnKernels kColumnKernels;
+}
 namespace avx512 {
 extern const ColumnKernels kColumnKernels;
 }

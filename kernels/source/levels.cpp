@@ -16,6 +16,14 @@
 #endif
 #endif
 
+#if defined(DSVL2_NEON)
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(__linux__)
+#include <sys/auxv.h>
+#endif
+#endif
+
 namespace dsvl2 {
 namespace {
 
@@ -81,6 +89,22 @@ struct Processor {
 
 #endif
 
+#if defined(DSVL2_NEON)
+// NEON itself is part of every 64-bit Arm processor.
+bool has_dot_products() {
+#if defined(__APPLE__)
+  int found = 0;
+  size_t size = sizeof found;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &found, &size, nullptr, 0) == 0 && found;
+#elif defined(__linux__)
+  constexpr unsigned long kDotProducts = 1ul << 20;  // HWCAP_ASIMDDP
+  return (getauxval(AT_HWCAP) & kDotProducts) != 0;
+#else
+  return false;
+#endif
+}
+#endif
+
 std::vector<Level> found_levels() {
   std::vector<Level> found{{"reference", reference::kBlocks, reference::kColumnKernels, reference::kAttention}};
 #if defined(DSVL2_X86)
@@ -101,6 +125,9 @@ std::vector<Level> found_levels() {
   attention.attend_patches = amx::attend_patches;
   if (processor.amx) found.push_back({"amx", blocks, columns, attention});
 #endif
+#endif
+#if defined(DSVL2_NEON)
+  if (has_dot_products()) found.push_back({"neon", neon::kBlocks, neon::kColumnKernels, neon::kAttention});
 #endif
   return found;
 }

@@ -209,6 +209,12 @@ def test_the_whole_conversation_is_one_stop_of_tab(talk: TalkView, session: Chat
     assert QApplication.focusWidget() is talk.turn_views[1]
 
 
+def test_escape_on_a_card_stops(talk: TalkView, session: ChatSession, qtbot: QtBot) -> None:
+    session.ask("a")
+    qtbot.keyClick(talk.turn_views[0], Qt.Key.Key_Escape)
+    assert session.turns[0].state == "stopping"
+
+
 def test_a_screen_reader_hears_the_end_of_an_answer_once(
     talk: TalkView, session: ChatSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

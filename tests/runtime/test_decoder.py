@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.errors import GenerationError, SequenceFullError
-from dsvl2_runtime.graphs import decoder as decoder_module
+from dsvl2_runtime.graphs import session as session_module
 from dsvl2_runtime.graphs.decoder import Decoder
 from dsvl2_runtime.progress import Stopped, Watch
 from small_models import VARIANTS, MakeBundle
@@ -80,6 +82,35 @@ def test_a_prefill_that_is_stopped_can_be_gone_on_with(decoder: Decoder, embeds:
     np.testing.assert_array_equal(decoder.prefill(sequence, embeds(20, 1)[:, 10:], chunk=5), whole)
 
 
+def test_a_stop_ends_a_chunk_that_runs(decoder: Decoder, embeds: Embeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk of a large model takes seconds: ONNX Runtime leaves its graph, and the sequence is as it was before."""
+    whole = decoder.prefill(decoder.new_sequence(), embeds(20, 1), chunk=10).copy()
+    run, ends, is_asked = session_module.run_bound, list[Exception](), threading.Event()
+
+    def slow(session: Any, binding: Any, options: Any) -> None:
+        while is_asked.is_set() and not options.terminate:
+            time.sleep(0.001)
+        try:
+            run(session, binding, options)
+        except GenerationError as error:
+            ends.append(error)
+            raise
+
+    monkeypatch.setattr(session_module, "run_bound", slow)
+    watch = Watch(None, lambda: False)
+    monkeypatch.setattr(session_module, "RUN_POLL_SECONDS", 0.001)
+    sequence = decoder.new_sequence()
+    decoder.prefill(sequence, embeds(20, 1)[:, :10], watch, chunk=10)
+    answers = iter([False])
+    is_asked.set()
+    with pytest.raises(Stopped):
+        decoder.prefill(sequence, embeds(20, 1)[:, 10:], Watch(should_stop=lambda: next(answers, True)), chunk=10)
+    assert "terminate" in str(ends[0])
+    assert sequence.cache.length == 10
+    is_asked.clear()
+    np.testing.assert_array_equal(decoder.prefill(sequence, embeds(20, 1)[:, 10:], watch, chunk=10), whole)
+
+
 def test_a_full_sequence_takes_no_more(decoder: Decoder, embeds: Embeds) -> None:
     """And is as it was."""
     sequence = decoder.new_sequence()
@@ -101,7 +132,7 @@ def test_logits_that_are_not_finite_are_an_error(
     def run_bound(session: Any, binding: Any) -> None:
         sequence.logits[5] = value
 
-    monkeypatch.setattr(decoder_module, "run_bound", run_bound)
+    monkeypatch.setattr(session_module, "run_bound", run_bound)
     with pytest.raises(GenerationError, match="not finite at position 4"):
         decoder.run(sequence, embeds(2, 1))
     assert sequence.cache.length == 3

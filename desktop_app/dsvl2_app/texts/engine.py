@@ -47,6 +47,11 @@ def model_name(model: Loaded) -> str:
     return f"{model.name} · {model.precision}"
 
 
+def model_notes(model: Loaded) -> list[str]:
+    """What a user should be told whatever is asked."""
+    return [line for line in (errors.said(model.note), *map(errors.notice, model.notices)) if line]
+
+
 def no_model_name() -> str:
     """On that button while no model was ever there."""
     return QCoreApplication.translate("engine", "Model")

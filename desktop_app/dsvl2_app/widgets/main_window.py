@@ -314,4 +314,4 @@ class MainWindow(QMainWindow):
         if session.failure is not None:
             self.note.show_note(texts.engine.failure(session.failure), is_error=True)
         else:
-            self.note.show_note(texts.errors.said(session.model.note) if session.model is not None else "")
+            self.note.show_note("\n".join(texts.engine.model_notes(session.model)) if session.model is not None else "")

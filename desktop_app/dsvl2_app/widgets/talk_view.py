@@ -260,6 +260,8 @@ class TalkView(QScrollArea):
         elif action == "take back":
             session.take_back(turn)
             self.edit_asked.emit(turn)
+        elif action == "stop":
+            session.stop()
         elif action == "edit":
             self.edit_asked.emit(turn)
         elif action == "start anew":

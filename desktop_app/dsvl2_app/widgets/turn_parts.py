@@ -11,7 +11,7 @@ from dsvl2_app import texts
 from dsvl2_app.widgets import controls, theme
 
 TurnAction = Literal[
-    "copy", "copy markdown", "copy csv", "ask again", "edit", "take back", "start anew", "drop oldest"
+    "copy", "copy markdown", "copy csv", "ask again", "edit", "take back", "start anew", "drop oldest", "stop"
 ]  # fmt: skip
 """What can be done with a turn."""
 BAR_STEPS = 1000

@@ -151,13 +151,15 @@ class TurnView(QFrame):
         self.menu().popup(event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Up and down, the first and the last, Enter for what can be done."""
+        """Up and down, the first and the last, Enter for what can be done, Escape to stop."""
         steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_Home: -(10**9), Qt.Key.Key_End: 10**9}
         key = Qt.Key(event.key())
         if key in steps:
             self.left.emit(steps[key])
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
             self.menu().popup(self.mapToGlobal(QPoint(theme.LARGE, theme.LARGE)))
+        elif key == Qt.Key.Key_Escape:
+            self.acted.emit("stop")
         else:
             super().keyPressEvent(event)
 

@@ -13,7 +13,7 @@ from dsvl2_runtime.errors import GenerationError, OutOfMemoryError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.kv_cache import KVCache
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.graphs.session import Shape, open_session, run_bound
+from dsvl2_runtime.graphs.session import Shape, open_session, run_watched
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
@@ -61,17 +61,21 @@ class Decoder:
         except MemoryError as error:
             raise OutOfMemoryError from error
 
-    def run(self, sequence: Sequence, inputs_embeds: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(
+        self, sequence: Sequence, inputs_embeds: NDArray[np.float32], watch: Watch = UNWATCHED
+    ) -> NDArray[np.float32]:
         """Append positions to a sequence.
 
         Args:
             sequence: whose cache is read and gets `seq` more rows.
             inputs_embeds: [1, seq, hidden] float32.
+            watch: asked while the graph runs; a run that it ends leaves the sequence as it was.
 
         Returns:
             Logits of the last position, [vocab] float32: `sequence.logits`, which the next run overwrites.
 
         Raises:
+            Stopped: the watch ended it.
             SequenceFullError: the cache has fewer than `seq` free rows.
             GenerationError: a logit is not finite, or the graph failed.
         """
@@ -86,7 +90,7 @@ class Decoder:
         CPU.bind_input(binding, graph_io.INPUTS_EMBEDS, inputs_embeds)
         CPU.bind_input(binding, graph_io.POSITION_IDS, position_ids[None])  # [1, seq]
         CPU.bind_output(binding, graph_io.LOGITS, logits[None])  # [1, vocab]
-        run_bound(self._session, binding)
+        run_watched(self._session, binding, watch)
         if not np.isfinite(logits).all():
             raise GenerationError(
                 f"the model gave logits that are not finite at position {cache.length + seq - 1}; "
@@ -107,7 +111,7 @@ class Decoder:
         Args:
             sequence: whose cache is read and gets `seq` more rows.
             inputs_embeds: [1, seq, hidden] float32, at least one position.
-            watch: checked before each chunk, and told how many positions are read.
+            watch: asked before and during each chunk, and told how many positions are read.
             chunk: positions per run, at least one, by default `PREFILL_CHUNK`; the result does not depend on it.
 
         Returns:
@@ -122,6 +126,6 @@ class Decoder:
         watch.report("prefill", 0, seq)
         for start in range(0, seq, chunk):
             watch.check()
-            logits = self.run(sequence, inputs_embeds[:, start : start + chunk])  # [1, chunk, hidden]
+            logits = self.run(sequence, inputs_embeds[:, start : start + chunk], watch)  # [1, chunk, hidden]
             watch.report("prefill", min(start + chunk, seq), seq)
         return logits

@@ -45,6 +45,8 @@ NO_DTYPES: Mapping[str, str] = MappingProxyType({})
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
 POLL_SECONDS = 0.05
+RUN_POLL_SECONDS = 0.25
+"""Between two looks at the watch while a graph runs; short runs are over before the first."""
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
 
 
@@ -209,6 +211,28 @@ def run_bound(
         session.run_with_iobinding(binding, options)
     except GRAPH_ERRORS as error:
         raise _memory_error(error) or _generation_error(error) from error
+
+
+def run_watched(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding, watch: Watch) -> None:
+    """Run a bound session in a second thread, so that a stop or a deadline ends it between two operators of the graph.
+
+    Raises:
+        Stopped: the watch ended it; what the run has written is of no use.
+        GenerationError, OutOfMemoryError: as `run_bound`.
+    """
+    if watch.should_stop is None and watch.deadline is None:
+        run_bound(session, binding)
+        return
+    options = onnxruntime.RunOptions()
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(run_bound, session, binding, options)
+        try:
+            while not wait([running], RUN_POLL_SECONDS).done:
+                watch.check()
+        except BaseException:
+            options.terminate = True  # the executor then waits for the thread, which ends early
+            raise
+    running.result()
 
 
 def _generation_error(error: Exception) -> Dsvl2Error:

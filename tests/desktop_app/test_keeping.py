@@ -27,7 +27,7 @@ from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import Finished, Wrote
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
-from histories import content, kept, new_id
+from histories import content, kept, new_id, turn
 from sessions import LOADED, Sent
 from windows import PATIENCE, ask, wait_for
 
@@ -223,6 +223,23 @@ def test_a_conversation_is_kept_listed_and_opened_again(
     assert window.session.turns[1].end.__class__ is Finished
     (conversation,) = stored(history, qtbot)
     assert [turn.question for turn in conversation.turns] == ["What is the total?", "And again?"]
+
+
+def test_a_hit_brings_its_turn_into_view(window: MainWindow, keeping: Keeping, history: History, qtbot: QtBot) -> None:
+    identity = new_id()
+    turns = [turn(f"question {number}", "word " * 300, float(number)) for number in range(12)]
+
+    def keep(store: Store) -> None:
+        for one in turns:
+            store.save_turn(identity, "long", one)
+
+    history.ask(keep)
+    window.sidebar.opened.emit(identity, turns[1].id)
+    wait_for(qtbot, lambda: window.session.id == identity)
+    wait_for(qtbot, lambda: not window.talk.view_of(window.session.turns[1]).visibleRegion().isEmpty())  # type: ignore[union-attr]
+    window.sidebar.opened.emit(identity, turns[10].id)
+    wait_for(qtbot, lambda: not window.talk.view_of(window.session.turns[10]).visibleRegion().isEmpty())  # type: ignore[union-attr]
+    assert window.talk.view_of(window.session.turns[1]).visibleRegion().isEmpty()  # type: ignore[union-attr]
 
 
 def test_deleting_the_open_conversation_begins_a_new_one(

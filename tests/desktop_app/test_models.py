@@ -272,8 +272,10 @@ def test_a_checkpoint_leads_to_conversion_and_into_the_list(
     assert "DeepSeek-VL2 Small" in dialog.page.found.text()
     assert "int4" in dialog.page.makes.text()
     dialog.page.start.click()
+    assert guide.converting.isVisible()
     wait_for(qtbot, lambda: dialog.page.state.text() == texts.models.conversion_state(_done()))
     assert [bar.value() for bar in dialog.page.bars] == [conversion_page.BAR_PARTS] * 2
+    assert not guide.converting.isVisible()
     made = models_folder / "small-int4"
     assert keeper.settings.models == (str(made),)
     dialog.page.back.click()

@@ -59,10 +59,17 @@ class Keeping(QObject):
         """Wait for `close`. It blocks, so it is for the end of a program that shows nothing more."""
         self.history.wait_until_gone(seconds)
 
-    def open(self, identity: str) -> None:
-        """Show a conversation that was kept."""
-        if identity != self._session.id:
-            self.history.ask(lambda store: _restored(store, identity), self._show_conversation, key="open")
+    def open(self, identity: str, turn: str = "") -> None:
+        """Show a conversation that was kept, and bring the turn with this id into view."""
+        if identity == self._session.id:
+            self._show_turn(turn)
+            return
+
+        def show(conversation: Conversation | None) -> None:
+            self._show_conversation(conversation)
+            self._show_turn(turn)
+
+        self.history.ask(lambda store: _restored(store, identity), show, key="open")
 
     def export(self, identity: str, title: str, form: str) -> None:
         """Let the user say where, then write a conversation for other programs."""
@@ -90,7 +97,7 @@ class Keeping(QObject):
         sidebar = self._sidebar
         sidebar.new_asked.connect(self._begin)
         sidebar.hide_asked.connect(self._window.panes.toggle_sidebar)
-        sidebar.opened.connect(lambda identity, turn: self.open(identity))
+        sidebar.opened.connect(self.open)
         sidebar.deleted.connect(self._forget)
         sidebar.renamed.connect(self._rename)
         sidebar.export_asked.connect(self.export)
@@ -141,6 +148,11 @@ class Keeping(QObject):
         else:
             self._session.show_conversation(conversation)
             self._window.panes.close_drawer()
+
+    def _show_turn(self, identity: str) -> None:
+        turn = next((turn for turn in self._session.turns if turn.id == identity), None)
+        if turn is not None:
+            self._window.talk.show_turn(turn)
 
     def _forget(self, identity: str) -> None:
         if identity == self._session.id:

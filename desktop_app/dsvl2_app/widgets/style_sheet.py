@@ -73,6 +73,11 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
         padding: 0; background: transparent; border: 2px solid transparent; border-radius: 12px; }}
     QListWidget[kind="chips"]:focus {{ border-color: {c["accent_soft"]}; }}
 
+    QListWidget[kind="navigation"] {{ background: transparent; border: none; outline: none; }}
+    QListWidget[kind="navigation"]::item {{ border-radius: 8px; padding-left: 6px; color: {c["text"]}; }}
+    QListWidget[kind="navigation"]::item:selected {{ background: {c["accent_soft"]}; color: {c["text"]}; }}
+    QListWidget[kind="navigation"]:focus::item:selected {{ border: 2px solid {c["accent"]}; padding-left: 4px; }}
+
     QListWidget[kind="pages"] {{ background: {c["sunken"]}; border: 1px solid {c["line"]}; border-radius: 8px; }}
     QListWidget[kind="pages"]:focus {{ border: 2px solid {c["accent"]}; }}
     QListWidget[kind="pages"]::item {{ border-radius: 6px; padding: 2px; color: {c["text"]}; }}

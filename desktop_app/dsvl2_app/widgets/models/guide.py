@@ -27,6 +27,11 @@ class Guide(QObject):
         self._demo = demo_folder()
         self.converter = Converter(self)
         self.dialog: ModelDialog | None = None
+        self.converting = controls.button("", "refresh-cw", "flat")
+        self.converting.clicked.connect(self.open_dialog)
+        self.converting.hide()
+        window.status.addPermanentWidget(self.converting)
+        self.converter.changed.connect(self._show_conversion)
         self.card = controls.frame("card")
         self.set_up = controls.button(texts.models.set_up(), "cpu", "primary")
         self.keep = controls.button(texts.models.keep_demo())
@@ -127,6 +132,13 @@ class Guide(QObject):
             note.hide()  # the card says the same, and what can be done
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.list.show_use()
+
+    def _show_conversion(self) -> None:
+        """In the status bar as long as it runs, also while the dialog is closed."""
+        conversion = self.converter.conversion
+        if conversion is not None:
+            self.converting.setText(texts.models.conversion_state(conversion) if conversion.is_running else "")
+            self.converting.setVisible(conversion.is_running)
 
     def _keep_demo(self) -> None:
         self._keeper.change(knows_demo=True)

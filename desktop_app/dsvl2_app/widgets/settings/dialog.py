@@ -50,7 +50,8 @@ class SettingsDialog(QDialog):
         self.pages = QListWidget()
         self.pages.setAccessibleName(texts.settings.pages())
         self.pages.setFixedWidth(LIST_WIDTH)
-        self.pages.setFrameShape(QListWidget.Shape.NoFrame)
+        self.pages.setProperty("kind", "navigation")
+        self.pages.setIconSize(theme.icon_size())
         self._stack = QStackedWidget()
         for page, icon in (
             (self.general, "settings"),
@@ -66,9 +67,11 @@ class SettingsDialog(QDialog):
         buttons.addButton(texts.settings.close(), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.rejected.connect(self.reject)
         middle = QHBoxLayout()
+        middle.setSpacing(theme.SMALL)
         middle.addWidget(self.pages)
         middle.addWidget(self._stack, 1)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.NORMAL, theme.NORMAL, theme.NORMAL, theme.NORMAL)
         layout.addLayout(middle, 1)
         layout.addWidget(buttons)
 

@@ -23,7 +23,7 @@ from dsvl2_bench.gpu_check.stages import QUESTIONS, SEED
 from dsvl2_demo import BUNDLE
 from dsvl2_demo.evaluation.evaluate import bundle_answerer
 from dsvl2_demo.evaluation.held_out import held_out_cases
-from dsvl2_export.exporter import export_weights
+from dsvl2_export.exporter import MINIMUM_ONNXRUNTIME, export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
 from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.synth.weights import RandomWeights
@@ -140,7 +140,7 @@ def fetch_wheels(out: Path, python: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(out)]
     platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
     names = [f"{name}=={version(name)}" for name in needed_packages()]
-    names.append(f"{GPU_WHEEL}=={version(CPU_WHEEL)}")
+    names.append(f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}")  # its releases come later than those for the CPU
     subprocess.run([*command, f"--python-version={python}", *platforms, *names], check=True)  # noqa: S603
 
 

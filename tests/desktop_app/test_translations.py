@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from dsvl2_app import language
 from dsvl2_app.texts import capture, errors
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ContextOverflowError, ImageError
@@ -223,3 +224,11 @@ def test_the_program_speaks_the_language_of_the_system(tmp_path: Path) -> None:
     assert len(lines) > 60
     assert any("空文件" in line for line in lines), lines
     assert {line for line in lines if not CHINESE.search(line) and NAMES.sub("", line)} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("&File", "File"), ("文件(&F)", "文件"), ("设置(&S)…", "设置…"), ("A & B", "A & B"), ("Un&pin", "Unpin")],
+)
+def test_a_title_has_the_words_of_its_entry_alone(text: str, words: str) -> None:
+    assert plain(text) == words

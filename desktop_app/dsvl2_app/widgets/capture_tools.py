@@ -10,6 +10,7 @@ from dsvl2_app.state.cost import image_cost
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.state.time_left import rounded
 from dsvl2_app.texts import capture as texts
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.capture_flow import CaptureFlow, image_tokens
 from dsvl2_app.widgets.capture_overlay import Describe
@@ -28,7 +29,7 @@ class CaptureButton(QWidget):
         kind: controls.ButtonKind = "primary" if is_first else "normal"
         self.button = controls.button(texts.capture_button(), "crop", kind, QKeySequence(KEYS).toString())
         self.button.clicked.connect(lambda: flow.start("region"))
-        self.arrow = controls.button("", "chevron-down", "flat", texts.capture_menu().replace("&", ""))
+        self.arrow = controls.button("", "chevron-down", "flat", plain(texts.capture_menu()))
         self.arrow.clicked.connect(lambda: menu.popup(self.arrow.mapToGlobal(self.arrow.rect().bottomLeft())))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

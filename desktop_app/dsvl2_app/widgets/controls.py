@@ -7,6 +7,7 @@ from typing import Literal
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QWidget
 
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.colours import Role
 
@@ -33,7 +34,7 @@ def button(text: str, icon: str | None = None, kind: ButtonKind = "normal", tip:
     if not text:
         made.setFixedSize(theme.BUTTON_HEIGHT, theme.BUTTON_HEIGHT)
     made.setToolTip(tip or "")
-    made.setAccessibleName((text or tip or "").replace("&", ""))
+    made.setAccessibleName(plain(text or tip or ""))
     made.setAutoDefault(False)
     return made
 

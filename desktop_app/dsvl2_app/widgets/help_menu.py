@@ -24,6 +24,7 @@ from dsvl2_app.background import Background
 from dsvl2_app.diagnostics import last_lines, save_diagnostics
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.texts import guide as texts
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.settings.keys_page import actions_with_keys
@@ -93,13 +94,13 @@ class HelpMenu(QObject):
         """All keys, with those that the user has changed."""
         shown = QKeySequence.SequenceFormat.NativeText
         rows = [
-            (action.shortcut().toString(shown), action.text().replace("&", "").removesuffix("…"))
+            (action.shortcut().toString(shown), plain(action.text()).removesuffix("…"))
             for action in actions_with_keys(self._window)
             if not action.shortcut().isEmpty()
         ]
         rows = [*texts.fixed_keys(), *dict.fromkeys(rows)]
         table = QTableWidget(len(rows), 2)
-        table.setAccessibleName(texts.keys_entry().replace("&", ""))
+        table.setAccessibleName(plain(texts.keys_entry()))
         table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         table.verticalHeader().hide()
@@ -132,7 +133,7 @@ class HelpMenu(QObject):
 
     def choose_diagnostics(self) -> None:
         """Let the user choose where the file goes."""
-        title = texts.diagnostics_entry().replace("&", "")
+        title = plain(texts.diagnostics_entry())
         name, _ = QFileDialog.getSaveFileName(self._window, title, DIAGNOSTICS, texts.json_files())
         if name:
             self.save_diagnostics(Path(name))
@@ -149,11 +150,11 @@ class HelpMenu(QObject):
         content = QPlainTextEdit(text)
         content.setReadOnly(True)
         content.setTabChangesFocus(True)
-        content.setAccessibleName(title.replace("&", ""))
+        content.setAccessibleName(plain(title))
         return self._show(title, content, text)
 
     def _show(self, title: str, content: QWidget, copied: str | None) -> HelpPage:
-        page = HelpPage(title.replace("&", "").removesuffix("…"), content, copied, self._window)
+        page = HelpPage(plain(title).removesuffix("…"), content, copied, self._window)
         page.show()
         return page
 

@@ -15,6 +15,7 @@ from dsvl2_app.state.history.keeper import Keeper
 from dsvl2_app.state.history.store import Store
 from dsvl2_app.state.history.turns import restored
 from dsvl2_app.state.session import Change, Conversation
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.errors import Dsvl2Error
@@ -78,13 +79,13 @@ class Keeping(QObject):
         if form == "json":
             path, _ = QFileDialog.getSaveFileName(
                 self._window,
-                texts.history.export_json().replace("&", ""),
+                plain(texts.history.export_json()),
                 str(Path(folder, f"{name}.json")),
                 texts.history.json_filter(),
             )
         else:
             path, _ = QFileDialog.getSaveFileName(
-                self._window, texts.history.export_markdown().replace("&", ""), str(Path(folder, name))
+                self._window, plain(texts.history.export_markdown()), str(Path(folder, name))
             )
         if path:
             self.export_to(identity, form, Path(path))

@@ -18,6 +18,7 @@ from dsvl2_app.mime_images import image_sources
 from dsvl2_app.state.intake import PastedImage, Source
 from dsvl2_app.state.parts import pixels_with_boxes, save_with_boxes, write_part
 from dsvl2_app.state.session import Attachment
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_runtime.answers.boxes import Box
 from dsvl2_runtime.answers.draw_boxes import WRITTEN_FORMATS
 from dsvl2_runtime.engine.wire_error import wire_error
@@ -56,7 +57,7 @@ class PictureIntake(QObject):
         """Let the user choose files, beginning where the last ones were."""
         names, _ = QFileDialog.getOpenFileNames(
             self._window,
-            texts.pictures.open_image().replace("&", ""),
+            plain(texts.pictures.open_image()),
             self.last_folder or _pictures_folder(),
             texts.window.file_filter(CHOOSABLE),
         )
@@ -92,7 +93,7 @@ class PictureIntake(QObject):
         folder = Path(self.last_folder or _pictures_folder())
         proposed = folder / f"{Path(image.name).stem}-boxes.png"
         endings = " ".join("*" + ending for ending in WRITTEN_FORMATS)
-        title = texts.pictures.save_with_boxes().replace("&", "")
+        title = plain(texts.pictures.save_with_boxes())
         name, _ = QFileDialog.getSaveFileName(
             self._window, title, str(proposed), texts.pictures.written_formats(endings)
         )

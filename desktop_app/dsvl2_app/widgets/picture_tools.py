@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.state.session import Attachment
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.pixmaps import to_pixmap
 
@@ -25,7 +26,7 @@ class PictureTools(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        show_sidebar = texts.window.show_sidebar().replace("&", "")
+        show_sidebar = plain(texts.window.show_sidebar())
         self.sidebar = controls.button("", "panel-left", "flat", show_sidebar)
         self.open = controls.button(texts.pictures.open_short(), "image-plus", tip=texts.pictures.open_tip())
         self.recent = controls.button("", "history", "flat", texts.pictures.recent())

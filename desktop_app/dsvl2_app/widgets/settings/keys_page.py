@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QKeySequenceEdit, QScrol
 
 from dsvl2_app import texts
 from dsvl2_app.settings_keeper import SettingsKeeper
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.settings.page import Page, switch
 
@@ -110,4 +111,4 @@ class KeysPage(Page):
 
 
 def _name(action: QAction) -> str:
-    return action.text().replace("&", "").removesuffix("…")
+    return plain(action.text()).removesuffix("…")

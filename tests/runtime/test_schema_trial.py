@@ -88,11 +88,11 @@ schemas = st.dictionaries(
 )
 
 
-@examples(300)
+@examples(60)
 @given(schemas)
 def test_any_schema_is_followed_or_refused(schema: dict[str, Any]) -> None:
-    """In the process of the tests, so that ten thousand are tried quickly; never another error, never a crash."""
+    """Never another error; in the process with limits, because the library does not come back from some of these."""
     try:
-        schema_trial._follow(json.dumps(schema))
+        try_schema(json.dumps(schema))
     except UsageError as error:
         assert str(error).startswith("the JSON schema")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def models_folder() -> Path:
 def built_in_models() -> dict[str, Path]:
     """Name to folder of the models that packages bring; a folder may have been lost."""
     return {entry.name: entry.load() for entry in entry_points(group=MODEL_GROUP)}
+
+
+def model_names() -> list[str]:
+    """All names that `find_model` knows, sorted; whether they are whole is not looked at."""
+    names = {entry.name for entry in entry_points(group=MODEL_GROUP)}
+    with suppress(OSError):  # there may be no such folder
+        names |= {entry.name for entry in os.scandir(models_folder()) if is_plain(entry.name) and entry.is_dir()}
+    return sorted(names)
 
 
 def find_model(name: str | Path) -> Path:

@@ -21,9 +21,9 @@ from dsvl2_runtime.cli.cost import announce, show_costs
 from dsvl2_runtime.cli.exit_codes import Terminated
 from dsvl2_runtime.cli.parts import Part, parts_of, strips_of
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
-from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, run_report
+from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
-from dsvl2_runtime.errors import Dsvl2Error, TimeLimitError
+from dsvl2_runtime.errors import Dsvl2Error, GenerationError, TimeLimitError
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts
 from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
@@ -125,6 +125,8 @@ class Run:
             raise self.signal
         if self.is_cut_off:
             raise TimeLimitError
+        if options.strict and finish_reason(self.answered) != "stop":
+            raise GenerationError(f"the answer ended by {finish_reason(self.answered)}, which --strict does not take")
 
     @property
     def is_cut_off(self) -> bool:
@@ -206,6 +208,8 @@ class Run:
         self.notices += notices
         if not self.options.quiet:
             print_notices(notices)
+        if self.options.strict:
+            require_no_warning(notices)
 
     def draw(self, out: Path, part: Part) -> None:
         """A copy of each image that has boxes; with the picture's number in its name where there are several."""
@@ -278,3 +282,16 @@ def stream(chunks: Iterator[tuple[TextChunk, str]], bars: ProgressBars) -> Itera
                 write_answer("\n")
         raise
     write_answer("\n")
+
+
+def require_no_warning(notices: Items[Notice]) -> None:
+    """What `--strict` asks for: the first warning is an error; what a model says about itself is no warning.
+
+    Raises:
+        GenerationError: there is one.
+    """
+    from dsvl2_runtime.texts import notice_text
+
+    for notice in notices:
+        if notice.code != "model.note":
+            raise GenerationError(f"{notice_text(notice)}; without --strict this is a warning")

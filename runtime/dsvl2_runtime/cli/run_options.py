@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
 import typer
 
-from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, model_names
 from dsvl2_runtime.machine.provider import VARIABLE, Provider
 
 P = ParamSpec("P")
@@ -46,6 +46,21 @@ class SplitChoice(StrEnum):
     AUTO = "auto"
 
 
+def complete_model(incomplete: str) -> list[str]:
+    """Names of models that begin like this, for the completion of shells; folders the shell completes itself."""
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+AskedModel = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="DSVL2_MODEL",
+        help="Folder of a bundle, or a name such as demo.",
+        autocompletion=complete_model,
+    ),
+]
 AskedThreads = Annotated[
     int | None,
     typer.Option(envvar="DSVL2_THREADS", help="By default one for each core that may be used.", min=1),
@@ -69,9 +84,7 @@ class RunOptions:
     split: Annotated[
         SplitChoice, typer.Option(help="auto asks about large pictures strip by strip, so that small print is seen.")
     ] = SplitChoice.OFF
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
-    ] = DEFAULT_MODEL
+    model: AskedModel = DEFAULT_MODEL
     system: Annotated[str, typer.Option(help="A text before the question that says how to answer.")] = ""
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-n", help="Longest answer.", min=1)] = 512
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.", min=0.0)] = 0.0
@@ -108,6 +121,9 @@ class RunOptions:
         typer.Option("--dry-run", help="Say what it would cost in tiles, tokens and seconds; answer nothing."),
     ] = False
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A warning is an error, and so is an answer that was cut.")
+    ] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answer.")] = False
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
-from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads
+from dsvl2_runtime.cli.run_options import AskedModel, AskedProvider, AskedThreads
 from dsvl2_runtime.machine.provider import Provider
 
 DEFAULT_PORT = 11535
@@ -20,9 +20,7 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", "-p", envvar="DSVL2_PORT", help="0 for any that is free.", min=0, max=65535)
     ] = DEFAULT_PORT,
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
-    ] = DEFAULT_MODEL,
+    model: AskedModel = DEFAULT_MODEL,
     api_key: Annotated[
         str | None,
         typer.Option(

@@ -11,6 +11,7 @@ import typer
 
 from dsvl2_runtime.bundle.releases import Precision
 from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
+from dsvl2_runtime.cli.run_options import complete_model
 from dsvl2_runtime.cli.streams import print_json, print_message
 from dsvl2_runtime.errors import UsageError
 
@@ -43,7 +44,12 @@ def ls(report_format: AsReport = ReportFormat.TABLE) -> None:
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="Name of a model, or folder of a bundle.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a model, or folder of a bundle.", show_default=False, autocompletion=complete_model
+        ),
+    ],
     report_format: AsReport = ReportFormat.TABLE,
 ) -> None:
     """Say what a model is: its release, sizes, graphs and note. `verify` reads all of its files."""
@@ -101,7 +107,7 @@ def import_(
 
 
 def rm(
-    model: Annotated[str, typer.Argument(help="Name of a model.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="Name of a model.", show_default=False, autocompletion=complete_model)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a model from the folder of models, and what `optimize` kept of it."""

@@ -15,12 +15,23 @@ from dsvl2_runtime import __version__
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
-from dsvl2_runtime.cli.run_options import AskedProvider, AskedThreads, RunOptions, with_run_options
+from dsvl2_runtime.cli.run_options import (
+    AskedModel,
+    AskedProvider,
+    AskedThreads,
+    RunOptions,
+    complete_model,
+    with_run_options,
+)
 from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.shelf_verbs import add_shelf_verbs
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
 from dsvl2_runtime.machine.provider import Provider
+
+BundleArgument = Annotated[
+    str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False, autocompletion=complete_model)
+]
 
 app = typer.Typer(
     name="dsvl2-onnx",
@@ -50,9 +61,7 @@ def chat(
         list[str] | None,
         typer.Option("--image", "-i", help="A picture for the first question; repeat for more.", show_default=False),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="DSVL2_MODEL", help="Folder of a bundle, or a name such as demo.")
-    ] = DEFAULT_MODEL,
+    model: AskedModel = DEFAULT_MODEL,
     system: Annotated[str, typer.Option(help="A text before the first question that says how to answer.")] = "",
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a conversation that /save kept.", show_default=False)
@@ -105,7 +114,7 @@ add_shelf_verbs(app)
 
 
 @app.command()
-def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)]) -> None:
+def verify(bundle: BundleArgument) -> None:
     """Check every file of a bundle against the sizes and SHA-256 sums in its manifest, and what `optimize` kept."""
     from dsvl2_runtime.bundle.bundle import Bundle
 
@@ -123,7 +132,7 @@ def verify(bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a 
 
 @app.command()
 def optimize(
-    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False)],
+    bundle: BundleArgument,
     threads: AskedThreads = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
 ) -> None:

@@ -26,6 +26,7 @@ EXTRA_OF_MODULE = {
     "transformers": "export",
     "PySide6": "app",
     "huggingface_hub": "pull",
+    "ray": "cluster",
     "starlette": "server",
     "uvicorn": "server",
 }

@@ -29,6 +29,10 @@ def batch(
         list[str] | None, typer.Option(help='Names such as "*.png"; repeat for more.', show_default=False)
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also the folders below.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a Ray cluster whose workers answer; local for one here.", show_default=False),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin a file of other answers anew.")] = False,
 ) -> None:
     """Ask about every file of a folder; a run that was ended goes on where it was."""
@@ -39,6 +43,6 @@ def batch(
         longest = RunOptions().max_tokens if task is None else LONGEST_ANSWER.get(task, RunOptions().max_tokens)
         options = replace(options, max_tokens=longest)
     question = BatchQuestion.of(ask, task, options, fields, schema)
-    request = BatchRequest(folder, question, out, tuple(glob or ()), recursive, overwrite)
+    request = BatchRequest(folder, question, out, tuple(glob or ()), recursive, overwrite, cluster)
     if code := ask_folder(request):
         raise typer.Exit(code)

@@ -40,6 +40,8 @@ class BatchRequest:
     patterns: tuple[str, ...] = ()
     recursive: bool = False
     overwrite: bool = False
+    cluster: str | None = None
+    """Address of a Ray cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ def ask_folder(request: BatchRequest) -> int:
         tally = Tally(done_before=len(found) - len(waiting))
         if waiting:
             with progress_bars(show=not options.quiet, keep=False, time_left=True) as bars:
-                _ask(request.question, waiting, results, bars, tally)
+                if request.cluster is None:
+                    _ask(request.question, waiting, results, bars, tally)
+                else:
+                    _ask_cluster(request.cluster, request.question, mark, waiting, results, bars, tally)
     if not options.quiet:
         print_message(_summary(tally, request.out))
     return tally.exit_code
@@ -138,6 +143,25 @@ def _ask(
             bars.update(FILES, number, len(waiting))
     finally:
         remember_speeds(model.speed_key, asker.meter.take())
+
+
+def _ask_cluster(
+    address: str,
+    question: BatchQuestion,
+    mark: str,
+    waiting: Sequence[Waiting],
+    results: Results,
+    bars: ProgressBars,
+    tally: Tally,
+) -> None:
+    from dsvl2_runtime.cli.batch.cluster import ask_on_cluster
+
+    bars.update(FILES, 0, len(waiting))
+    for number, (_, lines) in enumerate(ask_on_cluster(address, question, mark, waiting), 1):
+        for line in lines:
+            results.add(line)
+        tally.count(lines)
+        bars.update(FILES, number, len(waiting))
 
 
 def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -> str:

@@ -1,0 +1,143 @@
+"""A batch on several machines: Ray Data gives each worker one model, and does again what a lost worker had in hand.
+
+The workers need this program, the model under the same name or path, and the folder under the same path. Ray trusts
+everything within its cluster, and so has whoever starts one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsvl2_runtime.cli.batch.asker import Asker, Line
+from dsvl2_runtime.cli.batch.files import Found
+from dsvl2_runtime.cli.batch.question import BatchQuestion
+from dsvl2_runtime.errors import ModelCorruptError, ResourceError
+
+if TYPE_CHECKING:
+    from dsvl2_runtime.cli.batch.verb import Waiting
+
+LOCAL = "local"
+"""The address of a cluster of this machine alone, which is begun for the run."""
+CONNECT_SECONDS = 10.0
+NOWHERE = "http://127.0.0.1:9"
+NO_REPORTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # The head of a cluster says even so that its statistics are off, and asks clouds whether it runs in one of them.
+    "RAY_USAGE_STATS_REPORT_URL": NOWHERE,
+    "HTTP_PROXY": NOWHERE,
+    "HTTPS_PROXY": NOWHERE,
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+"""Variables with which a head is begun that sends nothing to anybody outside its cluster."""
+AGAIN = "call this again, it goes on where it was"
+
+
+class Worker:
+    """A model in a worker, which takes one file after the other."""
+
+    def __init__(self, question: BatchQuestion, threads: int) -> None:
+        from dsvl2_runtime.model import load_model
+
+        options = question.options
+        model = load_model(options.model, options.threads or threads, force=options.force, provider=options.provider)
+        self._asker = Asker(model, question)
+
+    def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The lines about one file, each as a row."""
+        found = Found(os.fsdecode(row["name"]), Path(os.fsdecode(row["path"])))
+        parts: list[list[int | None]] = json.loads(row["parts"])
+        lines = list(self._asker.lines(found, {(page, strip) for page, strip in parts}))
+        return [{"number": row["number"], "lines": json.dumps(lines)}]
+
+
+def ask_on_cluster(
+    address: str, question: BatchQuestion, mark: str, waiting: Sequence[Waiting]
+) -> Iterator[tuple[Found, list[Line]]]:
+    """The lines of one file after the other, in the order in which they are done.
+
+    Args:
+        address: of the head of a Ray cluster, or `LOCAL`.
+        question: that is asked.
+        mark: of the question to the model that this machine has (`BatchQuestion.mark`).
+        waiting: the files.
+
+    Raises:
+        ResourceError: there is no cluster, it has no worker, or all of them are lost.
+        ModelCorruptError: a worker has another model under this name.
+        MissingExtraError: ray is not installed.
+    """
+    with _cluster(address) as ray:
+        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        processors = [int(count) for count in nodes if count >= 1]
+        if not processors:
+            raise ResourceError(f"the cluster at {address} has no worker with a processor; add one with `ray start`")
+        rows = [
+            {
+                "number": number,
+                "name": os.fsencode(item.found.name),
+                "path": os.fsencode(item.found.path.absolute()),
+                "parts": json.dumps(list(item.parts)),
+            }
+            for number, item in enumerate(waiting)
+        ]
+        data = ray.data.from_items(rows, override_num_blocks=len(rows))
+        lines = data.flat_map(
+            Worker,
+            fn_constructor_args=(question, min(processors)),
+            compute=ray.data.ActorPoolStrategy(size=min(len(processors), len(rows))),
+            num_cpus=min(processors),  # all that the smallest machine has, so that no two models share one
+        )
+        try:
+            for row in lines.iter_rows():
+                about: list[Line] = json.loads(row["lines"])
+                if any(line["run"] != mark for line in about):
+                    model = Path(question.options.model)
+                    raise ModelCorruptError(model, "a worker has another model of this name", "copy it to all workers")
+                yield waiting[row["number"]].found, about
+        except ray.exceptions.RayError as error:
+            raise ResourceError(f"the cluster at {address} failed: {_said(error)}; {AGAIN}") from error
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Any]:
+    """Ray, connected; nothing is reported to its makers, and nothing is printed."""
+    os.environ |= NO_REPORTS if address == LOCAL else {"RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+    import ray.data
+
+    host, _, port = address.rpartition(":")
+    if address != LOCAL and "://" not in address:
+        try:
+            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        except (OSError, ValueError, OverflowError) as error:
+            advice = "give HOST:PORT of the head of a Ray cluster, or local"
+            raise ResourceError(f"there is no cluster at {address!r} ({error}); {advice}") from error
+    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+    try:
+        ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, RuntimeError, TimeoutError) as error:
+        raise ResourceError(f"cannot use the cluster at {address}: {_said(error)}") from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _said(error: Exception) -> str:
+    """The last line of what Ray says, which is that of the error in the worker."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,107 @@
+"""`batch --cluster` on a cluster of two workers of this machine, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ray_cluster
+from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, lines_of
+from dsvl2_runtime.cli.batch.cluster import NO_REPORTS
+from dsvl2_runtime.errors import MissingExtraError, ResourceError
+
+PATIENCE = 400
+"""Seconds that a busy machine may take to begin a cluster and load two models."""
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",  # it would write a token into the home folder
+    **NO_REPORTS,
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # everything stays on 127.0.0.1
+}
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra cluster is not installed")
+
+
+@pytest.fixture
+def cluster() -> Iterator[subprocess.Popen[str]]:
+    """The process that owns a cluster, whose first line is its address."""
+    process = subprocess.Popen(
+        [sys.executable, ray_cluster.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        env=os.environ | ENVIRONMENT,
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(PATIENCE)
+
+
+def by_name(out: Path) -> list[dict[str, Any]]:
+    return sorted(lines_of(out), key=lambda line: str(line["file"]))
+
+
+@needs_ray
+@pytest.mark.skipif(sys.platform != "linux", reason="Ray's clusters are made for Linux")
+def test_what_a_lost_worker_had_in_hand_is_done_again(cluster: subprocess.Popen[str], tmp_path: Path) -> None:
+    """Each file has its line once, as a run without a cluster writes it; a bad file is a line here too."""
+    assert cluster.stdin is not None
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    folder, out, alone = tmp_path / "folder", tmp_path / "out.jsonl", tmp_path / "alone.jsonl"
+    folder.mkdir()
+    for number in range(10):
+        shutil.copy(RECEIPT if number % 2 else FORM, folder / f"{number}.png")
+    (folder / "bad.png").write_text("no picture")
+    command = [sys.executable, "-c", CODE, "batch", str(folder), "--ask", NAME, "--out", str(out)]
+    process = subprocess.Popen([*command, "--cluster", address], env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
+    give_up = time.monotonic() + PATIENCE
+    while not out.exists() or not out.read_bytes().count(b"\n"):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    cluster.stdin.write("kill\n")
+    cluster.stdin.flush()
+    assert cluster.stdout.readline().strip() == "killed"
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 5, said
+    names = [line["file"] for line in lines_of(out)]
+    assert sorted(names) == sorted(set(names)) == sorted(path.name for path in folder.iterdir())
+    assert call(folder, alone).exit_code == 5
+    assert answers_of(out) == answers_of(alone)
+    assert [sorted(line) for line in by_name(out)] == [sorted(line) for line in by_name(alone)]
+    assert call(folder, out).exit_code == 5  # which goes on where it was, and asks nothing but the bad file
+    assert len(lines_of(out)) == 11
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:x", "127.0.0.1:99999999"])
+def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, address: str) -> None:
+    """At once, and before the file of results is begun."""
+    found = call(FORM, tmp_path / "out.jsonl", "--cluster", address)
+    assert isinstance(found.exception, ResourceError)
+    assert repr(address) in str(found.exception)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
+    """As where ray cannot be imported."""
+    prelude = "import sys; sys.modules['ray'] = None\n"
+    command = [sys.executable, "-c", prelude + CODE, "batch", str(FORM), "--ask", NAME, "--cluster", "local"]
+    found = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, encoding="utf-8", check=False
+    )
+    assert found.returncode == MissingExtraError.exit_code
+    assert "dsvl2-onnx[cluster]" in found.stderr

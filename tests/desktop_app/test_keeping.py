@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -333,11 +335,34 @@ def test_the_window_starts_with_the_last_conversation_if_that_is_wanted(
     keeping.wait_until_gone(PATIENCE / 1000)
 
 
-def test_two_windows_share_one_database(window: MainWindow, history: History, tmp_path: Path, qtbot: QtBot) -> None:
-    """What another process keeps is there after the list was read again."""
+ANOTHER = """
+import sys, time, uuid
+from pathlib import Path
+from dsvl2_app.state.history.records import SavedTurn
+from dsvl2_app.state.history.worker import Worker
+
+worker = Worker(Path(sys.argv[1]), print)
+for number in range(20):
+    turn = SavedTurn(uuid.uuid4().hex, f"of another {number}", time.time(), "answer", "done")
+    worker.save(uuid.uuid4().hex, turn.question, turn, {})
+worker.close()
+worker.wait_until_gone(60)
+"""
+
+
+def test_two_processes_keep_their_conversations_in_one_database(
+    window: MainWindow, history: History, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """What the other keeps is there when the list is read again, and nothing of either is lost."""
     keeping = Keeping(window, history)
-    with Store(tmp_path / "history") as store:
-        kept(store, "of another")
+    window.session.options = GenerationOptions(max_new_tokens=3)
+    with subprocess.Popen([sys.executable, "-c", ANOTHER, str(tmp_path / "history")]) as other:
+        ask(window, qtbot, "of this")
+        wait_for(qtbot, answered(window, 1))
+        wait_for(qtbot, lambda: other.poll() is not None)
+    assert other.returncode == 0
     window.sidebar.read_again()
-    wait_for(qtbot, lambda: window.sidebar.list.model().rowCount() == 2)
+    titles = {conversation.title for conversation in stored(history, qtbot)}
+    assert titles == {"of this", *(f"of another {number}" for number in range(20))}
+    wait_for(qtbot, lambda: window.sidebar.list.model().rowCount() == 22)  # with one heading
     keeping.close()

@@ -56,6 +56,12 @@ class Stage:
         """Add pictures of the folder of examples, or files."""
         self.window.add_images([path if (path := Path(name)).is_absolute() else EXAMPLES / name for name in names])
 
+    def keep_demonstration(self) -> None:
+        """Answer the card of the first start."""
+        from dsvl2_app.widgets.models.guide import Guide
+
+        self.window.findChild(Guide).keep.click()
+
     def save(self) -> None:
         """Keep what the window looks like."""
         self._write(self.window.grab())
@@ -107,6 +113,7 @@ def pdf(stage: Stage) -> Script:
     """A document of four pages, one of them chosen, and a question about it."""
     path = _draw_document(Path.home() / "orders.pdf")
     yield stage.ready
+    stage.keep_demonstration()
     stage.add(str(path))
     yield lambda: stage.window.session.images and stage.ready()
     yield stage.settled(1.5)  # the small pages
@@ -165,6 +172,7 @@ def region(stage: Stage) -> Script:
 def settings(stage: Stage) -> Script:
     """Settings over the window."""
     yield stage.ready
+    stage.keep_demonstration()
     stage.window.status.settings_button.click()
     yield stage.settled()
     stage.save_screen()
@@ -208,6 +216,7 @@ def _action(window: Any, keys: str) -> Any:
 
 def _ask_about_receipt(stage: Stage) -> Script:
     yield stage.ready
+    stage.keep_demonstration()
     stage.add("receipt.png")
     yield lambda: stage.window.session.images and stage.ready()
     session = stage.window.session

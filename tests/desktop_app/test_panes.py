@@ -170,3 +170,12 @@ def test_a_note_has_one_line_in_a_low_window_and_can_be_closed(shown: Shown) -> 
     assert not window.note.isVisible()
     window.note.show_note("Another note.")
     assert window.note.isVisible()
+
+
+def test_the_window_tells_that_it_is_low(shown: Shown, qtbot: QtBot) -> None:
+    """So that a card gives way to one line."""
+    window = shown(size=QSize(640, 700))
+    assert not window.is_low
+    with qtbot.waitSignal(window.low_changed):
+        window.resize(640, 360)
+    assert window.is_low

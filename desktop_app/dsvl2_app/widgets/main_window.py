@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from PySide6.QtCore import QByteArray, QRect, QSize
+from PySide6.QtCore import QByteArray, QRect, QSize, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -68,8 +68,13 @@ class MainWindow(QMainWindow):
         layout_file: where size, place and division are kept; None keeps nothing.
     """
 
+    low_changed = Signal()
+    """`is_low` is another now."""
+
     def __init__(self, engine: Engine, layout_file: Path | None = None) -> None:
         super().__init__()
+        self.is_low = False
+        """Whether the window is not high, so that what can be said in one line has one line."""
         self._layout_file = layout_file
         self._layout = load_layout(layout_file)
         theme.apply(self._layout.theme, self._layout.text_percent)
@@ -217,8 +222,12 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """A window that is not high keeps its room for the conversation."""
         super().resizeEvent(event)
-        self.note.set_compact(self.height() < LOW)
-        self.prompt.set_compact(self.height() < LOW)
+        is_low = self.height() < LOW
+        self.note.set_compact(is_low)
+        self.prompt.set_compact(is_low)
+        if is_low != self.is_low:
+            self.is_low = is_low
+            self.low_changed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """A picture is pasted wherever the focus is, unless what has it takes the key for itself."""

@@ -57,6 +57,7 @@ class TalkView(QScrollArea):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._earlier = controls.button("", "chevron-down", "flat")
         self._earlier.clicked.connect(self.show_earlier)
+        self._earlier.hide()
         column = QWidget()
         column.setAutoFillBackground(False)
         self._layout = QVBoxLayout(column)

@@ -57,6 +57,7 @@ class Guide(QObject):
         action.triggered.connect(self.open_dialog)
         self._show = window.session.on_change
         window.session.on_change = self._take
+        window.low_changed.connect(self._take_status)
         self._take_status()
 
     def open_dialog(self) -> ModelDialog:
@@ -126,9 +127,10 @@ class Guide(QObject):
         self.use_demo.setVisible(not self._is_demo)
         is_ready_demo = session.engine_state == "ready" and self._is_demo
         is_first = is_ready_demo and not self._keeper.settings.knows_demo
-        self.card.setVisible(is_first)
+        has_card = is_first and not self._window.is_low
+        self.card.setVisible(has_card)
         self.note_set_up.setVisible(is_ready_demo)
-        if is_first or is_lost:
+        if has_card or is_lost:
             note.hide()  # the card says the same, and what can be done
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.list.show_use()

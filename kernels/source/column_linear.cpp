@@ -91,7 +91,7 @@ void ColumnLinear::compute(const Context& context) const {
   const size_t padded = round_up(depth, kDepthUnit), stride = padded * kernels_.value_bytes;
   const size_t room = round_up(rows, kRecordUnit);
   Buffer<uint8_t> records(product(kName, {room, stride}));
-  std::memset(records.data() + rows * stride, 0, (room - rows) * stride);
+  if (room > rows) std::memset(records.data() + rows * stride, 0, (room - rows) * stride);
   float scale = 1;
   int32_t zero_point = 0;
   if (rows > 0) prepare(context, x, range, records.data(), &scale, &zero_point);

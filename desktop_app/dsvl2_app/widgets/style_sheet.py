@@ -83,6 +83,11 @@ def style_sheet(colours: Mapping[Role, str], points: Mapping[str, float]) -> str
     QListWidget[kind="pages"]::item {{ border-radius: 6px; padding: 2px; color: {c["text"]}; }}
     QListWidget[kind="pages"]::item:selected {{ background: {c["accent_soft"]}; border: 2px solid {c["accent"]}; }}
 
+    QCheckBox::indicator {{
+        width: 14px; height: 14px; border: 2px solid {c["muted"]}; border-radius: 5px; background: {c["surface"]}; }}
+    QCheckBox::indicator:checked {{ background: {c["accent"]}; }}
+    QCheckBox::indicator:focus, QCheckBox::indicator:hover {{ border-color: {c["accent"]}; }}
+
     QSplitter::handle {{ background: {c["line"]}; }}
     QSplitter::handle:hover {{ background: {c["accent"]}; }}
     QProgressBar {{ border: none; border-radius: 3px; background: {c["line"]}; max-height: 6px; min-height: 6px; }}

@@ -118,7 +118,7 @@ def test_shared_keys_are_for_the_verbs_that_answer(file: Path) -> None:
     ("content", "found", "advice"),
     [
         ("[run]\nmax_token = 3", "'max_token'", "did you mean max_tokens?"),
-        ("[rum]\nseed = 3", "'rum'", "did you mean [run]?"),
+        ("[runn]\nseed = 3", "'runn'", "did you mean [run]?"),
         ("[evil]\nmodel = 'x'", "'evil'", "did you mean [eval]?"),
         ("modle = 'demo'", "'modle'", "did you mean model"),
         ("max_tokens = 3", "'max_tokens'", "such as [run]?"),

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from dsvl2_export import cli
 from dsvl2_export.graphs.cuda.bundle_graphs import FILES, write_cuda_graphs
 from dsvl2_export.graphs.cuda.experts import total_weight
 from dsvl2_export.graphs.cuda.form import EXACT_ON_GPU, ON_CPU, ON_GPU, form_for
@@ -315,3 +316,15 @@ def test_a_bundle_that_is_not_quantised_stays_as_it_was(bundle: MakeBundle, tmp_
     with pytest.raises(UsageError, match="take multiples of 64"):
         add_cuda_graphs(Path(shutil.copytree(bundle("small", "int4"), tmp_path / "other")), ON_GPU)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_verbs_take_targets_by_name(on_gpu: Path, tmp_path: Path) -> None:
+    """`upgrade --target cuda --bfloat16` writes the graphs anew in that type; a name that is none is refused."""
+    folder = Path(shutil.copytree(on_gpu, tmp_path / "bundle"))
+    cli.upgrade(folder, target="cuda", bfloat16=True)
+    written = Bundle.open(folder).manifest.graphs
+    assert {graph.precision for graph in written if graph.name == graph_io.DECODER_STEP} == {"bfloat16"}
+    with pytest.raises(UsageError, match="'cuda,tpu' is none of cpu, cuda and cpu,cuda"):
+        cli.upgrade(folder, target="cuda,tpu")
+    with pytest.raises(UsageError, match="'cuda' is none of cpu and cpu,cuda"):
+        cli.export(tmp_path, tmp_path / "out", target="cuda")

@@ -58,7 +58,9 @@ class NoteBar(QFrame):
             self._label.setText(self._text)
             self._label.setToolTip("")
             return
-        room = self.width() - self._close.width() - 2 * theme.LARGE
+        buttons = [child for child in self.findChildren(QPushButton) if not child.isHidden()]
+        taken = sum(button.sizeHint().width() + theme.SMALL for button in buttons)
+        room = self.width() - taken - 2 * theme.LARGE
         line = " ".join(self._text.split())
         self._label.setText(self._label.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, max(room, 1)))
         self._label.setToolTip(f"<p>{html.escape(self._text)}</p>" if self._text else "")

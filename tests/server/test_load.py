@@ -85,8 +85,17 @@ class Served:
         return int(found[1]) if found else 0
 
     def memory(self) -> dict[str, int]:
-        """Bytes that only the server, and only its engine, have."""
-        return {"server": self.server.memory_full_info().uss, "engine": self.engine.memory_full_info().uss}
+        """Bytes that the server, and that its engine, have taken for themselves."""
+        return {"server": own_memory(self.server), "engine": own_memory(self.engine)}
+
+
+def own_memory(process: psutil.Process) -> int:
+    """Bytes without files that are mapped: pages of these are a process's own or shared as others come and go."""
+    if sys.platform != "linux":
+        return int(process.memory_full_info().uss)
+    found = re.search(r"^Anonymous: +(\d+) kB$", Path(f"/proc/{process.pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return 1024 * int(found[1])
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dsvl2_export.graphs.own_vision import own_vision_graph
-from dsvl2_kernels.library import DOMAIN, SETTING
+from dsvl2_kernels.library import DOMAIN, SETTING, open_kernels
 from dsvl2_runtime import load_model
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs.image_encoder import ImageEncoder
-from dsvl2_runtime.graphs.vision_graphs import VisionGraphs, vision_graphs
+from dsvl2_runtime.graphs.vision_graphs import VisionGraphs, mapped_bytes, vision_graphs
 from small_models import VARIANTS, MakeBundle, list_again
 
 F = np.float32
@@ -100,10 +101,26 @@ def test_without_the_library_everything_is_as_before(bundle: MakeBundle, monkeyp
     )
 
 
+@pytest.mark.parametrize(("fastest", "forced", "count"), [("amx", "", 2), ("avx512", "", 1), ("avx512", "avx512", 2)])
+def test_our_operators_are_chosen_where_they_are_faster(
+    fastest: str, forced: str, count: int, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bundle("small", "int4")
+    kernels = replace(open_kernels(), level=fastest)
+    monkeypatch.setattr("dsvl2_runtime.graphs.own_graph.usable_kernels", lambda: kernels)
+    monkeypatch.delenv(SETTING, raising=False)
+    if forced:
+        monkeypatch.setenv(SETTING, forced)
+    opened = Bundle.open(folder)
+    assert len(list(vision_graphs(opened))) == count
+    assert (mapped_bytes(opened) > 0) == (count == 2)
+
+
 def test_a_graph_that_cannot_be_loaded_is_passed_over(
-    tmp_path: Path, bundle: MakeBundle, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, bundle: MakeBundle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of a library that has not all operators yet."""
+    monkeypatch.setenv(SETTING, open_kernels().level)
     folder = Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
     path = folder / "vision_encoder_own_kernels.onnx"
     path.write_bytes(path.read_bytes().replace(b"VisionAttention", b"VisionAttentoin"))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsvl2_kernels.library import Kernels
+from dsvl2_kernels.library import SETTING, Kernels
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.own_graph import own_graph
 from dsvl2_runtime.graphs.target import CPU, Target
 
 PARTS = (graph_io.VISION_ENCODER, graph_io.PROJECTOR)
+FASTER_LEVELS = ("amx",)
+"""Where our operators were measured to take less time than ONNX Runtime's (docs/performance.md); a level that the user
+forces is taken as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,7 @@ class VisionGraphs:
 
 def vision_graphs(bundle: Bundle, target: Target = CPU) -> Iterator[VisionGraphs]:
     """The graphs to try, in this order: with our operators, as ONNX Runtime runs them by itself."""
-    own = [found for name in PARTS if (found := own_graph(bundle, name)) is not None]
-    if target == CPU and len(own) == len(PARTS):
+    if target == CPU and (own := _own_graphs(bundle)):
         encoder, projector = (bundle.folder / entry.file for entry, _ in own)
         yield VisionGraphs(encoder, projector, own[0][1])
     encoder, projector = (bundle.graph(name, target.name) for name in PARTS)
@@ -37,5 +41,10 @@ def vision_graphs(bundle: Bundle, target: Target = CPU) -> Iterator[VisionGraphs
 
 def mapped_bytes(bundle: Bundle) -> int:
     """Bytes of the files whose weights our operators read where they are mapped; 0 where ONNX Runtime copies them."""
+    return sum(bundle.data_bytes(entry) for entry, _ in _own_graphs(bundle))
+
+
+def _own_graphs(bundle: Bundle) -> list[tuple[GraphEntry, Kernels]]:
     own = [found for name in PARTS if (found := own_graph(bundle, name)) is not None]
-    return sum(bundle.data_bytes(entry) for entry, _ in own) if len(own) == len(PARTS) else 0
+    is_faster = len(own) == len(PARTS) and (own[0][1].level in FASTER_LEVELS or SETTING in os.environ)
+    return own if is_faster else []

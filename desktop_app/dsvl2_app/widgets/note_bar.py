@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
@@ -52,6 +52,13 @@ class NoteBar(QFrame):
         super().resizeEvent(event)
         if self._is_compact:
             self._show_text()
+
+    def event(self, event: QEvent) -> bool:
+        """A button that comes or goes changes the room for the line."""
+        handled = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest and self._is_compact:
+            self._show_text()
+        return handled
 
     def _show_text(self) -> None:
         if not self._is_compact:

@@ -74,7 +74,7 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
     if options.pdf is None:
         if options.pages is not None:
             raise UsageError("--pages belongs to a document; give it with --pdf")
-        images = tuple(image_source(argument) for argument in options.image or ())
+        images = _pictures(options)
         for image in images:
             check_image(image)
         if options.split is SplitChoice.OFF:
@@ -84,13 +84,22 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
         for number, image in enumerate(images if options.split is not SplitChoice.OFF else (), 1):
             yield Part((image,), number, is_alone=len(images) == 1)
         return
-    if options.image:
-        raise UsageError("--image and --pdf do not go together; ask about one of them at a time")
+    if options.image or options.clipboard:
+        raise UsageError("pictures and --pdf do not go together; ask about one of them at a time")
     from dsvl2_runtime.inputs.documents import pages
 
     for number, page in enumerate(pages(image_source(options.pdf), options.pages, options.dpi, watch), 1):
         notices = tuple(notice.of_image(1) for notice in page.notices)
         yield Part((page.image,), number, page.number, is_alone=page.chosen == 1, notices=notices)
+
+
+def _pictures(options: RunOptions) -> tuple[ImageSource, ...]:
+    named = tuple(image_source(argument) for argument in options.image or ())
+    if not options.clipboard:
+        return named
+    from dsvl2_runtime.inputs.clipboard import clipboard_images
+
+    return (*named, *clipboard_images())
 
 
 def strips_of(part: Part, options: RunOptions, config: ModelConfig) -> Iterator[Part]:

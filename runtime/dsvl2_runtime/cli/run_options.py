@@ -75,6 +75,9 @@ class RunOptions:
         list[str] | None,
         typer.Option("--image", "-i", help="A picture, or - for standard input; repeat for more.", show_default=False),
     ] = None
+    clipboard: Annotated[
+        bool, typer.Option("--clipboard", help="The picture in the clipboard, behind those of --image.")
+    ] = False
     pdf: Annotated[
         str | None,
         typer.Option(help="A PDF, or a TIFF, whose pages are asked about one by one.", show_default=False),

@@ -26,7 +26,8 @@ from small_models import FIGURE, VARIANTS, MakeBundle, pictures
 
 @pytest.fixture(scope="module")
 def model(bundle: MakeBundle) -> VisionLanguageModel:
-    return load_model(bundle("small", "int4"), threads=1)
+    """In fp32: see `conversations.without_cache`."""
+    return load_model(bundle("small", "fp32"), threads=1)
 
 
 @pytest.mark.parametrize("num_images", [0, 1, 2])
@@ -150,7 +151,7 @@ def test_conversations_take_turns_without_spoiling_each_other(model: VisionLangu
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_goes_on_from_its_cache_and_from_a_file(bundle: MakeBundle, tmp_path: Path, variant: str) -> None:
     """Plain and latent attention keep other rows."""
-    model, images = load_model(bundle(variant, "int4"), threads=1), pictures(1)
+    model, images = load_model(bundle(variant, "fp32"), threads=1), pictures(1)
     chat = model.chat()
     chat.ask(QUESTION, images, OPTIONS).read()
     chat.save(tmp_path / "talk")
@@ -172,7 +173,7 @@ def test_a_resumed_conversation_goes_on_as_if_it_had_not_been_closed(
     chat = model.chat("Be brief.")
     chat.ask(QUESTION, images, OPTIONS).read()
     chat.save(tmp_path / "talk", row_type)
-    other = load_model(bundle("small", "int4"), threads=1)
+    other = load_model(bundle("small", "fp32"), threads=1)
     resumed = other.resume(tmp_path / "talk")
     assert [message.role for message in resumed.messages] == ["system", "user", "assistant"]
     expected = without_cache(model, chat, NEXT, images)
@@ -180,6 +181,24 @@ def test_a_resumed_conversation_goes_on_as_if_it_had_not_been_closed(
     assert answer.token_ids == expected
     assert counted.tiles == 0
     assert counted.positions == answer.usage.prompt_tokens - answer.usage.cached_tokens < 100
+
+
+@pytest.mark.parametrize("precision", ["int4", "int8", "fp32"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_float32_rows_in_a_file_change_no_bit(bundle: MakeBundle, tmp_path: Path, variant: str, precision: str) -> None:
+    """Whatever the weights are stored as, the closed conversation and the one that stayed open compute the same."""
+    folder = bundle(variant, precision)
+    chat = load_model(folder, threads=1).chat("Be brief.")
+    chat.ask(QUESTION, pictures(2), OPTIONS).read()
+    chat.save(tmp_path / "talk", "float32")
+    resumed = load_model(folder, threads=1).resume(tmp_path / "talk")
+    answers = [talk.ask(NEXT, (), OPTIONS).read().token_ids for talk in (chat, resumed)]
+    assert answers[0] == answers[1]
+    opened, closed = chat._sequence, resumed._sequence
+    assert opened.cache.length == closed.cache.length > opened.reused > 0
+    for rows, same in zip(opened.cache.rows(opened.cache.length), closed.cache.rows(closed.cache.length), strict=True):
+        assert np.array_equal(rows, same)
+    assert np.array_equal(opened.logits, closed.logits)
 
 
 def test_a_question_that_fails_is_taken_back(model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from small_models import MakeBundle, pictures
 
 @pytest.fixture(scope="module")
 def model(bundle: MakeBundle) -> VisionLanguageModel:
-    return load_model(bundle("small", "int4"), threads=1)
+    """In fp32: see `conversations.without_cache`."""
+    return load_model(bundle("small", "fp32"), threads=1)
 
 
 def test_a_third_image_changes_the_tiling_of_the_others(model: VisionLanguageModel) -> None:

@@ -25,10 +25,12 @@ PARTS = ("runtime", "export", "quant", "desktop_app", "models/dsvl2_demo", "benc
 @pytest.mark.parametrize(
     ("mechanism", "files"),
     [
-        (r"filelock", {"files.py"}),
-        # What a window has been shown is kept in the temporary folder and has its sum as its name.
-        (r"mkdtemp|\.rename\(", {"files.py", "image_store.py"}),
-        (r"fsync", {"files.py", "external_data.py"}),  # the weights of an export are flushed at each commit
+        (r"(from|import) filelock", {"files.py"}),
+        # What a window has been shown is kept in the temporary folder and has its sum as its name; a model that is
+        # removed and a database that is damaged leave their place at once.
+        (r"mkdtemp|(folder|path|\))\.rename\(", {"files.py", "image_store.py", "shelf.py", "database.py"}),
+        # The weights of an export are flushed at each commit, the results of a folder with each line.
+        (r"fsync", {"files.py", "external_data.py", "results.py"}),
     ],
 )
 def test_each_mechanism_is_in_one_file(mechanism: str, files: set[str]) -> None:

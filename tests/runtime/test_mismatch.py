@@ -11,11 +11,13 @@ import onnxruntime
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from dsvl2_kernels.library import OFF, SETTING
 from dsvl2_runtime import load_model
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, UsageError
 from dsvl2_runtime.graphs import decoder
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.inputs.tiling import Tiling
+from dsvl2_runtime.machine.kernels import usable_kernels
 from small_models import MakeBundle, edit_manifest, pictures
 
 
@@ -42,10 +44,18 @@ def test_sizes_in_the_manifest_are_those_of_the_graphs(
         load_model(folder, threads=1)
 
 
-def test_tokens_of_a_tile_are_those_of_the_manifest(folder: Path) -> None:
-    """The projector's graph names this axis without a length, so the first tile tells."""
+@pytest.mark.parametrize("operators", ["ours", "onnxruntime"])
+def test_tokens_of_a_tile_are_those_of_the_manifest(
+    folder: Path, operators: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The projector's graph names this axis without a length, so the first tile tells; the file that ran is named."""
+    kernels = usable_kernels()
+    if operators == "ours" and kernels is None:
+        pytest.skip("there is no library with our operators")
+    monkeypatch.setenv(SETTING, kernels.level if operators == "ours" and kernels is not None else OFF)
+    file = "projector_own_kernels" if operators == "ours" else "projector"
     edit_manifest(folder, lambda document: document["config"]["projector_config"].update(downsample_ratio=1))
-    with pytest.raises(ModelCorruptError, match=r"projector\.onnx: it gives \d+ tokens a tile"):
+    with pytest.raises(ModelCorruptError, match=rf"{file}\.onnx: it gives \d+ tokens a tile"):
         load_model(folder, threads=1).next_token_logits("?", pictures(1))
 
 

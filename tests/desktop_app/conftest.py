@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,15 @@ SLOW = (
     "process.main()\n"
 )
 """An engine that takes 50 ms for a token; a small model would be done before anybody could stop it."""
+
+
+@pytest.fixture(autouse=True)
+def no_widget_dies_in_another_thread() -> Iterator[None]:
+    """As in the program (`collector.py`): cycles are searched in this thread alone, here after each test."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.freeze()  # what is left belongs to the session
 
 
 @pytest.fixture

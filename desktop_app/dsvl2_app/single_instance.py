@@ -37,6 +37,8 @@ LONGEST_PATH = 100
 PATIENCE = 30.0
 """Seconds in which a window answers that is just being started on a busy machine."""
 CONNECT_MILLISECONDS, RETRY_SECONDS = 500, 0.1
+WAIT_MILLISECONDS = 50
+"""For one packet; PySide6 lets no other thread of this process run meanwhile."""
 
 Handle = Callable[[AppRequest], None]
 """Carries out a request; raises `Dsvl2Error` to refuse it."""
@@ -167,13 +169,15 @@ def give_to_window(request: AppRequest, folder: Path) -> bool:
     data = bytearray()
     while (text := complete(data)) is None:
         left = round((deadline - time.monotonic()) * 1000)
-        if socket.bytesToWrite():
-            socket.waitForBytesWritten(max(1, min(left, 1000)))
+        sending = bool(socket.bytesToWrite())
+        if sending:
+            socket.waitForBytesWritten(max(1, min(left, WAIT_MILLISECONDS)))
         if socket.state() != QLocalSocket.LocalSocketState.ConnectedState and not socket.bytesAvailable():
             raise BusyError("the open window ended before it answered; start it again")
         if left <= 0:
             raise BusyError("the open window does not answer; end it, or add --new-window")
-        socket.waitForReadyRead(min(left, 1000))
+        if not sending:  # an answer comes only when all has been sent, a picture in many packets
+            socket.waitForReadyRead(min(left, WAIT_MILLISECONDS))
         data += socket.readAll().data()
     reply = read_reply(text)
     if reply.error:

@@ -11,7 +11,8 @@ from dsvl2_runtime.config import LanguageConfig
 MANIFEST_FORM = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 CPU_TARGET = "cpu"
-"""Of the graphs of schema 1, which names no target."""
+"""Also of the graphs of schema 1, which names no target."""
+CUDA_TARGET = "cuda"
 BUILT_IN_DOMAINS = frozenset({"", "com.microsoft"})
 """Sets of operators that ONNX Runtime brings with it; those of another domain need a library."""
 

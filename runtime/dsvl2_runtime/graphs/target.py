@@ -13,6 +13,7 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
+from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, CUDA_TARGET
 from dsvl2_runtime.machine.machine import bytes_saturate
 
 ONLY_ERRORS = 3
@@ -126,8 +127,8 @@ def _address(array: NDArray[Any]) -> int:
     return array.ctypes.data
 
 
-CPU = Target("cpu", "CPUExecutionProvider", "cpu")
-CUDA = Target("cuda", "CUDAExecutionProvider", GPU_DEVICE)
+CPU = Target(CPU_TARGET, "CPUExecutionProvider", "cpu")
+CUDA = Target(CUDA_TARGET, "CUDAExecutionProvider", GPU_DEVICE)
 CUDA_ON_CPU = Target(CUDA.name, CPU.provider, CPU.device)
 """Runs graphs that were written for the target cuda in float32, to test what runs them where there is no GPU."""
 

@@ -10,11 +10,10 @@ from dsvl2_export.graphs.cuda.form import CudaForm, form_for
 from dsvl2_export.graphs.cuda.image_encoder import write_image_encoder
 from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
 from dsvl2_export.graphs.cuda.writer import CudaWriter, SharedWeights
-from dsvl2_runtime.bundle.graph_entry import GraphEntry
+from dsvl2_runtime.bundle.graph_entry import CUDA_TARGET, GraphEntry
 from dsvl2_runtime.bundle.graph_file import ENDING, read_graph_file
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.target import CUDA
 
 FILES = {
     graph_io.IMAGE_ENCODER: f"image_encoder_cuda{ENDING}",
@@ -70,7 +69,7 @@ def _entry(folder: Path, name: str, form: CudaForm, config: ModelConfig) -> Grap
     return GraphEntry(
         name=name,
         file=FILES[name],
-        target=CUDA.name,
+        target=CUDA_TARGET,
         opsets=read_graph_file(folder / FILES[name]).opsets,
         precision=form.decoder if decodes else form.vision,
         cache=form.cache(config.language_config) if decodes else None,

@@ -251,6 +251,7 @@ NOT_NEEDED = (
     "dsvl2_app",
     "dsvl2_runtime.chat",
     "dsvl2_runtime.server",
+    "dsvl2_runtime.cli.verbs",
 )
 """By a question of a script: other verbs, and what only a terminal is shown."""
 

@@ -6,8 +6,10 @@ error that a user can cause is one line with an exit code (errors.py), never a t
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
@@ -15,12 +17,14 @@ import typer.main
 from typer.models import CommandInfo
 
 from dsvl2_runtime.cli.exit_codes import exit_code_of
+from dsvl2_runtime.cli.run_verb import app
 from dsvl2_runtime.cli.settings import PREFIX, PROGRAM, settings_of
 from dsvl2_runtime.cli.streams import prepare_streams, print_message
-from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 
 VERB_GROUP = "dsvl2_onnx.verbs"
+YOUNG_OBJECTS = 50_000
+"""New ones before Python searches for cycles among them."""
 ALL_VERBS = "config"
 """The verb that shows the options of all others."""
 
@@ -29,6 +33,8 @@ __all__ = ["add_verbs", "app", "main"]
 
 def main() -> None:
     """Entry point of the console script."""
+    # Imports make objects by the ten thousand that stay; searching them for garbage again and again took 0.04 s.
+    gc.set_threshold(YOUNG_OBJECTS)
     prepare_streams()
     report_lost_files(lambda text: print_message(f"dsvl2-onnx: {text}"))
     sys.exit(exit_code_of(_run_app))
@@ -47,10 +53,12 @@ def choose_verbs(target: typer.Typer, asked: str) -> None:
     Making the commands and importing the other parts takes a tenth of a second, which every `run` would pay.
 
     Args:
-        target: has the verbs of the runtime.
+        target: has the verb `run`.
         asked: the first argument; where that is no verb, as for help and completion, all verbs are needed.
     """
-    own = [command for command in target.registered_commands if _name(command) == asked]
+    if not _named(target, asked):
+        import_module("dsvl2_runtime.cli.verbs")  # adds the other verbs of the runtime
+    own = _named(target, asked)
     if own and asked != ALL_VERBS:
         target.registered_commands = own
         target.callback()(_several_verbs)
@@ -62,8 +70,12 @@ def _several_verbs() -> None:
     """Without a callback typer takes the only command of a program for the program itself."""
 
 
-def _name(command: CommandInfo) -> str | None:
-    return command.name or (command.callback and command.callback.__name__)
+def _named(target: typer.Typer, asked: str) -> list[CommandInfo]:
+    return [
+        command
+        for command in target.registered_commands
+        if (command.name or getattr(command.callback, "__name__", "")) == asked
+    ]
 
 
 def add_verbs(target: typer.Typer, asked: str = "") -> None:

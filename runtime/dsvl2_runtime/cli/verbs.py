@@ -1,4 +1,4 @@
-"""The verbs of the runtime: what each takes from the command line.
+"""The verbs of the runtime beside `run`: what each takes from the command line.
 
 Every verb imports what it needs itself, so that `--help` does not wait for ONNX Runtime.
 """
@@ -19,37 +19,20 @@ from dsvl2_runtime.cli.run_options import (
     AskedModel,
     AskedProvider,
     AskedThreads,
-    RunOptions,
     complete_model,
-    with_run_options,
 )
+from dsvl2_runtime.cli.run_verb import app
 from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.shelf_verbs import add_shelf_verbs
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
 from dsvl2_runtime.machine.provider import Provider
 
+__all__ = ["VERBS", "app"]
+
 BundleArgument = Annotated[
     str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False, autocompletion=complete_model)
 ]
-
-app = typer.Typer(
-    name="dsvl2-onnx",
-    help="Ask your screen and your documents, offline: DeepSeek-VL2 as quantised ONNX graphs.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-
-
-@app.command()
-@with_run_options()
-def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)]) -> None:
-    """Answer a question about pictures."""
-    from dsvl2_runtime.cli.run import run_question
-
-    run_question(prompt, options)
-
 
 add_task_verbs(app)
 app.command()(batch)

@@ -15,12 +15,12 @@ import json
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from dsvl2_runtime.answers.json_grammar import grammar, unfollowable
 from dsvl2_runtime.errors import MissingExtraError, UsageError
+from dsvl2_runtime.machine.child_limits import limit_this_process
 from dsvl2_runtime.machine.own_modules import module_arguments
 
 CHILD = module_arguments("dsvl2_runtime.answers.schema_trial")
@@ -113,26 +113,9 @@ def _follow(schema: str) -> None:
             raise unfollowable(matcher.get_error())
 
 
-def _limit() -> None:
-    """Bound what this process may take, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows; there the parent's clock is the only limit
-        return
-    limits = {
-        resource.RLIMIT_AS: MEMORY_BYTES,
-        resource.RLIMIT_CPU: CPU_SECONDS,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-    }
-    for name, limit in limits.items():
-        with suppress(OSError, ValueError):  # a lower hard limit is there already, or macOS has none for this
-            resource.setrlimit(name, (limit, limit))
-
-
 def main() -> None:
     """Entry point; the schema comes from standard input."""
-    _limit()
+    limit_this_process(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS)
     reply: dict[str, str | None] = {}
     try:
         _follow(sys.stdin.buffer.read().decode("ascii"))

@@ -17,6 +17,8 @@ import sys
 from contextlib import suppress
 from typing import BinaryIO
 
+from dsvl2_runtime.machine.child_limits import limit_this_process
+
 MEMORY_BYTES = 1_500_000_000
 """Address space: a page of `most_pixels` takes 4 bytes for each while it is drawn, and 3 on its way out."""
 CPU_SECONDS = 3600
@@ -59,23 +61,6 @@ def chosen_pages(choice: str | None, count: int | None = None) -> list[int]:
             raise ValueError(f"page {end} is asked for, but the document has {count}")
         pages += range(begin, end + 1)
     return pages
-
-
-def _limit() -> None:
-    """Bound what this process may take, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows; there the parent's clock is the only limit
-        return
-    limits = {
-        resource.RLIMIT_AS: MEMORY_BYTES,
-        resource.RLIMIT_CPU: CPU_SECONDS,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-    }
-    for name, limit in limits.items():
-        with suppress(OSError, ValueError):  # a lower hard limit is there already, or macOS has none for this
-            resource.setrlimit(name, (limit, limit))
 
 
 class _FailedError(Exception):
@@ -130,7 +115,7 @@ def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> 
 def main() -> None:
     """Entry point; the arguments are the choice of pages as JSON, dots per inch, and the most pixels of a page."""
     choice, dpi, most_pixels = json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    _limit()
+    limit_this_process(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS)
     try:
         _render(choice, dpi, most_pixels, sys.stdout.buffer)
     except _FailedError as failed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_export.bundle_size import MARGIN_BYTES, cuda_bytes, expected_bytes
 from dsvl2_export.checkpoint.checkpoint import Checkpoint
 from dsvl2_export.graphs.external_data import journal_of
 from dsvl2_quant.recipe import RECIPES
+from dsvl2_runtime.bundle.export_plan import ExportPlan
 from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.bundle.releases import variant_of
 from dsvl2_runtime.graphs import graph_io
@@ -17,30 +17,6 @@ from dsvl2_runtime.graphs.memory_plan import memory_of
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.files import bytes_in, unfinished
 from dsvl2_runtime.machine.machine import available_memory
-
-
-@dataclass(frozen=True, slots=True)
-class ExportPlan:
-    """Bytes, and what was found."""
-
-    variant: str
-    note: str
-    """Of the checkpoint, such as that its weights are random."""
-    precision: str
-    checkpoint_bytes: int
-    bundle_bytes: int
-    """On the disk."""
-    done_bytes: int
-    """Of an interrupted export that will be resumed."""
-    free_disk_bytes: int
-    memory_bytes: int
-    """That answers will need."""
-    available_memory_bytes: int
-
-    @property
-    def fits_disk(self) -> bool:
-        """Whether there is room for what is left to write."""
-        return self.bundle_bytes - self.done_bytes <= self.free_disk_bytes
 
 
 def plan_export(source: Path, out: Path, precision: str, *, for_cuda: bool = False) -> ExportPlan:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.export_plan import ExportPlan
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model, models_folder
 from dsvl2_runtime.cli.exit_codes import EXTRA_OF_MODULE
@@ -49,26 +50,6 @@ class KnownModel:
     def fits(self) -> bool:
         """Whether it can be loaded now."""
         return self.error is None and self.needed <= self.available
-
-
-@dataclass(frozen=True, slots=True)
-class ConversionPlan:
-    """What converting a checkpoint will make, in bytes; the fields of `dsvl2-onnx export --plan`."""
-
-    variant: str
-    note: str
-    precision: str
-    checkpoint_bytes: int
-    bundle_bytes: int
-    done_bytes: int
-    free_disk_bytes: int
-    memory_bytes: int
-    available_memory_bytes: int
-
-    @property
-    def fits_disk(self) -> bool:
-        """Whether there is room for what is left to write."""
-        return self.bundle_bytes - self.done_bytes <= self.free_disk_bytes
 
 
 def demo_folder() -> Path:
@@ -127,10 +108,10 @@ def look_at(folder: Path) -> KnownModel:
         return KnownModel(folder, name, is_demo, disk=bytes_in(folder), error=wire_error(error))
 
 
-def plan_conversion(checkpoint: Path, out: Path, precision: str) -> ConversionPlan:
+def plan_conversion(checkpoint: Path, out: Path, precision: str) -> ExportPlan:
     """What converting a checkpoint will make; raises like `look_at` tells."""
     command = program("export", str(checkpoint), "--out", str(out), "--precision", precision, "--plan")
-    return ConversionPlan(**_json_of(command, checkpoint))
+    return ExportPlan(**_json_of(command, checkpoint))
 
 
 def _json_of(command: Sequence[str], about: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 
 from dsvl2_app.state.conversion import Conversion
-from dsvl2_app.state.models import ConversionPlan, KnownModel
+from dsvl2_app.state.models import KnownModel
 from dsvl2_app.texts import errors
 from dsvl2_app.texts.history import size
+from dsvl2_runtime.bundle.export_plan import ExportPlan
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.machine.machine import GIGABYTE
 
@@ -150,7 +151,7 @@ def conversion_title(checkpoint: Path) -> str:
     return QCoreApplication.translate("models", "Convert {name}").format(name=checkpoint.name)
 
 
-def found(plan: ConversionPlan) -> str:
+def found(plan: ExportPlan) -> str:
     """What the folder holds."""
     text = QCoreApplication.translate("models", "Found: DeepSeek-VL2 {variant}, {size}.")
     return " ".join(
@@ -160,7 +161,7 @@ def found(plan: ConversionPlan) -> str:
     )
 
 
-def will_make(plan: ConversionPlan) -> str:
+def will_make(plan: ExportPlan) -> str:
     """What conversion makes and needs."""
     text = QCoreApplication.translate(
         "models",
@@ -176,14 +177,14 @@ def will_make(plan: ConversionPlan) -> str:
     )
 
 
-def no_room(plan: ConversionPlan) -> str:
+def no_room(plan: ExportPlan) -> str:
     """The disk is too full."""
     lacking = plan.bundle_bytes - plan.done_bytes - plan.free_disk_bytes
     text = QCoreApplication.translate("models", "The disk lacks {size}. Make room, or choose another folder.")
     return text.format(size=size(lacking))
 
 
-def resumable(plan: ConversionPlan) -> str:
+def resumable(plan: ExportPlan) -> str:
     """An earlier attempt has left something."""
     text = QCoreApplication.translate("models", "{size} of an earlier attempt are there and will be used.")
     return text.format(size=size(plan.done_bytes))

@@ -11,9 +11,10 @@ from dsvl2_app import texts
 from dsvl2_app.background import Background
 from dsvl2_app.converter import Converter
 from dsvl2_app.state.conversion import Conversion
-from dsvl2_app.state.models import ConversionPlan, missing_extra, plan_conversion
+from dsvl2_app.state.models import missing_extra, plan_conversion
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.settings.page import choices
+from dsvl2_runtime.bundle.export_plan import ExportPlan
 from dsvl2_runtime.bundle.model_names import models_folder
 from dsvl2_runtime.engine.wire_error import WireError
 
@@ -36,7 +37,7 @@ class ConversionPage(QWidget):
         self._work.failed.connect(self._refuse)
         self._checkpoint, self._out = Path(), Path()
         self._told_done: Path | None = None
-        self.plan: ConversionPlan | None = None
+        self.plan: ExportPlan | None = None
         self.title = controls.label("", size="heading")
         self.found = controls.label("", wraps=True)
         self.makes = controls.label("", wraps=True)
@@ -95,7 +96,7 @@ class ConversionPage(QWidget):
             return
         self._work.run(lambda: plan_conversion(checkpoint, out, precision), self._show_plan)
 
-    def _show_plan(self, plan: ConversionPlan) -> None:
+    def _show_plan(self, plan: ExportPlan) -> None:
         self.plan = plan
         self.found.setText(texts.models.found(plan))
         made = [texts.models.will_make(plan), *([texts.models.resumable(plan)] if plan.done_bytes else [])]

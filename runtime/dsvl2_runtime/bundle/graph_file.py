@@ -10,9 +10,10 @@ Source: `onnx/onnx.proto3`, and the encoding at protobuf.dev.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.machine.files import read_errors
@@ -46,6 +47,9 @@ LONGEST_NAME = 4096
 """Bytes of a file name or domain."""
 
 
+Reader = TypeVar("Reader", bound="GraphReader")
+
+
 @dataclass(frozen=True, slots=True)
 class GraphFile:
     """What one graph needs beside itself."""
@@ -63,17 +67,31 @@ def read_graph_file(path: Path) -> GraphFile:
         ModelCorruptError: it is no protocol buffer, or names what no file can be called.
         ResourceError: it cannot be read.
     """
+    reader = walk_graph(path, GraphReader)
+    return GraphFile(frozenset(reader.data_files), reader.opsets)
+
+
+def walk_graph(path: Path, reader_of: Callable[[mmap.mmap], Reader]) -> Reader:
+    """Let a reader walk all of a file; what it has found stays in it.
+
+    Args:
+        path: the `.onnx` file.
+        reader_of: makes the reader; what it finds wrong is a `ValueError`.
+
+    Raises:
+        ModelCorruptError, ResourceError: as `read_graph_file`.
+    """
     with read_errors(path), path.open("rb") as file:
         if path.stat().st_size == 0:
             raise ModelCorruptError(path, "empty", "copy or export the bundle again")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            reader = GraphReader(data)
+            reader = reader_of(data)
             try:
                 reader.read("model", 0, len(data), 0)
             except (ValueError, IndexError) as error:
                 reason = str(error) if isinstance(error, ValueError) else "it ends in the middle"
                 raise ModelCorruptError(path, f"no ONNX graph ({reason})", "copy or export the bundle again") from error
-    return GraphFile(frozenset(reader.data_files), reader.opsets)
+    return reader
 
 
 class GraphReader:
@@ -91,13 +109,15 @@ class GraphReader:
         if message == "opset":
             self._read_opset(at, end)
         elif message == "entry":
-            self._read_entry(at, end)
+            key, value = self.entry(at, end)
+            if key == LOCATION:
+                self.data_files.add(value.decode())
         else:
             parts = PARTS[message]
-            for number, kind, value, stop in self.fields(at, end):
+            for number, kind, start, stop in self.fields(at, end):
                 part = parts.get(number)
                 if part is not None and kind == LENGTH:
-                    self.read(part, value, stop, depth + 1)
+                    self.read(part, start, stop, depth + 1)
 
     def fields(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """Of each field its number, its kind, and where its value begins and ends; of a varint the value, twice."""
@@ -137,13 +157,13 @@ class GraphReader:
                 return value, at + index + 1
         raise ValueError("a number has no end")
 
-    def _read_entry(self, at: int, end: int) -> None:
+    def entry(self, at: int, end: int) -> tuple[bytes, bytes]:
+        """Key and value of an entry; what is missing is empty."""
         texts = {ENTRY_KEY: b"", ENTRY_VALUE: b""}
         for number, kind, value, stop in self.fields(at, end):
             if kind == LENGTH and number in texts:
                 texts[number] = self.text(value, stop)
-        if texts[ENTRY_KEY] == LOCATION:
-            self.data_files.add(texts[ENTRY_VALUE].decode())
+        return texts[ENTRY_KEY], texts[ENTRY_VALUE]
 
     def _read_opset(self, at: int, end: int) -> None:
         domain, version = b"", 0

@@ -13,9 +13,7 @@ from math import prod
 from pathlib import Path
 from types import MappingProxyType
 
-from dsvl2_runtime.bundle.graph_file import ENTRY_KEY, ENTRY_VALUE, LENGTH, LOCATION, VARINT, GraphReader
-from dsvl2_runtime.errors import ModelCorruptError
-from dsvl2_runtime.machine.files import read_errors
+from dsvl2_runtime.bundle.graph_file import LENGTH, LOCATION, VARINT, GraphReader, walk_graph
 
 DIMS, DATA_TYPE, NAME, EXTERNAL_DATA = 1, 2, 8, 13
 """Fields of `TensorProto`."""
@@ -50,14 +48,7 @@ def read_external_tensors(path: Path, sizes: Mapping[str, int]) -> dict[str, Ext
         ModelCorruptError: it is no graph, or a weight does not lie within its file, or has another size than its axes.
         ResourceError: it cannot be read.
     """
-    with read_errors(path), path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        reader = _TensorReader(data, sizes)
-        try:
-            reader.read("model", 0, len(data), 0)
-        except (ValueError, IndexError) as error:
-            reason = str(error) if isinstance(error, ValueError) else "it ends in the middle"
-            raise ModelCorruptError(path, f"no ONNX graph ({reason})", "copy or export the bundle again") from error
-    return reader.tensors
+    return walk_graph(path, lambda data: _TensorReader(data, sizes)).tensors
 
 
 class _TensorReader(GraphReader):
@@ -81,7 +72,8 @@ class _TensorReader(GraphReader):
             elif number == NAME and kind == LENGTH:
                 name = self.text(value, stop).decode()
             elif number == EXTERNAL_DATA and kind == LENGTH:
-                places |= self._entry(value, stop)
+                key, text = self.entry(value, stop)
+                places[key] = text
         if places:
             self.tensors[name] = self._checked(name, element, tuple(dims), places)
 
@@ -91,13 +83,6 @@ class _TensorReader(GraphReader):
             value, at = self.varint(at)
             values.append(value)
         return values
-
-    def _entry(self, at: int, end: int) -> dict[bytes, bytes]:
-        texts = {ENTRY_KEY: b"", ENTRY_VALUE: b""}
-        for number, kind, value, stop in self.fields(at, end):
-            if kind == LENGTH and number in texts:
-                texts[number] = self.text(value, stop)
-        return {texts[ENTRY_KEY]: texts[ENTRY_VALUE]}
 
     def _checked(self, name: str, element: int, dims: tuple[int, ...], places: Mapping[bytes, bytes]) -> ExternalTensor:
         file = places.get(LOCATION, b"").decode()

@@ -26,6 +26,7 @@ from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.errors import ModelCorruptError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import HASH_CHUNK_BYTES, only_writer, read_errors, sha256
+from dsvl2_runtime.machine.own_modules import module_arguments
 
 WANTED = ("*.json", "*.safetensors")
 """Files of a checkpoint; never code and never pickles."""
@@ -34,7 +35,6 @@ CHECKPOINTS = ".checkpoints"
 """In the folder of models: what is downloaded, until its bundle is there."""
 LARGEST_JSON_BYTES = 100_000_000
 MOST_FILES = 1000
-CLI = (sys.executable, "-P", "-c", "from dsvl2_runtime.cli.main import main; main()")
 
 
 class DownloadError(ResourceError):
@@ -80,11 +80,13 @@ def pull_model(repository: str, revision: str | None, name: str | None, precisio
     if out.exists():
         raise UsageError(f"there is a model {out.name!r} already; `dsvl2-onnx rm {out.name}` removes it")
     folder = models_folder() / CHECKPOINTS / f"{parts[0]}--{parts[1]}"
+    program = sys.executable, *module_arguments("dsvl2_runtime.cli.main")
     with only_writer(folder):
         download(repository, revision, folder)
         print_message(f"every file of {repository} is as the hub lists it")
         done = subprocess.run(  # noqa: S603 - our own program, in our own Python
-            [*CLI, "export", str(folder), "--out", str(out), "--precision", precision, "--name", out.name], check=False
+            [*program, "export", str(folder), "--out", str(out), "--precision", precision, "--name", out.name],
+            check=False,
         )
     if done.returncode:
         raise SystemExit(done.returncode)  # what went wrong was said by the export

@@ -142,6 +142,21 @@ def test_a_batch_counts_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert out.read_bytes() == before
 
 
+def test_a_batch_of_fields_counts_each_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `extract` does: the picture is read once, and each field has an answer of its own."""
+    no_model(monkeypatch)
+    remember_speeds(key(), SECOND_EACH)
+    asked = ("batch", FORM, "--task", "extract", "--out", str(tmp_path / "out.jsonl"), "--dry-run", "--fields")
+    one, three = (call(*asked, fields).stdout for fields in ("name", "name,city,date"))
+    assert one.startswith("1 file, 1 prompt, 1 tile; ")
+    assert three.startswith("1 file, 3 prompts, 1 tile; ")
+    report = json.loads(
+        call("extract", "--fields", "name,city,date", "-i", FORM, "--dry-run", "--format", "json").stdout
+    )
+    assert three.strip().endswith(f"; {about(report['seconds'])}")
+    assert about(report["seconds"]) not in one
+
+
 @pytest.mark.parametrize("verb", ["run", "chat", "batch"])
 def test_answers_are_remembered_by_their_speed_alone(verb: str, tmp_path: Path, speeds_path: Path) -> None:
     """Every verb that answers adds to the file, and no word of question or answer is in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,12 @@ def time_needed(first: float | None, whole: float | None) -> str:
     if whole is None:
         return "how long it takes is not known before a first answer"
     return about(whole) if first is None else f"{about(whole)}, the first word after {about(first)}"
+
+
+def total_seconds(estimates: Iterable[Estimate]) -> float | None:
+    """Of several prompts; None where one is not known."""
+    seconds = [each.seconds for each in estimates]
+    return None if None in seconds else sum(each for each in seconds if each is not None)
 
 
 def announce(found: Estimate) -> None:
@@ -115,7 +121,7 @@ def show_costs(run: Run) -> None:
     bundle = Bundle.open(find_model(options.model))
     threads = choose_threads(options.threads).count
     costs = list(costs_of(run, bundle, speeds_of(bundle, threads, options.provider)))
-    first, whole = costs[0].estimate.seconds_to_first_token, _total(costs)
+    first, whole = costs[0].estimate.seconds_to_first_token, total_seconds(cost.estimate for cost in costs)
     if options.answer_format is AnswerFormat.TEXT:
         lines = [f"{cost.name}: {sizes(cost.estimate)}" if cost.name else sizes(cost.estimate) for cost in costs]
         write_answer("".join(f"{line}\n" for line in dict.fromkeys(lines)) + f"{time_needed(first, whole)}\n")
@@ -134,8 +140,3 @@ def show_costs(run: Run) -> None:
         "warnings": [notice_json(notice) for notice in run.notices],
     }
     print_json({"event": "estimate", **report} if options.answer_format is AnswerFormat.JSONL else report)
-
-
-def _total(costs: list[Cost]) -> float | None:
-    seconds = [cost.estimate.seconds for cost in costs]
-    return None if None in seconds else sum(each for each in seconds if each is not None)

@@ -62,6 +62,11 @@ class BatchQuestion:
         """As the prompt takes it; of `extract` it is made for each field."""
         return prompt.locate(self.text) if self.task is BatchTask.LOCATE else self.text
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is asked about each picture, page or strip, one after the other; it is read for the first alone."""
+        return (self.text,) if self.fields is None else tuple(map(tasks.field_question, self.fields.names))
+
     def mark(self, manifest_sha256: str) -> str:
         """The same for the same question to the same model with the same options: 16 hexadecimal digits."""
         options = {name: value for name, value in asdict(self.options).items() if name not in OTHER_OPTIONS}

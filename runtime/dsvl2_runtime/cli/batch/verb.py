@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate
+from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.batch.asker import Asker, Line
@@ -17,8 +17,9 @@ from dsvl2_runtime.cli.batch.pieces import PartKey, pieces_of
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
-from dsvl2_runtime.cli.cost import speeds_of, time_needed
+from dsvl2_runtime.cli.cost import speeds_of, time_needed, total_seconds
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
+from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError
 from dsvl2_runtime.inputs.images import decode_image
 from dsvl2_runtime.machine.cores import choose_threads
@@ -169,16 +170,25 @@ def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -
     options, config = question.options, bundle.manifest.config
     speeds = speeds_of(bundle, choose_threads(options.threads).count, options.provider)
     found: list[Estimate] = []
+    tiles = 0
     for each in waiting:
         with suppress(Dsvl2Error):  # which becomes a line when it is asked about
             for piece in pieces_of(read_content(each.found.path, each.found.name), options, config):
                 if piece.part is not None and piece.key not in each.parts:
-                    counts = TokenCounts.of_sizes([decode_image(piece.part.images[0]).size], question.text, config)
-                    found.append(estimate(counts, speeds, options.max_tokens))
-    tiles, seconds = sum(each.num_tiles for each in found), [each.seconds for each in found]
-    whole = None if None in seconds else sum(each for each in seconds if each is not None)
+                    counts = _counts(question, decode_image(piece.part.images[0]).size, config)
+                    tiles += counts[0].num_tiles
+                    found += [estimate(each, speeds, options.max_tokens) for each in counts]
     numbers = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
-    return f"{', '.join(numbers)}; {time_needed(None, whole)}"
+    return f"{', '.join(numbers)}; {time_needed(None, total_seconds(found))}"
+
+
+def _counts(question: BatchQuestion, size: tuple[int, int], config: ModelConfig) -> list[TokenCounts]:
+    """Of each prompt about one image of (width, height); what stands before the question is read for the first."""
+    system = question.options.system
+    before = TokenCounts.of_sizes([size], system, config)
+    first, *others = (TokenCounts.of_sizes([size], system + text, config) for text in question.texts)
+    cached = {"cached_tiles": before.num_tiles, "cached_tokens": before.prompt_tokens - PROMPT_FRAME}
+    return [first, *(replace(each, **cached) for each in others)]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from typing import Literal
 
 from dsvl2_runtime.errors import UsageError
 
@@ -14,7 +13,6 @@ OCR = "Read all the text in the picture."
 DESCRIBE = "Describe this image in detail."
 TABLE = "Convert the table in the picture to Markdown."
 CHART = "Convert the chart in the picture to a table in Markdown."
-TableFormat = Literal["markdown", "csv"]
 
 _NOT_SHOWN = re.compile(
     r"(?:it is |it's |the \w+ is |this is )?"

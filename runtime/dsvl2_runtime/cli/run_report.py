@@ -88,23 +88,18 @@ def run_report(
         notices: everything that was said on standard error.
         stopwatch: of the run.
     """
-    completion = sum(each.completion_tokens for each in answered)
+    usage = usage_report(answered)
     timings: dict[str, float | None] = {**dict.fromkeys(REPORTED_PHASES, 0.0), "ttft": None, "tok_s": None}
     timings |= stopwatch.seconds()
     if decode := timings["decode"]:
-        timings["tok_s"] = round(completion / decode, 2)
+        timings["tok_s"] = round(usage["completion"] / decode, 2)
     report = {
         "schema": SCHEMA,
         "answer": answer,
         "finish_reason": finish_reason(answered),
         "boxes": [asdict(box) for each in answered for box in each.boxes],
         "images": [image for each in answered for image in images_report(each, model.config.cells)],
-        "usage": {
-            "prompt": sum(len(each.inputs.input_ids) for each in answered),
-            "image": sum(each.inputs.num_image_tokens for each in answered),
-            "completion": completion,
-            "cached_tokens": sum(each.cached_tokens for each in answered),
-        },
+        "usage": usage,
         "timings": timings,
         "memory": {"rss": psutil.Process().memory_info().rss, "rss_peak": peak_memory()},
         "model": {
@@ -127,6 +122,16 @@ def run_report(
 def finish_reason(answered: Sequence[Answered]) -> FinishReason:
     """Of several answers: that of the first one which the model did not end by itself."""
     return next((each.finish_reason for each in answered if each.finish_reason != "stop"), "stop")
+
+
+def usage_report(answered: Sequence[Answered]) -> dict[str, int]:
+    """Tokens of several prompts and their answers, for a report."""
+    return {
+        "prompt": sum(len(each.inputs.input_ids) for each in answered),
+        "image": sum(each.inputs.num_image_tokens for each in answered),
+        "completion": sum(each.completion_tokens for each in answered),
+        "cached_tokens": sum(each.cached_tokens for each in answered),
+    }
 
 
 def images_report(answered: Answered, cells: int) -> list[dict[str, Any]]:

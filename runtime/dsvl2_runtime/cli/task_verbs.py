@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dsvl2_runtime.cli.batch.task import LONGEST_ANSWER, BatchTask
 from dsvl2_runtime.cli.run_options import BoxFormat, RunOptions, with_run_options
 
 
@@ -20,7 +21,7 @@ class TableFormat(StrEnum):
 AsTable = Annotated[TableFormat, typer.Option("--as", help="csv for a spreadsheet.")]
 
 
-@with_run_options(max_tokens=2048)
+@with_run_options(max_tokens=LONGEST_ANSWER[BatchTask.OCR])
 def ocr(options: RunOptions) -> None:
     """Read all the text in a picture."""
     from dsvl2_runtime.answers import tasks
@@ -53,7 +54,7 @@ def locate(
     run_question(prompt.locate(expression.strip()), options)
 
 
-@with_run_options(max_tokens=2048)
+@with_run_options(max_tokens=LONGEST_ANSWER[BatchTask.TABLE])
 def table(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> None:
     """Read a table as Markdown or CSV."""
     from dsvl2_runtime.answers import tasks
@@ -62,7 +63,7 @@ def table(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> 
     run_question(tasks.TABLE, options, tasks.as_csv if table_format is TableFormat.CSV else None)
 
 
-@with_run_options(max_tokens=2048)
+@with_run_options(max_tokens=LONGEST_ANSWER[BatchTask.CHART])
 def chart(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> None:
     """Read the values of a chart as a table in Markdown or CSV."""
     from dsvl2_runtime.answers import tasks
@@ -71,7 +72,7 @@ def chart(options: RunOptions, table_format: AsTable = TableFormat.MARKDOWN) -> 
     run_question(tasks.CHART, options, tasks.as_csv if table_format is TableFormat.CSV else None)
 
 
-@with_run_options(max_tokens=64)
+@with_run_options(max_tokens=LONGEST_ANSWER[BatchTask.EXTRACT])
 def extract(
     options: RunOptions,
     fields: Annotated[str, typer.Option(help="Names such as total,date,vendor.", show_default=False)] = "",

@@ -15,7 +15,7 @@ from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.extract import ExtractRun
 from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
-from dsvl2_runtime.cli.run_report import Events, images_report
+from dsvl2_runtime.cli.run_report import Events, finish_reason, images_report, usage_report
 from dsvl2_runtime.errors import (
     CancelledError,
     Dsvl2Error,
@@ -25,7 +25,7 @@ from dsvl2_runtime.errors import (
 )
 from dsvl2_runtime.machine.speeds import SpeedMeter
 from dsvl2_runtime.model import VisionLanguageModel
-from dsvl2_runtime.progress import FinishReason, Watch
+from dsvl2_runtime.progress import Watch
 from dsvl2_runtime.texts import notice_json
 
 log = logging.getLogger(__name__)
@@ -102,22 +102,16 @@ class Asker:
         else:
             run = Run(self.question.content, quiet, events)
             said = {"answer": run.answer(self.model, part, self.model.new_sequence(), None, watch)}
-        answered = run.answered
-        reason: FinishReason = next((each.finish_reason for each in answered if each.finish_reason != "stop"), "stop")
+        answered, reason, usage = run.answered, finish_reason(run.answered), usage_report(run.answered)
         if reason == "stop":
-            self.meter.answered(sum(each.completion_tokens for each in answered))
+            self.meter.answered(usage["completion"])
         if reason == "cancelled":
             raise CancelledError
         line = said | {
             "finish_reason": reason,
             "boxes": [asdict(box) for each in answered for box in each.boxes],
             "images": images_report(answered[0], self.model.config.cells),
-            "usage": {
-                "prompt": sum(len(each.inputs.input_ids) for each in answered),
-                "image": sum(each.inputs.num_image_tokens for each in answered),
-                "completion": sum(each.completion_tokens for each in answered),
-                "cached_tokens": sum(each.cached_tokens for each in answered),
-            },
+            "usage": usage,
             "seconds": round(time.perf_counter() - start, 3),
             "warnings": [notice_json(notice) for notice in run.notices],
         }

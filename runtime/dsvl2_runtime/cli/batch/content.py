@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.documents import PDF_NAME
-from dsvl2_runtime.inputs.formats import HEAD_BYTES, foreign_format, image_format
+from dsvl2_runtime.inputs.documents import is_pdf
+from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format
 from dsvl2_runtime.inputs.images import LARGEST_FILE_BYTES, ImageBytes
 
 FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -28,8 +28,8 @@ class Content:
     def is_document(self) -> bool:
         """Whether it has pages: a PDF or a TIFF."""
         head = self.source.data[:HEAD_BYTES]
-        form, foreign = image_format(head), foreign_format(head)
-        return form.name == "TIFF" if form is not None else foreign is not None and foreign.name == PDF_NAME
+        form = image_format(head)
+        return is_pdf(head) or (form is not None and form.name == "TIFF")
 
 
 def read_content(path: Path, name: str) -> Content:

@@ -1,4 +1,4 @@
-"""The presets of a batch; apart from what they ask, because the command line needs no more to offer them."""
+"""The presets and their longest answers; apart from what they ask, since the command line offers them without that."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ class BatchTask(StrEnum):
 
 
 LONGEST_ANSWER = {BatchTask.OCR: 2048, BatchTask.TABLE: 2048, BatchTask.CHART: 2048, BatchTask.EXTRACT: 64}
-"""Tokens, where it is not the default, as those verbs have it."""
+"""Tokens, where it is not the default; of a batch, and of the verbs of these names."""

@@ -15,20 +15,19 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import SequenceFullError, UsageError
 from dsvl2_runtime.graphs.graph_io import CacheTensor
+from dsvl2_runtime.graphs.row_count import RowCount
 from dsvl2_runtime.graphs.target import CPU
 
 ALIGNMENT = 64
 """Bytes; where a buffer starts, so that no type is read across its own size."""
 
 
-class KVCache:
+class KVCache(RowCount):
     """Owns the rows of one sequence, and how many of them are valid."""
 
     def __init__(self, tensors: Sequence[CacheTensor], context_tokens: int) -> None:
-        self.context_tokens = context_tokens
-        self.length = 0
+        super().__init__(context_tokens)
         sizes = [context_tokens * tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors]
         starts = [0, *np.cumsum([size + -size % ALIGNMENT for size in sizes]).tolist()]
         # Mapped, not allocated: the system commits a page when its first row is written, and takes all pages back with
@@ -64,25 +63,10 @@ class KVCache:
         Raises:
             SequenceFullError: there are fewer than `seq` free rows.
         """
-        if self.length + seq > self.context_tokens:
-            raise SequenceFullError(self.length, seq, self.context_tokens)
+        self.require_room(seq)
         for tensor, buffer in self._buffers:
             CPU.bind_input(binding, tensor.past, buffer[: self.length])  # [past, row]
             CPU.bind_output(binding, tensor.new, buffer[self.length : self.length + seq])  # [seq, row]
-
-    def advance(self, seq: int) -> None:
-        """Count the `seq` rows that a run has just written as valid."""
-        self.length += seq
-
-    def truncate(self, length: int) -> None:
-        """Forget all rows from `length` on; they stay in memory and the next run overwrites them.
-
-        Raises:
-            UsageError: there are not so many valid rows.
-        """
-        if not 0 <= length <= self.length:
-            raise UsageError(f"the cache has {self.length} rows and cannot be cut to {length}")
-        self.length = length
 
 
 def _mapped(nbytes: int) -> mmap.mmap:

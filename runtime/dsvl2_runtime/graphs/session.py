@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
@@ -23,6 +24,7 @@ from dsvl2_runtime.errors import (
 from dsvl2_runtime.graphs.target import CPU, Target
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
+T = TypeVar("T")
 Shape = tuple[int | None, ...]
 """Of a graph's input or output; None for an axis of any length."""
 
@@ -45,9 +47,9 @@ NO_DTYPES: Mapping[str, str] = MappingProxyType({})
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
 POLL_SECONDS = 0.05
+"""Between two looks at whether a load shall go on; the end of a load is noticed at once."""
 RUN_POLL_SECONDS = 0.25
 """Between two looks at the watch while a graph runs; short runs are over before the first."""
-"""Between two looks at whether a load shall go on; the end of a load is noticed at once."""
 
 
 def require_onnxruntime(bundle: Bundle) -> None:
@@ -166,20 +168,31 @@ def _load_session(
     path: Path, target: Target, options: onnxruntime.SessionOptions, watch: Watch, *, capture: bool = False
 ) -> onnxruntime.InferenceSession:
     """Load in a second thread, so that this one can notice a stop or Ctrl-C while a large graph is packed."""
-    with ThreadPoolExecutor(1) as executor:
-        loading = executor.submit(target.new_session, path, options, capture=capture)
-        try:
-            while not wait([loading], POLL_SECONDS).done:
-                watch.check()
-        except BaseException:
-            options.set_load_cancellation_flag(True)  # the executor then waits for the thread, which ends early
-            raise
+    loading = _finished(
+        lambda: target.new_session(path, options, capture=capture),
+        watch,
+        POLL_SECONDS,
+        lambda: options.set_load_cancellation_flag(True),
+    )
     try:
         return loading.result()
     except GRAPH_ERRORS as error:
         advice = "verify the bundle with `dsvl2-onnx verify`, or export it again"
         damage = ModelCorruptError(path, f"ONNX Runtime cannot load it ({_first_line(error)})", advice)
         raise _memory_error(error) or damage from error
+
+
+def _finished(work: Callable[[], T], watch: Watch, poll_seconds: float, end: Callable[[], None]) -> Future[T]:
+    """What became of work in a second thread; where the watch ends it, `end` lets the thread stop early."""
+    with ThreadPoolExecutor(1) as executor:
+        working = executor.submit(work)
+        try:
+            while not wait([working], poll_seconds).done:
+                watch.check()
+        except BaseException:
+            end()  # the executor then waits for the thread
+            raise
+    return working
 
 
 def run_graph(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
@@ -224,15 +237,8 @@ def run_watched(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBi
         run_bound(session, binding)
         return
     options = onnxruntime.RunOptions()
-    with ThreadPoolExecutor(1) as executor:
-        running = executor.submit(run_bound, session, binding, options)
-        try:
-            while not wait([running], RUN_POLL_SECONDS).done:
-                watch.check()
-        except BaseException:
-            options.terminate = True  # the executor then waits for the thread, which ends early
-            raise
-    running.result()
+    end = functools.partial(setattr, options, "terminate", True)
+    _finished(lambda: run_bound(session, binding, options), watch, RUN_POLL_SECONDS, end).result()
 
 
 def _generation_error(error: Exception) -> Dsvl2Error:

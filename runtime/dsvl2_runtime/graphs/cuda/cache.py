@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import SequenceFullError, UsageError
 from dsvl2_runtime.graphs.cuda.elements import BY_NAME, FLOAT32, INT64, Element, from_float32, to_float32
 from dsvl2_runtime.graphs.cuda.memory import ALIGNMENT, DeviceMemory
 from dsvl2_runtime.graphs.graph_io import CacheTensor
+from dsvl2_runtime.graphs.row_count import RowCount
 
 
 class Slot:
@@ -76,22 +76,17 @@ class CacheSlots:
         return None if slot.owner is None else slot.owner()
 
 
-class DeviceCache:
+class DeviceCache(RowCount):
     """The cache of one sequence: how many rows are valid, and where they are."""
 
     def __init__(self, slots: CacheSlots) -> None:
+        super().__init__(slots.layout.context_tokens)
         self._slots = slots
         self.slot: Slot | None = None
-        self.length = 0
         self._kept: list[NDArray[np.uint8]] = [np.empty(0, np.uint8) for _ in slots.layout.tensors]
         """The rows of each tensor as bytes, while the sequence has no slot."""
         self.logits: weakref.ref[DeviceLogits] | None = None
         """They hold on to the cache; the other way round both would only be given up by the garbage collector."""
-
-    @property
-    def context_tokens(self) -> int:
-        """Positions that there is room for."""
-        return self._slots.layout.context_tokens
 
     @property
     def tensors(self) -> tuple[CacheTensor, ...]:
@@ -121,29 +116,6 @@ class DeviceCache:
             self._kept[index] = raw
         else:
             self._slots.memory.write(self.slot.rows[index], raw)
-
-    def require_room(self, seq: int) -> None:
-        """Refuse to run beyond the context.
-
-        Raises:
-            SequenceFullError: there are fewer than `seq` free rows.
-        """
-        if self.length + seq > self.context_tokens:
-            raise SequenceFullError(self.length, seq, self.context_tokens)
-
-    def advance(self, seq: int) -> None:
-        """Count the `seq` rows that a run has just written as valid."""
-        self.length += seq
-
-    def truncate(self, length: int) -> None:
-        """Forget all rows from `length` on.
-
-        Raises:
-            UsageError: there are not so many valid rows.
-        """
-        if not 0 <= length <= self.length:
-            raise UsageError(f"the cache has {self.length} rows and cannot be cut to {length}")
-        self.length = length
 
     def enter(self, slot: Slot) -> None:
         """Bring the rows into a slot."""

@@ -14,8 +14,8 @@ from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
 from dsvl2_export.graphs.decoder.graph import write_decoder
 from dsvl2_export.graphs.embed_tokens import write_embed_tokens
 from dsvl2_export.graphs.external_data import journal_of
-from dsvl2_export.graphs.own_operators import write_with_own_operators
-from dsvl2_export.graphs.own_vision import write_own_vision_graph
+from dsvl2_export.graphs.own_operators import with_own_operators
+from dsvl2_export.graphs.own_vision import own_vision_graph
 from dsvl2_export.graphs.projector import write_projector
 from dsvl2_export.graphs.vision_encoder import write_vision_encoder
 from dsvl2_export.graphs.vision_int8 import quantize_linears
@@ -43,12 +43,12 @@ NEAREST = Nearest()
 
 OWN_GRAPH = "{}_own_kernels"
 """Of the graph of that name, the one with our operators."""
-OWN_WRITERS = {
-    graph_io.DECODER: write_with_own_operators,
-    graph_io.VISION_ENCODER: write_own_vision_graph,
-    graph_io.PROJECTOR: write_own_vision_graph,
+REWRITERS = {
+    graph_io.DECODER: with_own_operators,
+    graph_io.VISION_ENCODER: own_vision_graph,
+    graph_io.PROJECTOR: own_vision_graph,
 }
-"""(graph, the new one) -> how many nodes of it are ours; nothing is written where it is 0."""
+"""(path of a graph) -> the new one, and how many nodes of it are ours; it is of no use where that is 0."""
 
 ExportProgress = Callable[[int, int], None]
 """Told (bytes on the disk, bytes expected in all)."""
@@ -134,9 +134,11 @@ def export_weights(
             if not journal.exists():
                 write_small_parts(writer.folder, source, recipe, quantizer, tell)
             write_decoder(writer.folder / f"{graph_io.DECODER}.onnx", source, recipe, quantizer, tell)
-            for graph, write_own in OWN_WRITERS.items():
+            for graph, rewritten in REWRITERS.items():
                 path = writer.folder / f"{graph}{ENDING}"
-                write_own(path, path.with_stem(OWN_GRAPH.format(graph)))
+                model, count = rewritten(path)
+                if count:
+                    path.with_stem(OWN_GRAPH.format(graph)).write_bytes(model.SerializeToString())
             graphs = graph_entries(writer.folder, config.language_config)
             if for_cuda:
                 graphs += write_cuda_graphs(writer.folder, writer.folder, config, on_graph=tell)

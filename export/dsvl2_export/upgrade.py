@@ -8,26 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dsvl2_export.bundle_size import MARGIN_BYTES
-from dsvl2_export.exporter import OWN_GRAPH, graph_entries
+from dsvl2_export.exporter import OWN_GRAPH, REWRITERS, graph_entries
 from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
 from dsvl2_export.graphs.cuda.form import CudaForm
-from dsvl2_export.graphs.own_operators import with_own_operators
-from dsvl2_export.graphs.own_vision import own_vision_graph
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.bundle.graph_file import ENDING
 from dsvl2_runtime.bundle.manifest import MANIFEST, Manifest
-from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU, CUDA
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import disk_errors, flush_files, new_file, only_writer
-
-REWRITERS = {
-    graph_io.DECODER: with_own_operators,
-    graph_io.VISION_ENCODER: own_vision_graph,
-    graph_io.PROJECTOR: own_vision_graph,
-}
 
 
 def upgrade_bundle(folder: Path) -> bool:

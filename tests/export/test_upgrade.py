@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsvl2_export import upgrade
-from dsvl2_export.exporter import OWN_GRAPH
+from dsvl2_export.exporter import OWN_GRAPH, REWRITERS
 from dsvl2_export.upgrade import upgrade_bundle
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST
@@ -50,7 +50,7 @@ def test_a_bundle_with_our_decoder_alone_gets_the_vision_part(
 ) -> None:
     """As the release that had no operators for it wrote them."""
     with monkeypatch.context() as patch:
-        patch.setattr(upgrade, "REWRITERS", {"decoder": upgrade.REWRITERS["decoder"]})
+        patch.setattr(upgrade, "REWRITERS", {"decoder": REWRITERS["decoder"]})
         assert upgrade_bundle(old)
     assert [(old / name).exists() for name in OWN] == [True, False, False]
     assert upgrade_bundle(old)

@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
 from dsvl2_export.graphs.unused import drop_unused, needed_nodes
 from dsvl2_kernels.library import DOMAIN, VERSION
@@ -25,24 +26,15 @@ Rewrite = Callable[[Any, dict[str, Any]], Any]
 """(node, its attributes) -> the node that replaces it, or None."""
 
 
-def write_with_own_operators(graph: Path, out: Path) -> int:
+def with_own_operators(graph: Path) -> tuple[onnx.ModelProto, int]:
     """Rewrite a decoder; its external data is neither read nor written.
 
     Args:
         graph: the `.onnx` file.
-        out: the new one, in the same folder; not written where nothing can be replaced.
 
     Returns:
-        How many nodes were replaced.
+        The rewritten model, to be written into the same folder, and how many nodes were replaced.
     """
-    model, count = with_own_operators(graph)
-    if count:
-        onnx.save(model, str(out))
-    return count
-
-
-def with_own_operators(graph: Path) -> tuple[onnx.ModelProto, int]:
-    """The rewritten model, which refers to the same external data, and how many nodes were replaced."""
     model = onnx.load(str(graph), load_external_data=False)
     return model, replace_operators(model)
 
@@ -60,7 +52,7 @@ def replace_operators(model: Any) -> int:
 def _replace_in(graph: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     count = 0
     for index, node in enumerate(graph.node):
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         made: Any = None
         if node.op_type == "If":
             step, prompt = attributes["then_branch"], attributes["else_branch"]
@@ -139,7 +131,3 @@ def _latent_attention(step: Any, prompt: Any, shapes: dict[str, tuple[int, ...]]
     del prompt.node[:]
     prompt.node.extend(kept)
     return 2
-
-
-def _attributes(node: Any) -> dict[str, Any]:
-    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}

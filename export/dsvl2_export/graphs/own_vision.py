@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.unused import drop_unused
 from dsvl2_kernels.library import DOMAIN, VERSION
 
@@ -38,14 +39,6 @@ def own_vision_graph(graph: Path) -> tuple[onnx.ModelProto, int]:
     if count:
         refer_to(graph, (entry for entry in model.graph.initializer if entry.data_type == TensorProto.INT8))
     return model, count
-
-
-def write_own_vision_graph(graph: Path, out: Path) -> int:
-    """Write what `own_vision_graph` gives, unless there is nothing to replace; returns how many nodes are ours."""
-    model, count = own_vision_graph(graph)
-    if count:
-        onnx.save(model, str(out))
-    return count
 
 
 def replace_vision_operators(model: Any) -> int:
@@ -117,7 +110,7 @@ class _Rewriting:
         bias = node.input[4] if len(node.input) > 4 else ""
         norm, gamma, beta, epsilon = self._makers.get(x), "", "", 0.0
         if norm is not None and norm.op_type == "LayerNormalization" and self._only_reader(x) is node:
-            attributes = _attributes(norm)
+            attributes = attributes_of(norm)
             if len(norm.input) == 3 and attributes.get("axis", -1) == -1:
                 (x, gamma, beta), epsilon = norm.input, attributes["epsilon"]
                 self._gone.add(id(norm))
@@ -150,7 +143,7 @@ class _Rewriting:
         if split is None or split.op_type != "Split" or list(node.input) != list(split.output):
             return
         sizes = self._sizes(split)
-        if len(node.input) != 3 or len(set(sizes)) != 1 or {"mask_filter_value", "scale"} & _attributes(node).keys():
+        if len(node.input) != 3 or len(set(sizes)) != 1 or {"mask_filter_value", "scale"} & attributes_of(node).keys():
             return
         self._gone.add(id(split))
         self._places[id(node)] = helper.make_node(
@@ -159,7 +152,7 @@ class _Rewriting:
             [node.output[0]],
             name=node.name,
             domain=DOMAIN,
-            heads=_attributes(node)["num_heads"],
+            heads=attributes_of(node)["num_heads"],
         )
 
     def finish(self) -> int:
@@ -182,8 +175,4 @@ class _Rewriting:
         maker = self._makers.get(split.input[1]) if len(split.input) > 1 else None
         if maker is None or maker.op_type != "Constant":
             return []
-        return list(np.atleast_1d(numpy_helper.to_array(_attributes(maker)["value"])))
-
-
-def _attributes(node: Any) -> dict[str, Any]:
-    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        return list(np.atleast_1d(numpy_helper.to_array(attributes_of(maker)["value"])))

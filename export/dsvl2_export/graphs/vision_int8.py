@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
+from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.operators import column_linear_node, import_contrib
 from dsvl2_export.graphs.unused import drop_unused
 from dsvl2_quant.formats.columns import ColumnFormat
@@ -84,7 +85,7 @@ def _constant_weight(
     if matrix.ndim != 2 or matrix.dtype != np.float32:
         return None
     if node.op_type == "Gemm":
-        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        attributes = attributes_of(node)
         plain = attributes.get("alpha", 1.0) == 1.0 and attributes.get("beta", 1.0) == 1.0
         if not plain or attributes.get("transA", 0):
             return None

@@ -144,10 +144,7 @@ def _write_results(writer: CudaWriter, source: Source, normed: str) -> None:
     x = writer.reshape(normed, 1, config.hidden_size)
     x = writer.cast(x, form.head, form.decoder)
     logits = writer.block_linear(x, name, lambda: source.decoder.blocks(name, config.hidden_size), form.head)
-    if form.head == "float32":
-        writer.node("Identity", [logits], into=graph_io.LOGITS)
-    else:
-        writer.node("Cast", [logits], to=TensorProto.FLOAT, into=graph_io.LOGITS)
+    writer.cast(logits, "float32", form.head, into=graph_io.LOGITS)
     writer.node("ArgMax", [graph_io.LOGITS], axis=-1, keepdims=1, into=graph_io.NEXT_ID)  # [1, 1]
     zeros = writer.typed("zeros", lambda: np.zeros((config.vocab_size, 1), np.float32), "float32")
     check = writer.node("MatMul", [graph_io.LOGITS, zeros])  # [1, 1]: 0, or NaN

@@ -57,19 +57,14 @@ def write_image_encoder(
 
     The features have the decoder's type; image_newline and view_separator [1, hidden] come beside them.
     """
-    element, tower = writer.form.vision, TracedWeights(vision)
+    tower = TracedWeights(vision)
     hidden = _patches(writer, tower, config.vision_config)
     for index in range(config.vision_config.layers):
         hidden = _block(writer, tower, config.vision_config, hidden, f"blocks.{index}.")
     hidden = _layer_norm(writer, hidden, "vision.norm", tower, "norm.module")
     features = _project(writer, TracedWeights(projector), config, hidden)
     decoder = writer.form.decoder
-    if element == decoder:
-        writer.node("Identity", [features], into=graph_io.TILE_FEATURES)
-    else:
-        writer.node(
-            "Cast", [features], to=float_value("", [], decoder).type.tensor_type.elem_type, into=graph_io.TILE_FEATURES
-        )
+    writer.cast(features, decoder, writer.form.vision, into=graph_io.TILE_FEATURES)
     outputs = [
         float_value(graph_io.TILE_FEATURES, ["num_tiles", config.cells**2, config.language_config.hidden_size], decoder)
     ]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
+from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_quant.formats.blocks import BlockFormat, BlockWeight, dequantize_blocks
 from dsvl2_quant.formats.columns import ColumnWeight, dequantize_columns
 from dsvl2_runtime.errors import UsageError
@@ -91,7 +92,7 @@ class StoredWeights:
 
 def _block_forms(graph: Any) -> Iterator[tuple[str, BlockFormat]]:
     for node in graph.node:
-        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        attributes = attributes_of(node)
         if {"bits", "block_size"} <= attributes.keys():
             weight = node.input[0] if node.op_type == "GatherBlockQuantized" else node.input[1]
             yield weight, BlockFormat(attributes["bits"], attributes["block_size"])

@@ -60,9 +60,11 @@ class CudaWriter(GraphBuilder):
         """A small constant in floats of a type."""
         return self.constant(np.asarray(value, np.float32).astype(DTYPES[element]))
 
-    def cast(self, x: str, element: ElementName, source: ElementName) -> str:
-        """`x` in another type; nothing is written where it has that type."""
-        return x if element == source else self.node("Cast", [x], to=ELEMENTS[element])
+    def cast(self, x: str, element: ElementName, source: ElementName, into: str | None = None) -> str:
+        """`x` in another type, under the name `into` where that is given; else nothing is written for an equal type."""
+        if element == source:
+            return x if into is None else self.node("Identity", [x], into=into)
+        return self.node("Cast", [x], to=ELEMENTS[element], into=into)
 
     def contrib(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """An operator of ONNX Runtime's own."""

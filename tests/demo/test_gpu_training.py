@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dsvl2_demo.packing import copy_code
 from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.training import gpu_folder
 from dsvl2_demo.training.batches import BatchRange, draw_batches
@@ -175,7 +176,7 @@ def test_real_pages_are_measured_by_kind(sheet_run: Trainer, monkeypatch: pytest
 
 def test_code_for_a_gpu_is_whole(tmp_path: Path) -> None:
     """A package that shares a name with what is left out of another is still there."""
-    gpu_folder.copy_code(tmp_path)
+    copy_code(tmp_path, gpu_folder.PACKAGES)
     assert (tmp_path / "dsvl2_runtime" / "bundle" / "__init__.py").is_file()
     assert (tmp_path / "dsvl2_demo" / "fonts" / "Go-Mono.ttf").is_file()
     assert not (tmp_path / "dsvl2_demo" / "checkpoint").exists()

@@ -10,11 +10,9 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from dsvl2_bench.gpu_check.reference import write_reference
@@ -23,6 +21,7 @@ from dsvl2_bench.gpu_check.stages import QUESTIONS, SEED
 from dsvl2_demo import BUNDLE
 from dsvl2_demo.evaluation.evaluate import bundle_answerer
 from dsvl2_demo.evaluation.held_out import held_out_cases
+from dsvl2_demo.packing import copy_code, fetch_wheels, write_script
 from dsvl2_export.exporter import MINIMUM_ONNXRUNTIME, export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
 from dsvl2_export.synth.config import synthetic_config
@@ -34,11 +33,10 @@ from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.machine.cores import choose_threads
+from dsvl2_runtime.machine.files import bytes_in
 from dsvl2_runtime.model import VisionLanguageModel
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo", "dsvl2_bench", "dsvl2_kernels")
-LEFT_OUT = {"dsvl2_demo": ("bundle", "checkpoint", "docs", "runs")}
-CACHES = ("__pycache__", "*.pyc", "*.so")
 PROGRAM, CPU_WHEEL = "dsvl2-onnx", "onnxruntime"
 NOT_PACKED = {"numpy", "pillow", "huggingface-hub", PROGRAM, CPU_WHEEL}
 """What a machine with PyTorch has, what `tokenizers` does not import, and what is packed otherwise."""
@@ -90,9 +88,7 @@ def make_folder(
     if out.exists():
         raise UsageError(f"{out} is there already; give another folder or remove it")
     out.mkdir(parents=True)
-    for name in PACKAGES:
-        source = Path(str(__import__(name).__file__)).parent
-        shutil.copytree(source, out / "code" / name, ignore=shutil.ignore_patterns(*CACHES, *LEFT_OUT.get(name, ())))
+    copy_code(out / "code", PACKAGES)
     form = ON_GPU if on_gpu else ON_CPU  # as a release has it, however small these are
     for variant in variants:
         source_of_weights = RandomWeights(synthetic_config(variant, SCALE, layers=LAYERS), seed=9)
@@ -109,10 +105,9 @@ def make_folder(
             export_weights(RandomWeights(synthetic_config("small", layers=2)), two, PRECISION, for_cuda=True)
             write_sized_graphs(two, out / "full", synthetic_config("small"))
     if wheels:
-        fetch_wheels(out / "wheels", python)
-    script = out / "check.sh"
-    script.write_text(SCRIPT, "utf-8")
-    script.chmod(0o755)
+        # The releases for a GPU come later than those for the CPU, so theirs is not the version that is installed here.
+        fetch_wheels(out / "wheels", python, needed_packages(), [f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}"])
+    write_script(out / "check.sh", SCRIPT)
 
 
 def write_answers(demo: Path, out: Path, questions: int) -> None:
@@ -133,15 +128,6 @@ def write_answers(demo: Path, out: Path, questions: int) -> None:
             image.save(out / f"{index}-{number}.png")
         found.append({"float32": bundle_answerer(exact)(case), "int8": bundle_answerer(quick)(case)})
     (out / "answers.json").write_text(json.dumps(found), "utf-8")
-
-
-def fetch_wheels(out: Path, python: str) -> None:
-    """The packages for another machine's Python, Linux on x86-64."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(out)]
-    platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
-    names = [f"{name}=={version(name)}" for name in needed_packages()]
-    names.append(f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}")  # its releases come later than those for the CPU
-    subprocess.run([*command, f"--python-version={python}", *platforms, *names], check=True)  # noqa: S603
 
 
 def needed_packages() -> list[str]:
@@ -179,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variants=tuple(Variant),
         questions=options.questions,
     )
-    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
+    size = bytes_in(options.out)
     print(f"{options.out}: {size / 1e6:.1f} MB; on the machine with the GPU: bash {options.out.name}/check.sh OUT")
 
 

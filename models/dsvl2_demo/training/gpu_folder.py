@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dsvl2_demo.packing import copy_code, fetch_wheels, write_script
 from dsvl2_demo.pages.fonts import TRAINING_FACES, TRAINING_PACKAGES, installed_faces
 from dsvl2_demo.training.layout import CHARACTERS
 from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.machine.files import bytes_in
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo")
-CACHES = ("__pycache__", "*.pyc")
-LEFT_OUT = {"dsvl2_demo": ("bundle", "checkpoint", "docs", "runs")}
-"""Of a package, what training does without."""
 WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions", "platformdirs")
 """What the code imports beside PyTorch, NumPy, Pillow, tokenizers and safetensors."""
 MORE_CHARACTERS = " …“”’«»’—"
@@ -49,13 +46,6 @@ exec python3 -m dsvl2_demo.training.train --out "${STATE:-$HOME/demo-run}" --pie
 """
 
 
-def copy_code(out: Path) -> None:
-    """The packages that training imports."""
-    for name in PACKAGES:
-        source = Path(str(__import__(name).__file__)).parent
-        shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*CACHES, *LEFT_OUT.get(name, ())))
-
-
 def copy_faces(out: Path) -> None:
     """The typefaces to train with, cut to what is drawn.
 
@@ -79,25 +69,6 @@ def copy_faces(out: Path) -> None:
         subset.save_font(font, str(out / face.path.name), options)
 
 
-def fetch_wheels(out: Path, python: str) -> None:
-    """The packages for another machine's Python, Linux on x86-64."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(out)]
-    platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_28", "_2_27", "_2_17", "2014", "1")]
-    versions = _installed(WHEELS)
-    subprocess.run([*command, f"--python-version={python}", *platforms, *versions], check=True)  # noqa: S603
-
-
-def _installed(names: Sequence[str]) -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in names]
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def make_folder(out: Path, start: Path, python: str) -> int:
     """The whole folder; its size in bytes.
 
@@ -107,14 +78,12 @@ def make_folder(out: Path, start: Path, python: str) -> int:
     if out.exists():
         raise UsageError(f"{out} is there already; give another folder or remove it")
     out.mkdir(parents=True)
-    copy_code(out / "code")
+    copy_code(out / "code", PACKAGES)
     shutil.copytree(start, out / "start")
     copy_faces(out / "fonts")
-    fetch_wheels(out / "wheels", python)
-    script = out / "train.sh"
-    script.write_text(SCRIPT, "utf-8")
-    script.chmod(0o755)
-    if (size := size_of(out)) > LARGEST:
+    fetch_wheels(out / "wheels", python, WHEELS)
+    write_script(out / "train.sh", SCRIPT)
+    if (size := bytes_in(out)) > LARGEST:
         raise UsageError(f"{out} has {size / 1e6:.1f} MB, more than the {LARGEST / 1e6:.0f} MB it may have")
     return size
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dsvl2_demo.evaluation.evaluate import Answerer
 from dsvl2_demo.evaluation.held_out import Case, question_parts
-from dsvl2_demo.evaluation.scores import character_error_rate, exact, intersection_over_union, read_box
+from dsvl2_demo.evaluation.scores import exact, intersection_over_union, read_box
 from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
 from dsvl2_demo.pages.page import Page
 from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
@@ -94,11 +94,6 @@ def answered(
         results.append(SheetResult(asked, answerer(asked.case)))
         on_result(results[-1])
     return results
-
-
-def characters_wrong(results: Iterable[SheetResult]) -> float:
-    """Of transcriptions, edits over characters."""
-    return character_error_rate([(each.found, each.asked.case.answer) for each in results])
 
 
 def print_bin(em: float) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,15 +21,7 @@ from dsvl2_demo.questions.tasks import Task, Turn, ask
 from dsvl2_demo.questions.traces import Place
 from dsvl2_demo.training.answer_noise import with_slips
 from dsvl2_demo.training.conversation import IGNORED, Conversation, conversation, text_tokens
-from dsvl2_demo.training.layout import (
-    SLOTS,
-    Characters,
-    SeenCharacters,
-    View,
-    characters_in,
-    layout_seen,
-    views_of,
-)
+from dsvl2_demo.training.layout import SLOTS, Characters, SeenCharacters, View, characters_in, layout_seen, views_of
 from dsvl2_demo.training.vocabulary import IMAGE_ID, PAD_ID
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.inputs.tiling import Tiling, pad_to, plan_tiling
@@ -62,7 +55,7 @@ class BatchRange:
     global_only: bool = False
     """Leave the separator and the local views out: not the official format, but a faster beginning."""
     slips: bool = False
-    """Put mistakes into the answers given so far, see `slips.py`."""
+    """Put mistakes into the answers given so far, see `answer_noise.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,21 +305,25 @@ def draw_turns(range_: BatchRange, pages: Sequence[Page], split: Split, rng: ran
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
     wanted = rng.randint(range_.fewest_turns, range_.turns)
-    turns: list[Turn] = []
-    spoken = ""
-    for _ in range(2 * wanted):
+
+    def one() -> Turn | None:
         task: Task = rng.choice(("compare", "compare", "value")) if len(pages) > 1 else rng.choices(names, weights)[0]
-        turn = ask(task, pages, rng, split)
-        if turn is None or given_away(turn, spoken):
+        return ask(task, pages, rng, split)
+
+    return list(islice(news(one() for _ in range(2 * wanted)), wanted))
+
+
+def news(turns: Iterable[Turn | None]) -> Iterator[Turn]:
+    """Those turns that none before them has given the answer to."""
+    spoken = ""
+    for turn in turns:
+        if turn is None or _given_away(turn, spoken):
             continue
-        turns.append(turn)
         spoken += f"\n{turn.question}\n{turn.answer}".lower()
-        if len(turns) == wanted:
-            break
-    return turns
+        yield turn
 
 
-def given_away(turn: Turn, spoken: str) -> bool:
+def _given_away(turn: Turn, spoken: str) -> bool:
     """Whether a part of what the answer reads was said before; what the question itself says is no answer."""
     question = turn.question.lower()
     read = [trace.text.lower().strip(" \n:=-") for trace in turn.read]

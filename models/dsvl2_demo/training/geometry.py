@@ -17,71 +17,47 @@ SMALL_TILE = 308
 
 def demo_config() -> ModelConfig:
     """The shipped geometry, about 21 M parameters."""
-    return ModelConfig(
-        vision_config=VisionConfig(
-            model_name=f"siglip_demo_patch14_{TILE}",
-            image_size=TILE,
-            patch_size=14,
-            width=256,
-            layers=6,
-            heads=8,
-            mlp_ratio=4.0,
-        ),
-        projector_config=ProjectorConfig(input_dim=256, n_embed=384),
-        language_config=LanguageConfig(
-            vocab_size=VOCABULARY_ROWS,
-            hidden_size=384,
-            intermediate_size=768,
-            moe_intermediate_size=128,
-            num_hidden_layers=8,
-            num_attention_heads=12,
-            num_key_value_heads=12,
-            n_shared_experts=1,
-            n_routed_experts=8,
-            num_experts_per_tok=2,
-            first_k_dense_replace=1,
-            n_group=1,
-            topk_group=1,
-            kv_lora_rank=256,
-            qk_nope_head_dim=32,
-            qk_rope_head_dim=16,
-            v_head_dim=32,
-            max_position_embeddings=4096,
-            bos_token_id=BOS_ID,
-            eos_token_id=EOS_ID,
-        ),
-        candidate_resolutions=official_resolutions(TILE),
-    )
+    return _config(TILE, width=256, blocks=6, vision_heads=8, hidden=384, layers=8, heads=12, rank=256)
 
 
 def small_config() -> ModelConfig:
     """What was trained on a CPU on pages of one tile, about 9 M parameters; what ships was grown from it."""
+    return _config(SMALL_TILE, width=192, blocks=5, vision_heads=6, hidden=256, layers=6, heads=8, rank=128)
+
+
+def _config(
+    tile: int, *, width: int, blocks: int, vision_heads: int, hidden: int, layers: int, heads: int, rank: int
+) -> ModelConfig:
+    """`width`, `blocks` and `vision_heads` are of the vision tower, the rest of the language model.
+
+    Heads and experts have the same widths in both networks, as `grow.py` asks.
+    """
     return ModelConfig(
         vision_config=VisionConfig(
-            model_name="siglip_demo_patch14_308",
-            image_size=SMALL_TILE,
+            model_name=f"siglip_demo_patch14_{tile}",
+            image_size=tile,
             patch_size=14,
-            width=192,
-            layers=5,
-            heads=6,
+            width=width,
+            layers=blocks,
+            heads=vision_heads,
             mlp_ratio=4.0,
         ),
-        projector_config=ProjectorConfig(input_dim=192, n_embed=256),
+        projector_config=ProjectorConfig(input_dim=width, n_embed=hidden),
         language_config=LanguageConfig(
             vocab_size=VOCABULARY_ROWS,
-            hidden_size=256,
+            hidden_size=hidden,
             intermediate_size=768,
             moe_intermediate_size=128,
-            num_hidden_layers=6,
-            num_attention_heads=8,
-            num_key_value_heads=8,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
             n_shared_experts=1,
             n_routed_experts=8,
             num_experts_per_tok=2,
             first_k_dense_replace=1,
             n_group=1,
             topk_group=1,
-            kv_lora_rank=128,
+            kv_lora_rank=rank,
             qk_nope_head_dim=32,
             qk_rope_head_dim=16,
             v_head_dim=32,
@@ -89,7 +65,7 @@ def small_config() -> ModelConfig:
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
         ),
-        candidate_resolutions=official_resolutions(SMALL_TILE),
+        candidate_resolutions=official_resolutions(tile),
     )
 
 

@@ -17,7 +17,7 @@ from dsvl2_demo.pages.page import Page
 from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_several, ask_sheet
 from dsvl2_demo.questions.tasks import Task, Turn
-from dsvl2_demo.training.batches import Batch, BatchBuilder, BatchRange, PageView, draw_turns, given_away, page_views
+from dsvl2_demo.training.batches import Batch, BatchBuilder, BatchRange, PageView, draw_turns, news, page_views
 from dsvl2_demo.training.conversation import text_tokens
 from dsvl2_runtime.config import ModelConfig
 
@@ -29,6 +29,8 @@ SMALL_KINDS = ("error", "dialog", "receipt", "chart")
 """What pairs and triples of pictures show beside the pages of one tile."""
 TEXT_TOKENS = 640
 """Of the questions and answers of one conversation, at most."""
+KEPT_PAGES = 48
+"""Pages of a worker that wait for another conversation; new ones are drawn while there are fewer."""
 LENGTH_STEP = 1.3
 """Conversations of one batch differ in length by this factor at most."""
 TILE_TOKENS = 400
@@ -82,16 +84,12 @@ def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random
     most = max(3, min(range_.most_turns, round(6 + 14 * area / 600_000)))
     wanted = 1 if rng.random() < 0.08 else rng.randint(most // 2, most)
     turns: list[Turn] = []
-    spoken, tokens = "", 0
-    for _ in range(3 * wanted):
-        turn = ask_sheet(rng.choices(names, weights)[0], page, rng, split)
-        if turn is None or given_away(turn, spoken):
-            continue
+    tokens = 0
+    for turn in news(ask_sheet(rng.choices(names, weights)[0], page, rng, split) for _ in range(3 * wanted)):
         tokens += text_tokens([turn])
         if tokens > TEXT_TOKENS and turns:
             break
         turns.append(turn)
-        spoken += f"\n{turn.question}\n{turn.answer}".lower()
         if len(turns) == wanted:
             break
     return turns
@@ -116,8 +114,7 @@ class SheetDrawer:
 
     def _next(self) -> _Drawn:
         repeats = self._range.repeats
-        # Half of a worker's last 48 pages are asked about again before new ones are drawn.
-        if repeats > 1 and len(self._again) >= 48:
+        if repeats > 1 and len(self._again) >= KEPT_PAGES:
             return self._again.popleft()
         pages, plain = self._pages()
         return _Drawn(pages, page_views(pages, self._config), plain, repeats)
@@ -142,14 +139,7 @@ class SheetDrawer:
     def _turns(self, drawn: _Drawn) -> list[Turn]:
         range_, rng, split = self._range, self._rng, self._split
         if len(drawn.pages) > 1:
-            found = [ask_several(drawn.pages, rng) for _ in range(rng.randint(2, 6))]
-            turns: list[Turn] = []
-            spoken = ""
-            for turn in found:
-                if turn is not None and not given_away(turn, spoken):
-                    turns.append(turn)
-                    spoken += f"\n{turn.question}\n{turn.answer}".lower()
-            return turns
+            return list(news(ask_several(drawn.pages, rng) for _ in range(rng.randint(2, 6))))
         if drawn.plain:
             return draw_turns(range_.plain, drawn.pages, split, rng)
         return sheet_turns(range_, drawn.pages[0], split, rng)

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dsvl2_export.bundle_size import expected_bytes
-from dsvl2_export.exporter import export_bundle
+from dsvl2_export.bundle_size import cuda_bytes, expected_bytes
+from dsvl2_export.exporter import export_bundle, export_weights
+from dsvl2_export.synth.config import synthetic_config
+from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_quant.recipe import RECIPES
+from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.graph_tensors import read_external_tensors
 from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.errors import ResourceError
 from small_models import VARIANTS, MakeBundle, MakeCheckpoint, small_config
@@ -26,6 +30,27 @@ def test_the_estimate_is_what_is_written(variant: str, precision: str, bundle: M
     expected = expected_bytes(config, RECIPES[precision].fitted(config.language_config))
     written = sum(path.stat().st_size for path in bundle(variant, precision).iterdir())
     assert written - OVERHEAD <= expected <= written * 1.05
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("precision", ["int4", "int8"])
+def test_the_estimate_for_a_gpu_is_what_is_written(variant: str, precision: str, tmp_path: Path) -> None:
+    """Without the tables of positions and angles, which are no weights and have one size for all layers."""
+    config = synthetic_config(variant, 0.07, layers=2)
+    language = config.language_config
+    expected = cuda_bytes(config, RECIPES[precision].fitted(language))
+    export_weights(RandomWeights(config, seed=4), tmp_path / "bundle", precision, for_cuda=True)
+    bundle = Bundle.open(tmp_path / "bundle")
+    sizes = {entry.path: entry.size for entry in bundle.manifest.files}
+    written = {
+        (tensor.file, tensor.offset): tensor.length
+        for graph in bundle.manifest.graphs
+        if graph.target == "cuda"
+        for tensor in read_external_tensors(bundle.folder / graph.file, sizes).values()
+    }
+    rotated = language.qk_rope_head_dim if language.use_mla else language.head_dim
+    tables = language.max_position_embeddings * (rotated * 2 + 8)
+    assert sum(written.values()) - tables <= expected <= sum(written.values()) * 1.05
 
 
 def test_small_in_int4_takes_9_gigabytes() -> None:

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dsvl2_export.bundle_size import MARGIN_BYTES
+from dsvl2_export.bundle_size import MARGIN_BYTES, cuda_bytes
 from dsvl2_export.exporter import OWN_GRAPH, REWRITERS, graph_entries
 from dsvl2_export.graphs.cuda.bundle_graphs import write_cuda_graphs
 from dsvl2_export.graphs.cuda.form import CudaForm
+from dsvl2_quant.recipe import RECIPES
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
 from dsvl2_runtime.bundle.graph_entry import GraphEntry
@@ -75,10 +76,11 @@ def add_cuda_graphs(folder: Path, form: CudaForm | None = None, on_graph: Callab
     folder = folder.resolve()
     with only_writer(folder):
         bundle = Bundle.open(folder)
-        # Unquantised are only the tables of tokens and images: never more than three times what there is.
-        require_disk(folder / MANIFEST, 3 * bundle.target_bytes(CPU.name) + MARGIN_BYTES)
+        config = bundle.manifest.config
+        recipe = RECIPES[bundle.manifest.precision].fitted(config.language_config)
+        require_disk(folder / MANIFEST, cuda_bytes(config, recipe) + MARGIN_BYTES)
         with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".", suffix=".cuda", dir=folder.parent) as made:
-            entries = write_cuda_graphs(folder, Path(made), bundle.manifest.config, form, on_graph)
+            entries = write_cuda_graphs(folder, Path(made), config, form, on_graph)
             flush_files(Path(made).iterdir())
             paths = [_moved(path, folder) for path in sorted(Path(made).iterdir())]
         others = [graph for graph in bundle.manifest.graphs if graph.target != CUDA.name]

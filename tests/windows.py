@@ -14,6 +14,8 @@ from dsvl2_app.widgets.main_window import MainWindow
 
 PATIENCE = 60_000
 """Milliseconds: nothing here takes more than a few seconds on an idle machine."""
+FAKE_ENGINE = ("-P", str(Path(__file__).with_name("fake_engine.py")))
+"""Arguments of an engine's process that has no model."""
 
 
 class OpenWindow(Protocol):

@@ -16,11 +16,12 @@ from PySide6.QtGui import QClipboard, QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app.engine_client import Engine
+from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS
 from dsvl2_runtime.engine.protocol import Load
 from small_models import MakeBundle, picture
-from windows import PATIENCE, OpenWindow
+from windows import FAKE_ENGINE, PATIENCE, OpenWindow
 
 SLOW = (
     "import time\nimport dsvl2_runtime.answers.sampling as sampling\nfrom dsvl2_runtime.engine import process\n"
@@ -67,6 +68,19 @@ def window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
 def slow_window(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
     """Its engine writes an answer for many seconds, so that something can happen in the middle of it."""
     return open_window(bundle("small", "int4"), ["-c", SLOW])
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[SettingsKeeper]:
+    made = SettingsKeeper(tmp_path / "settings.toml")
+    yield made
+    made.wait_until_gone()
+
+
+@pytest.fixture
+def fake_window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
+    """Its engine has no model and answers at once."""
+    return open_window(tmp_path, FAKE_ENGINE)
 
 
 @pytest.fixture

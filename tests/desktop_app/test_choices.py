@@ -20,13 +20,6 @@ from windows import PATIENCE, ask, wait_for
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[SettingsKeeper]:
-    made = SettingsKeeper(tmp_path / "settings.toml")
-    yield made
-    made.wait_until_gone()
-
-
-@pytest.fixture
 def choices(window: MainWindow, keeper: SettingsKeeper, tmp_path: Path) -> Iterator[Choices]:
     history = History(tmp_path / "history")
     keeping = Keeping(window, history)

@@ -27,13 +27,12 @@ from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.images import decode_image
 from own_pdfs import own_pdf
 from small_models import picture
-from windows import OpenWindow, wait_for
+from windows import wait_for
 
 pytestmark = pytest.mark.gui
 
 PATIENCE = 60
 """Seconds: nothing here takes more than a few on an idle machine."""
-FAKE = Path(__file__).parents[1] / "fake_engine.py"
 
 
 def kept(path: Path) -> KeptImage:
@@ -49,8 +48,8 @@ def contract(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
-    return open_window(tmp_path, ["-P", str(FAKE)])
+def window(fake_window: MainWindow) -> MainWindow:
+    return fake_window
 
 
 def test_a_document_is_known_by_its_content(contract: Path, tmp_path: Path) -> None:

@@ -13,19 +13,17 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app.widgets.main_window import MainWindow
 from event_loop import LONGEST_GAP, Watchdog
 from small_models import FIGURE, picture
-from windows import OpenWindow, wait_for
+from windows import wait_for
 
 pytestmark = pytest.mark.gui
 
-FAKE = Path(__file__).parents[1] / "fake_engine.py"
 Record = Callable[[str, object], None]
 
 
 @pytest.fixture
-def window(open_window: OpenWindow, tmp_path: Path, qtbot: QtBot) -> MainWindow:
-    made = open_window(tmp_path, ["-P", str(FAKE)])
-    wait_for(qtbot, lambda: made.session.engine_state == "ready")
-    return made
+def window(fake_window: MainWindow, qtbot: QtBot) -> MainWindow:
+    wait_for(qtbot, lambda: fake_window.session.engine_state == "ready")
+    return fake_window
 
 
 def wait_until_sharp(window: MainWindow, qtbot: QtBot, width: int) -> None:

@@ -206,13 +206,6 @@ def test_a_conversion_that_was_ended_goes_on_where_it_was(
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[SettingsKeeper]:
-    made = SettingsKeeper(tmp_path / "settings.toml")
-    yield made
-    made.wait_until_gone()
-
-
-@pytest.fixture
 def guide(window: MainWindow, keeper: SettingsKeeper) -> Iterator[Guide]:
     made = Guide(window, keeper)
     yield made

@@ -20,14 +20,7 @@ from windows import OpenWindow, ask, some_image, wait_for
 
 pytestmark = pytest.mark.gui
 
-FAKE = Path(__file__).parents[1] / "fake_engine.py"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def fake_window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
-    """Its engine has no model and answers at once."""
-    return open_window(tmp_path, ["-P", str(FAKE)])
 
 
 def test_a_part_of_a_picture_becomes_a_picture(fake_window: MainWindow, qtbot: QtBot, image_file: Path) -> None:

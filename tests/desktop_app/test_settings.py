@@ -94,13 +94,6 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[SettingsKeeper]:
-    made = SettingsKeeper(tmp_path / "settings.toml")
-    yield made
-    made.wait_until_gone()
-
-
-@pytest.fixture
 def window(qtbot: QtBot) -> QMainWindow:
     """With two actions that have keys, and one that has none."""
     made = QMainWindow()

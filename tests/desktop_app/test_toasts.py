@@ -12,11 +12,9 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app.widgets import toasts as toasts_module
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.toasts import MOST_ROWS, Toast, Toasts
-from windows import OpenWindow, wait_for
+from windows import wait_for
 
 pytestmark = pytest.mark.gui
-
-FAKE = Path(__file__).parents[1] / "fake_engine.py"
 
 
 @pytest.fixture
@@ -64,8 +62,8 @@ def test_rows_lie_inside_the_window(parent: QWidget, size: QSize) -> None:
 
 
 @pytest.fixture
-def window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
-    return open_window(tmp_path, ["-P", str(FAKE)])
+def window(fake_window: MainWindow) -> MainWindow:
+    return fake_window
 
 
 def test_each_refused_thing_has_a_row_with_its_reason(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

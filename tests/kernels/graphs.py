@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dsvl2_kernels.library import DOMAIN, open_kernels
 from dsvl2_runtime.graphs.target import CPU
+
+
+def generator(*key: object) -> np.random.Generator:
+    """The same numbers for the same key, in every process."""
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def one_node(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from kernels import block_reference as reference
-from kernels.graphs import one_node, run
+from kernels.graphs import generator, one_node, run
 
 F = np.float32
-
-
-def generator(*key: object) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from dsvl2_kernels.library import DOMAIN
 from kernels import column_reference as reference
 from kernels.column_reference import Layer
-from kernels.graphs import one_node, run, session
+from kernels.graphs import generator, one_node, run, session
 
 F = np.float32
-
-
-def generator(*key: object) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def layer(

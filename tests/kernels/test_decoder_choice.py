@@ -22,11 +22,6 @@ BETWEEN_ENGINES = 0.04
 """Norm-relative, on logits; `test_own_operators.py` has the reason."""
 
 
-@pytest.fixture
-def folder(tmp_path: Path, bundle: MakeBundle) -> Path:
-    return Path(shutil.copytree(bundle("small", "int4"), tmp_path / "bundle"))
-
-
 @pytest.mark.parametrize("variant", ["tiny", "small", "base"])
 def test_each_level_answers_like_onnxruntime(
     level: str, bundle: MakeBundle, variant: str, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from kernels import attention_reference as reference
-from kernels.graphs import one_node, run
+from kernels.graphs import generator, one_node, run
 
 F = np.float32
 RELATIVE = 1e-5
 """Of the largest value: fp32 sums of up to 4000 products in another order."""
-
-
-def generator(*key: object) -> np.random.Generator:
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def assert_close(found: NDArray[F], expected: NDArray[np.float64]) -> None:

@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kernels.attention_reference import softmax
-from kernels.graphs import one_node, run, session
-from kernels.test_columns import generator
+from kernels.graphs import generator, one_node, run, session
 
 F = np.float32
 TOLERANCE = {"amx": 1e-2}

@@ -29,5 +29,5 @@ class Gate:
 
     def _decode(self, path: Path) -> DecodedImage:
         self.reached.set()
-        self._opened.wait(PATIENCE)
+        assert self._opened.wait(PATIENCE)
         return decode_image(path)

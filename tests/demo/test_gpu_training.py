@@ -25,9 +25,10 @@ from dsvl2_demo.training.measured_sheets import measured_sheets
 from dsvl2_demo.training.optimizers import StackedMuon
 from dsvl2_demo.training.run_state import PIECE_BYTES, read_pieces, write_pieces
 from dsvl2_demo.training.settings import Settings
-from dsvl2_demo.training.sheet_batches import SheetRange, sheet_batches
+from dsvl2_demo.training.sheet_batches import LENGTH_STEP, TILE_TOKENS, SheetRange, sheet_batches
 from dsvl2_demo.training.train import Trainer
 from dsvl2_demo.training.training_model import Losses, Reader
+from dsvl2_demo.training.vocabulary import PAD_ID
 from dsvl2_quant.formats.blocks import dequantize_blocks
 from dsvl2_quant.methods.nearest import quantize_blocks
 from dsvl2_quant.recipe import INT4
@@ -117,7 +118,9 @@ def test_a_grown_network_computes_what_the_small_one_did() -> None:
 def test_weights_of_the_same_sizes_stay_as_they_are() -> None:
     config = tiny_config()
     weights = Reader(config).state_dict()
-    for name, value in grown(weights, config, config).items():
+    found = grown(weights, config, config)
+    assert found.keys() == weights.keys()
+    for name, value in found.items():
         assert torch.equal(value, weights[name]), name
 
 
@@ -133,13 +136,16 @@ def test_pieces_hold_all_weights(tmp_path: Path) -> None:
 
 def test_batches_hold_conversations_of_about_one_length() -> None:
     """And cost about the budget, once they are not small on purpose any more."""
-    range_ = SheetRange(PAGES, budget=6000, plain_share=0.5, triples=0.1)
+    budget = 30_000
+    range_ = SheetRange(PAGES, budget=budget, plain_share=0.5, triples=0.1)
     stream = sheet_batches(range_, tiny_config(), "train", random.Random(5))
-    for _ in range(8):
-        batch = next(stream)
-        lengths = (batch.input_ids != int(batch.input_ids[0, -1])).sum(1)
-        assert int(lengths.max()) <= batch.input_ids.shape[1]
-        assert batch.input_ids.numel() <= 6000
+    batches = [next(stream) for _ in range(8)]
+    assert sum(batch.examples > 1 for batch in batches) > 4
+    for batch in batches:
+        lengths = (batch.input_ids != PAD_ID).sum(1)
+        assert int(lengths.max()) == batch.input_ids.shape[1]
+        assert int(lengths.max()) <= LENGTH_STEP * int(lengths.min())
+        assert batch.input_ids.numel() + TILE_TOKENS * len(batch.pixels) <= budget
         assert (batch.targets >= 0).any(1).all()
 
 

@@ -14,7 +14,6 @@ from PySide6.QtGui import QDropEvent, QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
-from dsvl2_app.engine_client import STOP_MILLISECONDS
 from dsvl2_app.state.examples import EXAMPLES
 from dsvl2_app.state.presets import PRESETS, QUESTIONS, task_options
 from dsvl2_app.widgets.drop_zone import example_path
@@ -22,28 +21,26 @@ from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished
-from event_loop import Watchdog
+from event_loop import LONGEST_GAP, Watchdog
 from sessions import CONTEXT, KNOWN, image, other_image
 from small_models import FIGURE
-from windows import OpenWindow, ask, some_image, wait_for
+from windows import FAKE_ENGINE, OpenWindow, ask, some_image, wait_for
 
 pytestmark = pytest.mark.gui
 
-FAKE = ["-P", str(Path(__file__).parents[1] / "fake_engine.py")]
 Record = Callable[[str, object], None]
 
 
 @pytest.fixture
-def window(open_window: OpenWindow, tmp_path: Path, qtbot: QtBot) -> MainWindow:
-    made = open_window(tmp_path, FAKE)
-    wait_for(qtbot, lambda: made.session.engine_state == "ready")
-    return made
+def window(fake_window: MainWindow, qtbot: QtBot) -> MainWindow:
+    wait_for(qtbot, lambda: fake_window.session.engine_state == "ready")
+    return fake_window
 
 
 @pytest.fixture
 def loading_window(open_window: OpenWindow, tmp_path: Path) -> MainWindow:
     """Its engine loads for ever."""
-    return open_window(tmp_path / "slow", FAKE)
+    return open_window(tmp_path / "slow", FAKE_ENGINE)
 
 
 def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
@@ -66,7 +63,7 @@ def test_a_stop_acts_also_where_the_engine_does_not_hear_it(
     assert view._progress.step.text() == texts.talk.stopping()
     wait_for(qtbot, lambda: not turn.is_open)
     record_property(FIGURE, watchdog.figure("an engine that does not stop is ended"))
-    assert STOP_MILLISECONDS < 2000
+    assert watchdog.longest_gap < LONGEST_GAP
     assert (turn.state, turn.answer, turn.end) == ("stopped", "half", EngineEnd("closed"))
     assert window.session.failure is None
     ask(window, qtbot, "And now?")

@@ -60,13 +60,6 @@ def taken() -> Iterator[Taken]:
     made.intake.wait_until_gone(PATIENCE)
 
 
-@pytest.fixture
-def image_file(tmp_path: Path) -> Path:
-    path = tmp_path / "bill.png"
-    picture(170, 90, 1).save(path)
-    return path
-
-
 def test_an_image_comes_with_its_content_and_size(taken: Taken, image_file: Path) -> None:
     taken.intake.add(image_file)
     image = taken.next_image()
@@ -106,7 +99,7 @@ def test_a_file_that_vanishes_while_others_are_decoded_is_kept(
 
     monkeypatch.setattr(intake_module, "_keep", told)
     taken.intake.add(image_file)
-    gate.reached.wait(PATIENCE)
+    assert gate.reached.wait(PATIENCE)
     taken.intake.add(temporary)
     assert kept.wait(PATIENCE)  # while the other one is still being decoded
     temporary.unlink()
@@ -171,7 +164,7 @@ def test_closing_gives_up_what_waits_and_deletes_the_contents(
     gate = Gate(monkeypatch)
     for _ in range(50):
         taken.intake.add(image_file)
-    gate.reached.wait(PATIENCE)
+    assert gate.reached.wait(PATIENCE)
     assert list(temporary_folder.glob(f"{PREFIX}*"))
     taken.intake.close()  # would never return if it waited: the gate is shut
     gate.open()

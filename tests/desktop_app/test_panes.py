@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
+from dsvl2_app.state.layout import Layout
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.main_window import FIRST_SIZE, LEAST_SIZE, MainWindow
+from dsvl2_app.widgets.panes import NARROW
 from dsvl2_runtime.engine.protocol import Load
 
 pytestmark = pytest.mark.gui
@@ -121,11 +123,17 @@ def test_in_a_narrow_window_the_picture_lies_above_the_conversation(shown: Shown
 
 def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:
     path = tmp_path / "window.json"
-    first = shown(path, QSize(700, 640))
+    size = QSize(NARROW + 20, 640)
+    first = shown(path, size)
     theme.apply("dark", 120)
+    first.panes._inner.moveSplitter(300, 1)
+    share = first.panes.picture_share
+    assert share != Layout().picture_share
     first.close()
+    theme.apply("system", 100)
     second = shown(path)
-    assert second.size() == QSize(700, 640)
+    assert second.size() == size
+    assert second.panes.picture_share == share
     assert (theme.choice(), theme.text_percent()) == ("dark", 120)
 
 

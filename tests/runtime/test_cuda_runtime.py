@@ -249,7 +249,7 @@ def test_a_chat_goes_on_from_what_was_computed(small: VisionLanguageModel) -> No
         pass
     assert answer.usage.cached_tokens > 0
     messages: list[MessageDict] = [{"role": "user", "content": "Hello"}]
-    assert "".join(chunk.text for chunk in small.generate(messages, options=options)) is not None
+    assert list(small.generate(messages, options=options))[-1].finish_reason in ("stop", "length")
 
 
 def test_logits_that_are_not_finite_end_the_answer_with_an_error(

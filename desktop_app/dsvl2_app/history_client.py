@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
+from dsvl2_app.messenger import Messenger
 from dsvl2_app.state.history.problems import Problem
 from dsvl2_app.state.history.store import Store
 from dsvl2_app.state.history.worker import Worker
@@ -16,18 +16,16 @@ from dsvl2_app.state.history.worker import Worker
 T = TypeVar("T")
 
 
-class History(QObject):
+class History(Messenger):
     """Asks the database on its thread and answers in the window's own; nothing here waits."""
 
     problem_changed = Signal(object)
     """A `Problem`, or None when it is over."""
     private_changed = Signal(bool)
-    _came = Signal(object, object)
 
     def __init__(self, folder: Path, *, is_private: bool = False, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._closed = False
-        self._came.connect(self._deliver)  # queued: this object belongs to the window's thread
         self.worker = Worker(folder, self._send_problem, is_private=is_private)
 
     @property
@@ -39,7 +37,7 @@ class History(QObject):
         self, work: Callable[[Store], T], then: Callable[[T], object] = lambda result: None, *, key: str | None = None
     ) -> None:
         """Do something with the store, and call `then` with its result in the window's thread; see `Worker.do`."""
-        self.worker.do(work, lambda result: self._send(then, result), key=key)
+        self.worker.do(work, lambda result: self.send(then, result), key=key)
 
     def set_private(self, is_private: bool) -> None:
         """Keep nothing, or keep again."""
@@ -56,12 +54,8 @@ class History(QObject):
         self.worker.wait_until_gone(seconds)
 
     def _send_problem(self, problem: Problem | None) -> None:
-        self._send(self.problem_changed.emit, problem)
-
-    def _send(self, then: Callable[[T], object], result: T) -> None:
-        with suppress(RuntimeError):  # the window, and this object with it, is deleted
-            self._came.emit(then, result)
+        self.send(self.problem_changed.emit, problem)
 
     def _deliver(self, then: Callable[[object], object], result: object) -> None:
         if not self._closed:  # whoever asked may be deleted by now
-            then(result)
+            super()._deliver(then, result)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from PySide6.QtCore import QObject, Signal
 
+from dsvl2_app.messenger import Messenger
 from dsvl2_app.state.document import Document
 from dsvl2_app.state.intake import Intake, Result, Source
 from dsvl2_runtime.engine.wire_error import WireError
 
 
-class ImageReader(QObject):
+class ImageReader(Messenger):
     """Reads images on another thread, because decoding takes seconds and must not block the window."""
 
     was_read = Signal(object)
@@ -20,14 +19,12 @@ class ImageReader(QObject):
     """A `document.Document`."""
     failed = Signal(object)
     """A `WireError`."""
-    _came = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.unread = 0
         """Images that have neither been read nor failed yet."""
-        self._came.connect(self._take)  # queued: this object belongs to the window's thread
-        self._intake = Intake(self._send)
+        self._intake = Intake(lambda result: self.send(self._take, result))
 
     def read(self, source: Source) -> None:
         """Start reading."""
@@ -41,10 +38,6 @@ class ImageReader(QObject):
     def wait_until_gone(self, seconds: float) -> None:
         """Wait until the contents are deleted. It blocks, so it is for the end of a program that shows nothing more."""
         self._intake.wait_until_gone(seconds)
-
-    def _send(self, result: Result) -> None:
-        with suppress(RuntimeError):  # the window, and this object with it, is deleted
-            self._came.emit(result)
 
     def _take(self, result: Result) -> None:
         self.unread -= 1

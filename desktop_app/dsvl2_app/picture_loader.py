@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from PySide6.QtCore import QObject, Signal
 
-from dsvl2_app.state.display import Display, ShownPicture
+from dsvl2_app.background import Background
+from dsvl2_app.state.display import ShownPicture, shown_picture
 from dsvl2_app.state.session import Attachment
-from dsvl2_runtime.engine.wire_error import WireError
 
 
 class PictureLoader(QObject):
-    """Decodes the picture that is looked at."""
+    """Decodes the picture that is looked at; those that nobody looks at any more are left out."""
 
     was_loaded = Signal(object)
     """A `display.ShownPicture`."""
     failed = Signal(object)
     """A `WireError`."""
-    _came = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._came.connect(self._take)  # queued: this object belongs to the window's thread
-        self._display = Display(self._send)
+        self._background = Background("show images", self)
+        self._background.failed.connect(self.failed)
+        self._wanted: Attachment | None = None
 
     def load(self, image: Attachment) -> None:
         """Begin; only the last one that was asked for is sure to come."""
-        self._display.show(image.content.sha256, image.content.path)
+        self._wanted = image
+        self._background.run(lambda: self._decoded(image), self._take)
 
     def close(self) -> None:
-        """Ask for nothing more."""
-        self._display.close()
+        """End the thread, without waiting for the picture that it decodes."""
+        self._wanted = None
+        self._background.close()
 
-    def _send(self, result: ShownPicture | WireError) -> None:
-        with suppress(RuntimeError):  # the window, and this object with it, is deleted
-            self._came.emit(result)
+    def _decoded(self, image: Attachment) -> ShownPicture | None:
+        """Called on the thread."""
+        return shown_picture(image.content.sha256, image.content.path) if image is self._wanted else None
 
-    def _take(self, result: ShownPicture | WireError) -> None:
-        (self.failed if isinstance(result, WireError) else self.was_loaded).emit(result)
+    def _take(self, picture: ShownPicture | None) -> None:
+        if picture is not None:
+            self.was_loaded.emit(picture)

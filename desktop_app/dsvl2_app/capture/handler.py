@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QRect, Signal
 from PySide6.QtGui import QImage
 
+from dsvl2_app.messenger import Messenger
 from dsvl2_app.state.app_request import CaptureKind
 from dsvl2_app.state.selection import Area
 from dsvl2_runtime.engine.wire_error import wire_error
@@ -64,12 +63,10 @@ class CaptureHandler(QObject):
 class DialogHandler(CaptureHandler):
     """A way in which the system asks the user, for which a thread waits."""
 
-    _done = Signal(object)
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._stopped = threading.Event()
-        self._done.connect(self._tell)  # queued: it comes from the thread
+        self._messenger = Messenger(self)
 
     def take(self, kind: CaptureKind, stopped: threading.Event) -> bytes | None:
         """Called on a thread: the content of an image file, or None if the user does not want one.
@@ -89,8 +86,7 @@ class DialogHandler(CaptureHandler):
                 result = self.take(kind, stopped)
             except Exception as error:  # the window must hear of every end: it is hidden until then
                 result = wire_error(error)
-            with suppress(RuntimeError):  # the window, and this object with it, is deleted
-                self._done.emit((stopped, result))
+            self._messenger.send(self._tell, (stopped, result))
 
         threading.Thread(target=run, name="capture the screen", daemon=True).start()
 
@@ -108,6 +104,3 @@ class DialogHandler(CaptureHandler):
             self.chose.emit(result)
         else:
             self.failed.emit(result)
-
-
-MakeHandler = Callable[[], CaptureHandler]

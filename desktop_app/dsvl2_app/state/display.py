@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.inputs.images import decode_image
 from dsvl2_runtime.inputs.rgb import bands
 
@@ -92,33 +88,3 @@ def screen_pixels(image: Image.Image) -> NDArray[np.uint8]:
         rows = np.frombuffer(band.tobytes("raw", "BGRX"), np.uint8)
         pixels[top : top + band.height] = rows.reshape(band.height, band.width, 4)
     return pixels
-
-
-class Display:
-    """A thread that decodes the picture that was asked for last; those that nobody looks at any more are left out."""
-
-    def __init__(self, on_result: Callable[[ShownPicture | WireError], None]) -> None:
-        self._on_result = on_result
-        """Called on the thread."""
-        self._asked: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="show images", daemon=True).start()
-
-    def show(self, sha256: str, path: Path) -> None:
-        """Decode this one next."""
-        self._asked.put((sha256, path))
-
-    def close(self) -> None:
-        """End the thread, without waiting for the picture that it decodes."""
-        self._asked.put(None)
-
-    def _run(self) -> None:
-        while (asked := self._asked.get()) is not None:
-            while not self._asked.empty():
-                newer = self._asked.get()
-                if newer is None:
-                    return
-                asked = newer
-            try:
-                self._on_result(shown_picture(*asked))
-            except Exception as error:  # whatever it is, the window must hear of it
-                self._on_result(wire_error(error))

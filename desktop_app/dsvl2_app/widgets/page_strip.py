@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QItemSelectionModel, QSize, Qt, Signal
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from dsvl2_app import texts
+from dsvl2_app.messenger import Messenger
 from dsvl2_app.state.document import Document, PageThumbnail, PageThumbnails, page_ranges
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.pixmaps import to_pixmap
@@ -42,7 +42,6 @@ class PageStrip(QWidget):
     """The `Document` is not wanted any more."""
     failed = Signal(object)
     """A `WireError`: its pages cannot be drawn."""
-    _came = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,7 +86,7 @@ class PageStrip(QWidget):
         self.list.itemSelectionChanged.connect(self._tell_chosen)
         self.list.currentRowChanged.connect(self._tell_shown)
         self.range.returnPressed.connect(self._choose_range)
-        self._came.connect(self._take_thumbnail)  # queued: this object belongs to the window's thread
+        self._messenger = Messenger(self)
         self.hide()
 
     @property
@@ -122,7 +121,7 @@ class PageStrip(QWidget):
         self.show_fitting(fitting)
         self.select(chosen)
         self.show()
-        self._thumbnails = PageThumbnails(document, self._send)
+        self._thumbnails = PageThumbnails(document, lambda result: self._messenger.send(self._take_thumbnail, result))
 
     def show_fitting(self, fitting: int) -> None:
         """Say how many pages the context has room for."""
@@ -159,10 +158,6 @@ class PageStrip(QWidget):
         self._document = None
         self.list.clear()
         self.hide()
-
-    def _send(self, result: PageThumbnail | WireError) -> None:
-        with suppress(RuntimeError):  # the window, and this object with it, is deleted
-            self._came.emit(result)
 
     def _take_thumbnail(self, result: PageThumbnail | WireError) -> None:
         if isinstance(result, WireError):

@@ -111,7 +111,7 @@ class PictureIntake(QObject):
         self._background.run(lambda: pixels_with_boxes(image.content.path, boxes), self._put_into_clipboard)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more but what was asked for."""
         self._background.close()
 
     def _put_into_clipboard(self, drawn: NDArray[np.uint8]) -> None:

@@ -73,7 +73,7 @@ class ConversionPage(QWidget):
         self._look()
 
     def close_work(self) -> None:
-        """Begin nothing more."""
+        """End the thread when it has looked."""
         self._work.close()
 
     def _look(self) -> None:

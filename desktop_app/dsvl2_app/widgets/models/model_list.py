@@ -80,7 +80,8 @@ class ModelList(QWidget):
         self.told.show()
 
     def close_work(self) -> None:
-        """Begin nothing more."""
+        """Look at no more models; what else was asked for is still done."""
+        self._look += 1
         self._work.close()
 
     def choose_folder(self) -> None:

@@ -34,7 +34,6 @@ class Stage:
     def __init__(self, window: Any, out: Path) -> None:
         self.window = window
         self._out = out
-        self._grabbed: Any = None
 
     def settled(self, seconds: float = SETTLING_SECONDS) -> Condition:
         """True when some time has passed."""

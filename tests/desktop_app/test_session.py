@@ -52,7 +52,7 @@ def test_a_question_takes_the_pictures_that_are_there(session: ChatSession, sent
     session.add_image(IMAGE)
     session.add_image(IMAGE)
     assert session.ask("  What is it? ")
-    session.remove_image(0)
+    session.set_images(session.images[1:])
     assert sent == [question(0, "What is it?", ImagePart("/kept", "/bill.png", SHA256))]
     assert session.turns[0].images == (IMAGE,)
     assert session.images == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 
 from PySide6.QtCore import QRect
 from PySide6.QtGui import QGuiApplication, QScreen
@@ -18,8 +17,6 @@ from dsvl2_runtime.engine.wire_error import wire_error
 
 PLATFORMS = ("xcb", "windows")
 """Qt's names of the platforms on which `grabWindow(0)` is the screen."""
-
-WindowFrames = Callable[[], tuple[QRect, ...]]
 
 
 class QtScreens(CaptureHandler):

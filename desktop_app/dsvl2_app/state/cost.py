@@ -40,8 +40,6 @@ class Cost:
     """Why it cannot be asked."""
     most_images: int
     """How many pictures of a new conversation fit beside a short question."""
-    is_read_before: bool
-    """Whether what the pictures show is in the engine's memory."""
 
 
 def image_tokens(sizes: Sequence[tuple[int, int]], config: ModelConfig) -> int:
@@ -109,7 +107,6 @@ def question_cost(
         least,
         obstacle,
         most_images([image.size for image in present], config),
-        bool(earlier) and same_tiles and bool(before) and not new,
     )
 
 

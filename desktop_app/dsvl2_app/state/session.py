@@ -125,10 +125,6 @@ class ChatSession:
             self.images.append(image)
             self.on_change("images")
 
-    def remove_image(self, index: int) -> None:
-        """Take one away."""
-        self.set_images([*self.images[:index], *self.images[index + 1 :]])
-
     def set_images(self, images: Sequence[Attachment]) -> None:
         """Other images, or the same in another order; turns that were asked about the former keep them."""
         self.images = list(images)

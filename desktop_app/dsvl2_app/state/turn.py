@@ -36,7 +36,7 @@ class Attachment:
     page: int | None = None
     """Of a document, from 1."""
     document: str | None = None
-    """The path of the document whose page it is."""
+    """The hash of the content of the document whose page it is."""
 
     @property
     def part(self) -> ImagePart:

@@ -30,7 +30,6 @@ class DropZone(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(texts.pictures.drop_title())
-        self._wants_examples = True
         self._picture = QLabel()
         self._title = controls.label(texts.pictures.drop_title(), size="heading", wraps=True)
         self._hint = controls.label(texts.pictures.drop_hint(), "muted", wraps=True)
@@ -70,18 +69,13 @@ class DropZone(QWidget):
         theme.set_icon(self.open_button, "image-plus")
         controls.restyle(self.open_button, kind="normal")
 
-    def show_examples(self, shown: bool) -> None:
-        """They are for the demonstration model, which answers them right."""
-        self._wants_examples = shown
-        self._examples.setVisible(shown)
-
     def fit_into(self, height: int) -> None:
         """Leave out what there is no room for."""
         self._column.setSpacing(theme.NORMAL if height >= TITLE_HEIGHT else 0)
         self._picture.setVisible(height >= PICTURE_HEIGHT)
         self._hint.setVisible(height >= HINT_HEIGHT)
         self._title.setVisible(height >= TITLE_HEIGHT)
-        self._examples.setVisible(self._wants_examples and height >= PICTURE_HEIGHT)
+        self._examples.setVisible(height >= PICTURE_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """The border."""

@@ -167,11 +167,6 @@ def useless_file(name: str, size: int) -> str:
     return QCoreApplication.translate("capture", "{name} has {size} bytes").format(name=name, size=size)
 
 
-def connection_lost() -> str:
-    """Why the portal did not work."""
-    return QCoreApplication.translate("capture", "the connection to the session bus was lost")
-
-
 def nothing_captures(reasons: Mapping[str, str]) -> str:
     """No way to capture works here."""
     listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

@@ -116,10 +116,6 @@
         <translation>{name} 有 {size} 字节</translation>
     </message>
     <message>
-        <source>the connection to the session bus was lost</source>
-        <translation>与会话总线的连接已断开</translation>
-    </message>
-    <message>
         <source>The screen cannot be captured here ({reasons}). Take a screenshot with the system&apos;s own key, then paste it.</source>
         <translation>这里无法截取屏幕（{reasons}）。请用系统自带的按键截图，然后粘贴。</translation>
     </message>

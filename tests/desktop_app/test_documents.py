@@ -19,6 +19,7 @@ from dsvl2_app.state.document import (
     page_ranges,
     write_page,
 )
+from dsvl2_app.widgets import document_desk
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.page_strip import PageStrip
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -154,3 +155,35 @@ def test_chosen_pages_are_the_pictures_of_the_question(window: MainWindow, qtbot
     assert strip.chosen() == []
     strip.close_document()
     assert not strip.isVisible()
+
+
+def test_a_page_that_is_not_chosen_any_more_when_it_is_drawn_stays_away(
+    window: MainWindow, qtbot: QtBot, contract: Path
+) -> None:
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    strip = window.picture_pane.strip
+    strip.list.item(2).setSelected(True)
+    strip.list.item(2).setSelected(False)
+    assert window.reader.unread == 1
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert [image.page for image in window.session.images] == strip.chosen() == [1]
+
+
+def test_a_page_that_could_not_be_drawn_can_be_chosen_again(
+    window: MainWindow, qtbot: QtBot, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_document: Document, _number: int, _out: Path) -> None:
+        raise ImageError("contract", "it is damaged", "choose another")
+
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    strip = window.picture_pane.strip
+    with monkeypatch.context() as patched:
+        patched.setattr(document_desk, "write_page", fail)
+        strip.list.item(2).setSelected(True)
+        with qtbot.waitSignal(window.reader.failed, timeout=PATIENCE * 1000):
+            pass
+    assert strip.chosen() == [1]
+    strip.list.item(2).setSelected(True)
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1, 3])

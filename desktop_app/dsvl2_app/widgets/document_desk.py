@@ -25,13 +25,13 @@ class DocumentDesk(QObject):
     def __init__(self, session: ChatSession, reader: ImageReader, pane: PicturePane, parent: QObject) -> None:
         super().__init__(parent)
         self._session, self._reader, self._pane = session, reader, pane
-        self._asked: set[tuple[str, int]] = set()
-        """(document, page) that are being drawn."""
+        self._asked: dict[tuple[str, int], bool] = {}
+        """(document, page) that are being drawn, and whether they are still wanted."""
         strip = pane.strip
         strip.pages_chosen.connect(self._choose)
         strip.page_shown.connect(self._show_page)
         strip.closed.connect(lambda document: self._choose(document, []))
-        reader.was_read.connect(self._forget)
+        reader.failed.connect(self._forget_failed)
 
     @property
     def strip(self) -> PageStrip:
@@ -55,14 +55,20 @@ class DocumentDesk(QObject):
         return max(1, most_images([A4_PIXELS] * count, model.config))
 
     def follow(self) -> None:
-        """A picture was taken away: its page is chosen no more."""
+        """A picture was taken away, or did not come: its page is chosen no more."""
         document = self.strip.document
         if document is None:
             return
         self.strip.show_fitting(self.fitting(document))
         sha256 = document.content.sha256
-        waiting = {page for asked, page in self._asked if asked == sha256}
+        waiting = {page for (asked, page), is_wanted in self._asked.items() if asked == sha256 and is_wanted}
         self.strip.select(sorted(waiting | {page for page, _ in self._present(sha256)}))
+
+    def take(self, image: Attachment) -> bool:
+        """A picture was read; False if it is a page that is not chosen any more."""
+        if image.document is None or image.page is None:
+            return True
+        return self._asked.pop((image.document, image.page), True)
 
     def stop(self) -> None:
         """Draw no more."""
@@ -72,10 +78,14 @@ class DocumentDesk(QObject):
         sha256 = document.content.sha256
         present = self._present(sha256)
         unwanted = {image.content.sha256 for page, image in present if page not in numbers}
-        there = {page for page, _ in present} | {page for asked, page in self._asked if asked == sha256}
+        there = {page for page, _ in present}
+        for asked, page in self._asked:
+            if asked == sha256:
+                there.add(page)
+                self._asked[asked, page] = page in numbers
         for number in numbers:
             if number not in there:
-                self._asked.add((sha256, number))
+                self._asked[sha256, number] = True
                 name = texts.pictures.page_name(Path(document.name).name, number)
                 self._reader.read(PastedImage(name, _writer(document, number), number, sha256))
         if unwanted:
@@ -92,9 +102,10 @@ class DocumentDesk(QObject):
             if page == number:
                 self._pane.look_at(image)
 
-    def _forget(self, image: Attachment) -> None:
-        if image.document is not None and image.page is not None:
-            self._asked.discard((image.document, image.page))
+    def _forget_failed(self) -> None:
+        if not self._reader.unread:  # an error does not say of which page it is, but then no page is being drawn
+            self._asked.clear()
+            self.follow()
 
 
 def _writer(document: Document, number: int) -> Callable[[Path], None]:

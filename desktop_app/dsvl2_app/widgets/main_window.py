@@ -87,7 +87,7 @@ class MainWindow(QMainWindow):
         self._measured_model: Loaded | None = None
         """By which the pictures were measured last."""
         self.reader = ImageReader(self)
-        self.reader.was_read.connect(self.session.add_image)
+        self.reader.was_read.connect(self._take_image)
         self.reader.failed.connect(self._refuse)
         self.intake = PictureIntake(self.reader, self._layout.last_folder, self)
         self.intake.refused.connect(self._refuse)
@@ -277,6 +277,10 @@ class MainWindow(QMainWindow):
         self.add_images([example_path(example)])
         self.prompt.edit.setPlainText(example.question)
         self.prompt.edit.setFocus()
+
+    def _take_image(self, image: Attachment) -> None:
+        if self.documents.take(image):
+            self.session.add_image(image)
 
     def _refuse(self, error: WireError) -> None:
         self.notify(texts.pictures.refused_image(error), "error")

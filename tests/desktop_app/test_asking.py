@@ -14,13 +14,16 @@ from PySide6.QtGui import QDropEvent, QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
+from dsvl2_app.state.cost import Cost
 from dsvl2_app.state.examples import EXAMPLES
 from dsvl2_app.state.presets import PRESETS, QUESTIONS, task_options
+from dsvl2_app.state.session import ChatSession
+from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import Finished
+from dsvl2_runtime.engine.protocol import Finished, Wrote
 from event_loop import LONGEST_GAP, Watchdog
 from sessions import CONTEXT, KNOWN, image, other_image
 from small_models import FIGURE
@@ -263,3 +266,27 @@ def test_the_demonstration_answers_and_goes_on_from_what_it_has_read(open_window
     press(window, qtbot, Qt.Key.Key_Escape)
     wait_for(qtbot, lambda: not window.session.turns[2].is_open)
     assert window.session.turns[2].state == "stopped"
+
+
+def test_the_cost_of_the_next_question_is_not_counted_for_each_token(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting it looks at all pictures and turns; a token changes none of them, and the end of an answer does."""
+    session = window.session
+    session.take(KNOWN)
+    session.add_image(image())
+    session.ask("a")
+    counted: list[str] = []
+    count = ChatSession.cost
+
+    def cost(counting: ChatSession, question: str = "", turn: Turn | None = None) -> Cost | None:
+        counted.append(question)
+        return count(counting, question, turn)
+
+    monkeypatch.setattr(ChatSession, "cost", cost)
+    number = session.turns[-1].number
+    for _ in range(3):
+        session.take(Wrote(number, "word "))
+    assert counted == []
+    session.take(Finished(number, "stop", 3, 1.0))
+    assert counted

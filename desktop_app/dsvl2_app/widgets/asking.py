@@ -43,6 +43,8 @@ class Asking(QObject):
         """A question whose pictures are still read."""
         self._shown_turn: Turn | None = None
         """The turn whose boxes are on the picture."""
+        self._at_work: tuple[str, ...] = ()
+        """The turns that were asked and open when something was shown last."""
         self.find_bar = FindBar(talk)
         prompt.asked.connect(self.ask)
         prompt.edited.connect(self.show_prompt)
@@ -106,6 +108,8 @@ class Asking(QObject):
 
     def show(self, change: Change) -> None:
         """Show what has changed in the session."""
+        session, before = self._session, self._at_work
+        self._at_work = tuple(turn.id for turn in (session.asked_turn, session.open_turn) if turn is not None)
         if change == "conversation":
             self._held = self._shown_turn = None
             self._talk.show_conversation()
@@ -114,6 +118,8 @@ class Asking(QObject):
             self._talk.show_turns()
         elif change == "answer":
             self._talk.refresh_soon()
+            if self._at_work == before:
+                return  # a token changes neither what the next question costs nor what the button does
             self._show_boxes_of_new()
         elif change == "status":
             self._talk.show_progress()

@@ -14,7 +14,6 @@ class Converter(QObject):
     """One conversion at a time."""
 
     changed = Signal()
-    _progressed = Signal(int, int)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -22,7 +21,6 @@ class Converter(QObject):
         self._process: QProcess | None = None
         self._checks = Background("verify a bundle", self)
         self._checks.failed.connect(self._not_verified)
-        self._progressed.connect(self._take_progress)  # queued: it comes from a thread
 
     @property
     def is_running(self) -> bool:
@@ -87,7 +85,7 @@ class Converter(QObject):
             conversion.end(code or 1)
         else:
             conversion.begin("verifying")
-            self._checks.run(lambda: verify(conversion.out, self._progressed.emit), self._verified)
+            self._checks.run(lambda: verify(conversion.out, self._send_progress), self._verified)
         self.changed.emit()
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
@@ -97,9 +95,12 @@ class Converter(QObject):
             self._process = None
             self.changed.emit()
 
-    def _take_progress(self, done: int, total: int) -> None:
+    def _send_progress(self, done: int, total: int) -> None:
+        self._checks.send(self._take_progress, (done, total))  # called on the thread
+
+    def _take_progress(self, progress: tuple[int, int]) -> None:
         if self.conversion is not None and self.conversion.step == "verifying":
-            self.conversion.take_progress(done, total)
+            self.conversion.take_progress(*progress)
             self.changed.emit()
 
     def _verified(self, _files: int) -> None:

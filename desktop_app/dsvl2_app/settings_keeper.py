@@ -10,11 +10,12 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from dsvl2_app.messenger import Messenger
 from dsvl2_app.state.settings import Settings, load_settings, save_settings
 from dsvl2_runtime.errors import ResourceError, UsageError
 
 
-class SettingsKeeper(QObject):
+class SettingsKeeper(Messenger):
     """Settings that are applied at once.
 
     Args:
@@ -63,5 +64,4 @@ class SettingsKeeper(QObject):
         try:
             save_settings(self.path, settings)
         except ResourceError as error:
-            with suppress(RuntimeError):  # the window, and this object with it, is deleted
-                self.not_saved.emit(str(error))
+            self.send(self.not_saved.emit, str(error))

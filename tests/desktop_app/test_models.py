@@ -34,7 +34,8 @@ from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.models import conversion_page
 from dsvl2_app.widgets.models.guide import Guide
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.errors import ModelNotFoundError
+from dsvl2_runtime.errors import BusyError, ModelCorruptError, ModelNotFoundError, UsageError
+from dsvl2_runtime.machine.files import only_writer
 from small_models import MakeBundle, MakeCheckpoint
 from windows import PATIENCE, OpenWindow, ask, wait_for
 
@@ -73,16 +74,56 @@ def test_known_are_the_demonstration_what_was_converted_and_what_was_added(folde
     converted = models_folder / "mine"
     shutil.copytree(folder, converted)
     (models_folder / "no model").mkdir()
+    for hidden in (".leaving-mine", ".mine.partial"):  # what a removal and an export that were killed leave
+        shutil.copytree(folder, models_folder / hidden)
     assert known_folders([str(folder), str(converted)]) == [demo_folder(), converted, folder]
 
 
-def test_deleting_a_bundle_takes_its_own_files_alone(folder: Path) -> None:
-    (folder / "notes.txt").write_text("mine")
-    delete_bundle(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+@pytest.mark.parametrize("is_on_shelf", [True, False])
+def test_a_bundle_with_a_file_of_somebody_else_is_not_deleted(
+    folder: Path, models_folder: Path, is_on_shelf: bool
+) -> None:
+    bundle = models_folder / "mine" if is_on_shelf else folder
+    if is_on_shelf:
+        shutil.copytree(folder, bundle)
+    (bundle / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        delete_bundle(bundle)
+    (bundle / "notes.txt").unlink()
+    Bundle.open(bundle).verify()
+    delete_bundle(bundle)
+    assert not bundle.exists()
+
+
+def test_a_folder_is_deleted_only_where_a_manifest_says_that_it_is_a_bundle(folder: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(folder, target_is_directory=True)
+    with pytest.raises(UsageError, match="link"):
+        delete_bundle(link)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(ModelCorruptError):
+        delete_bundle(folder)
+    (folder / "manifest.json").unlink()
     with pytest.raises(ModelNotFoundError):
         delete_bundle(folder)
-    assert (folder / "notes.txt").exists()
+    assert (folder / "decoder.data").exists()
+
+
+def test_a_bundle_that_is_being_written_is_not_deleted(folder: Path) -> None:
+    with only_writer(folder), pytest.raises(BusyError):
+        delete_bundle(folder)
+    Bundle.open(folder).verify()
+
+
+def test_a_deletion_that_is_killed_leaves_no_half_bundle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            delete_bundle(folder)
+    assert not folder.exists()
 
 
 def test_a_plan_says_what_the_bundle_will_be(checkpoint: MakeCheckpoint, bundle: MakeBundle, tmp_path: Path) -> None:
@@ -240,6 +281,21 @@ def test_a_bundle_is_added_used_and_removed(
     wait_for(qtbot, lambda: [row.model.folder for row in dialog.list.rows] == [demo_folder()])
     assert keeper.settings.models == ()
     assert not folder.exists()
+
+
+def test_a_model_that_cannot_be_deleted_stays_in_the_list_and_says_why(
+    guide: Guide, keeper: SettingsKeeper, folder: Path, qtbot: QtBot
+) -> None:
+    (folder / "notes.txt").write_text("mine")
+    dialog = guide.open_dialog()
+    dialog.list.add_folder(folder)
+    wait_for(qtbot, lambda: [row.model.folder for row in dialog.list.rows] == [demo_folder(), folder])
+    wait_for(qtbot, lambda: dialog.list.told.text() == "")
+    dialog.list.remove(dialog.list.rows[1].model, deletes_files=True)
+    wait_for(qtbot, lambda: "notes.txt" in dialog.list.told.text())
+    assert [row.model.folder for row in dialog.list.rows] == [demo_folder(), folder]
+    assert keeper.settings.models == (str(folder),)
+    assert (folder / "decoder.data").exists()
 
 
 def test_a_damaged_bundle_is_found_by_verifying(guide: Guide, folder: Path, qtbot: QtBot) -> None:

@@ -15,10 +15,11 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.export_plan import ExportPlan
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model, models_folder
+from dsvl2_runtime.bundle.shelf import list_models, remove_bundle, remove_bundle_elsewhere
 from dsvl2_runtime.cli.exit_codes import EXTRA_OF_MODULE
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.errors import Dsvl2Error, ModelNotFoundError, ResourceError
-from dsvl2_runtime.machine.files import bytes_in, disk_errors
+from dsvl2_runtime.machine.files import bytes_in
 from dsvl2_runtime.machine.own_modules import module_arguments
 
 CHECKPOINT_CONFIG = "config.json"
@@ -59,11 +60,8 @@ def demo_folder() -> Path:
 
 def known_folders(added: Sequence[str]) -> list[Path]:
     """The demonstration, what was converted here, and what was added; each once."""
-    try:
-        converted = sorted(path for path in models_folder().iterdir() if (path / MANIFEST).is_file())
-    except OSError:
-        converted = []
-    return list(dict.fromkeys([demo_folder(), *converted, *map(Path, added)]))
+    shelf = [model.folder for model in list_models() if not model.is_built_in and (model.folder / MANIFEST).is_file()]
+    return list(dict.fromkeys([demo_folder(), *shelf, *map(Path, added)]))
 
 
 def kind_of(folder: Path) -> FolderKind:
@@ -152,17 +150,8 @@ def verify(folder: Path, on_progress: Callable[[int, int], None]) -> int:
 
 
 def delete_bundle(folder: Path) -> None:
-    """Delete the files that a bundle's manifest lists, and its folders if nothing else is in them.
-
-    Raises:
-        ModelNotFoundError, ModelCorruptError: it is no bundle, so nothing is deleted.
-        ResourceError: a file cannot be deleted.
-    """
-    bundle = Bundle.open(folder)
-    with disk_errors(folder):
-        for path in [*(folder / entry.path for entry in bundle.manifest.files), folder / MANIFEST]:
-            path.unlink()
-        folders = [path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()]
-        for path in [*sorted(folders, reverse=True), folder]:
-            if not any(path.iterdir()):
-                path.rmdir()
+    """Delete a bundle, which disappears at once or stays whole; see `shelf.remove_bundle`."""
+    if folder.parent == models_folder():
+        remove_bundle(folder.name)
+    else:
+        remove_bundle_elsewhere(folder)

@@ -162,7 +162,7 @@ def named_bundle(name: str) -> Path:
 
 
 def remove_bundle(name: str) -> int:
-    """Delete a bundle; returns how many bytes are free again.
+    """Delete a bundle of the shelf; returns how many bytes are free again.
 
     Only what its manifest lists is known to be ours, so a bundle in which another file lies is left alone.
 
@@ -172,12 +172,40 @@ def remove_bundle(name: str) -> int:
         ResourceError: it cannot be deleted.
     """
     folder = named_bundle(name)
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     with suppress(ModelCorruptError):  # a broken manifest lists nothing; its folder goes as a whole
-        listed = {MANIFEST, *(entry.path for entry in read_manifest(folder / MANIFEST).files)}
-        if strangers := sorted(present - listed):
-            raise UsageError(f"{folder / strangers[0]} does not belong to the bundle; move it elsewhere first")
-    freed = sum((folder / path).lstat().st_size for path in present)
+        _refuse_strangers(folder)
+    return _delete(folder)
+
+
+def remove_bundle_elsewhere(folder: Path) -> int:
+    """As `remove_bundle`, for a bundle anywhere; there only a manifest that can be read says that a folder is one.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: it is no bundle, so nothing is deleted.
+        UsageError: it is a link, or holds a file that it does not list.
+        BusyError: another process writes it.
+        ResourceError: it cannot be deleted.
+    """
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link; remove the link yourself")
+    if not (folder / MANIFEST).is_file():
+        raise ModelNotFoundError(folder, f"there is no {MANIFEST}, so it is no bundle", "choose a bundle's folder")
+    _refuse_strangers(folder)
+    return _delete(folder)
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _refuse_strangers(folder: Path) -> None:
+    listed = {MANIFEST, *(entry.path for entry in read_manifest(folder / MANIFEST).files)}
+    if strangers := sorted(_files(folder) - listed):
+        raise UsageError(f"{folder / strangers[0]} does not belong to the bundle; move it elsewhere first")
+
+
+def _delete(folder: Path) -> int:
+    freed = sum((folder / path).lstat().st_size for path in _files(folder))
     with only_writer(folder), disk_errors(folder):
         leaving = folder.with_name(f"{LEAVING}{folder.name}")
         if leaving.exists():

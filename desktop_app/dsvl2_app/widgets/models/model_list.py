@@ -28,7 +28,6 @@ class ModelList(QWidget):
 
     conversion_asked = Signal(Path)
     """The folder of a checkpoint."""
-    _verifying = Signal(object, int, int)
 
     def __init__(
         self, keeper: SettingsKeeper, session: ChatSession, load: Callable[[], Load], parent: QWidget | None = None
@@ -36,7 +35,6 @@ class ModelList(QWidget):
         super().__init__(parent)
         self._keeper, self._session, self._load = keeper, session, load
         self._work = Background("models", self)
-        self._verifying.connect(lambda row, done, total: row.show_state(texts.models.verifying(done, total)))
         self.rows: list[ModelRow] = []
         self._look = 0
         """Number of the last look; what an earlier one finds is not shown any more."""
@@ -121,7 +119,7 @@ class ModelList(QWidget):
         return look_at(folder) if look == self._look else None
 
     def _end_look(self, look: int) -> None:
-        if look == self._look:
+        if look == self._look and self.told.text() == texts.models.looking():  # and not an error
             self.told.setText("")
             self.told.hide()
 
@@ -151,20 +149,28 @@ class ModelList(QWidget):
         row.verify.setEnabled(False)
         row.show_state(texts.models.verifying(0, 1))
 
+        def on_progress(done: int, total: int) -> None:
+            self._work.send(partial(self._show_state, row), texts.models.verifying(done, total))
+
         def work() -> int | WireError:
             try:
-                return verify(folder, lambda done, total: self._verifying.emit(row, done, total))
+                return verify(folder, on_progress)
             except Dsvl2Error as error:
                 return wire_error(error)
 
         def after(found: int | WireError) -> None:
-            row.verify.setEnabled(True)
             if isinstance(found, WireError):
-                row.show_state(texts.errors.message(found), is_error=True)
+                self._show_state(row, texts.errors.message(found), is_error=True)
             else:
-                row.show_state(texts.models.verified(found))
+                self._show_state(row, texts.models.verified(found))
+            if row in self.rows:
+                row.verify.setEnabled(True)
 
         self._work.run(work, after)
+
+    def _show_state(self, row: ModelRow, text: str, *, is_error: bool = False) -> None:
+        if row in self.rows:  # the list may have been looked at anew, which deletes its rows
+            row.show_state(text, is_error=is_error)
 
     def _ask_to_remove(self, row: ModelRow) -> None:
         box = QMessageBox(self)
@@ -183,9 +189,13 @@ class ModelList(QWidget):
         box.open()
 
     def remove(self, model: KnownModel, *, deletes_files: bool) -> None:
-        """Forget a model that was added; its files go only if that is wanted."""
+        """Forget a model that was added; its files go if that is wanted, and what cannot be deleted stays known."""
+        if deletes_files:
+            self._work.run(lambda: delete_bundle(model.folder), lambda _: self._forget(model))
+        else:
+            self._forget(model)
+
+    def _forget(self, model: KnownModel) -> None:
         kept = tuple(known for known in self._keeper.settings.models if Path(known) != model.folder)
         self._keeper.change(models=kept)
-        if deletes_files:
-            self._work.run(lambda: delete_bundle(model.folder), lambda _: None)
         self.look_again()

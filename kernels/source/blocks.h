@@ -29,6 +29,8 @@ constexpr size_t kLargestBlock = 256;
 constexpr size_t kLanes = 16;
 constexpr size_t kFewRows = 6;  // of activations: a weight's bytes are better multiplied as they come than unpacked
 
+constexpr size_t kAhead = 2048;  // bytes: how far ahead of a product of rows its weights are asked for
+
 DSVL2_INLINE size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 // How one row of activations lies in memory; offsets and sizes in bytes.
@@ -60,6 +62,14 @@ struct Weights {
 
   DSVL2_INLINE const uint8_t* row(size_t n) const { return packed + n * row_bytes; }
 };
+
+// Rows of the first and of the second half in turns: memory gives two streams sooner than one.
+template <class Product>
+DSVL2_INLINE void in_two_streams(size_t count, const Product& product) {
+  const size_t half = count / 2;
+  for (size_t n = 0; n < half; ++n) product(n), product(half + n);
+  if (count % 2) product(count - 1);
+}
 
 // Scratch of one thread: a chunk of a panel as its instruction set likes it.
 struct alignas(64) Panel {

@@ -314,6 +314,8 @@ float one_row(const uint8_t* row, const float* weight_scales, const Layout& layo
     const size_t here = layout.blocks - first < 8 ? layout.blocks - first : 8;
     const size_t at = first * D * parts * 4, dwords = here * D * parts;
     __m256i v[D];
+    for (size_t byte = 0; byte < dwords * 4; byte += 64)
+      _mm_prefetch(reinterpret_cast<const char*>(row + at + byte + kAhead), _MM_HINT_T0);
     if (here == 8 && parts == 1) {
       DSVL2_UNROLL(8)
       for (size_t j = 0; j < D; ++j) v[j] = products<Bits>(row + at + 32 * j, 8, record + at + 32 * j, layout.odd);
@@ -346,9 +348,10 @@ void row_products(const Weights& w, size_t first, size_t count, const Layout& la
                           : dwords == 2    ? one_row<4, 2>
                           : dwords == 4    ? one_row<4, 4>
                                            : one_row<4, 8>;
-  for (size_t n = 0; n < count; ++n)
+  in_two_streams(count, [&](size_t n) {
     for (size_t r = 0; r < record_count; ++r)
       y[r * ldy + n] = multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records[r], parts);
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------ SwiGLU

@@ -200,15 +200,21 @@ void one_row(const uint8_t* row, const float* weight_scales, const Layout& layou
       lanes[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), factor, lanes[r]);
     };
     __m512i v[D];
-    if (parts == 1 && here == kLanes) {
+    const auto multiply = [&](const auto& mask) __attribute__((always_inline)) {
       Bytes<Bits> bytes[D];
       DSVL2_UNROLL(16)
-      for (size_t j = 0; j < D; ++j) bytes[j].load(row + at + 64 * j, 0xffff);
+      for (size_t j = 0; j < D; ++j) _mm_prefetch(reinterpret_cast<const char*>(row + at + 64 * j + kAhead), _MM_HINT_T0);
+      DSVL2_UNROLL(16)
+      for (size_t j = 0; j < D; ++j) bytes[j].load(row + at + 64 * j, mask(j));
       for (size_t r = 0; r < count; ++r) {
         DSVL2_UNROLL(16)
-        for (size_t j = 0; j < D; ++j) v[j] = bytes[j].times(records[r] + at + 64 * j, layout.odd, 0xffff);
+        for (size_t j = 0; j < D; ++j) v[j] = bytes[j].times(records[r] + at + 64 * j, layout.odd, mask(j));
         add(r, v);
       }
+    };
+    if (parts == 1) {
+      if (here == kLanes) multiply([](size_t) { return __mmask16(0xffff); });
+      else multiply([&](size_t j) { return first_lanes(dwords - static_cast<long long>(16 * j)); });
       continue;
     }
     for (size_t r = 0; r < count; ++r) {
@@ -240,8 +246,9 @@ void row_products(const Weights& w, size_t first, size_t count, const Layout& la
                   size_t record_count, float* y, size_t ldy) {
   const size_t dwords = layout.block * layout.bits / 32, parts = dwords > 16 ? dwords / 16 : 1;
   const OneRow multiply = one_row_for(layout.bits, dwords);
-  for (size_t n = 0; n < count; ++n)
+  in_two_streams(count, [&](size_t n) {
     multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records, record_count, parts, y + n, ldy);
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------ SwiGLU

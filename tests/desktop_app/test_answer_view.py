@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import sys
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from PySide6.QtGui import QDesktopServices, QTextCursor, QTextDocument
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app.state import answer_text
+from dsvl2_app.state.answer_pieces import pieces
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.answer_document import answer_document, blocks, code_blocks, fragments, tables
 from dsvl2_app.widgets.answer_view import AnswerView
 from small_models import picture
+from windows import wait_for
 
 pytestmark = pytest.mark.gui
 
@@ -30,7 +34,7 @@ def turn(answer: str, state: str = "done") -> Turn:
 @pytest.fixture
 def view(qtbot: QtBot) -> AnswerView:
     theme.apply("light")
-    made = AnswerView()
+    made = AnswerView(clock=lambda: 0.0)  # all at once
     qtbot.addWidget(made)
     made.resize(500, 40)
     made.show()
@@ -98,30 +102,33 @@ def test_markdown_is_rendered(view: AnswerView) -> None:
     assert max(sizes) <= theme.points("heading")
 
 
-def test_an_answer_that_grows_is_plain_text_until_it_is_rendered_again(qtbot: QtBot) -> None:
-    """Ten times a second at most; when it ends it is as if it had come at once."""
+def test_an_answer_that_grows_is_laid_out_after_a_pause(qtbot: QtBot) -> None:
+    """Nine times as long as it took, so that most of the time belongs to others; its end comes at once."""
     now = [10.0]
-    view = AnswerView(clock=lambda: now[0])
+
+    def clock() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    view = AnswerView(clock=clock)
     qtbot.addWidget(view)
     view.show_answer("a **b", is_final=False)
     view.show_answer("a **b** and **c", is_final=False)
-    assert view.text() == "a **b** and **c"
-    now[0] += 0.2
+    assert view.text() == "a **b"
+    wait_for(qtbot, lambda: view.text() == "a b and **c")
     view.show_answer("a **b** and **c** d", is_final=False)
-    assert view.text() == "a b and c d"
+    assert view.text() == "a b and **c"
     view.show_answer("a **b** and **c** d *e*", is_final=True)
     assert view.text() == "a b and c d e"
 
 
 def test_what_is_selected_stays_selected_while_the_answer_grows(qtbot: QtBot) -> None:
-    now = [10.0]
-    view = AnswerView(clock=lambda: now[0])
+    view = AnswerView(clock=lambda: 0.0)
     qtbot.addWidget(view)
     view.show_answer("total **22**", is_final=False)
     cursor = QTextCursor(view.document())
     cursor.setPosition(5, QTextCursor.MoveMode.KeepAnchor)
     view.setTextCursor(cursor)
-    now[0] += 1
     view.show_answer("total **22** and more", is_final=False)
     assert view.textCursor().selectedText() == "total"
 
@@ -156,12 +163,12 @@ def test_the_markup_of_a_box_that_is_not_complete_is_never_seen() -> None:
 
 def test_code_has_a_button_that_copies_it(view: AnswerView, qtbot: QtBot) -> None:
     view.show_answer("```python\nx = 1\n  y = 2\n```", is_final=True)
-    (button,) = view._copy_buttons
+    (button,) = view._copy_buttons.values()
     with qtbot.waitSignal(view.code_copied) as copied:
         button.click()
     assert copied.args == ["x = 1\n  y = 2"]
     view.show_answer("```\nx\n```", is_final=True)
-    (button,) = view._copy_buttons
+    (button,) = view._copy_buttons.values()
     assert button.geometry().bottom() < view.height()
 
 
@@ -175,19 +182,84 @@ def test_an_answer_is_taken_elsewhere_without_its_boxes() -> None:
     assert not answer_text.has_table(turn("no table"))
 
 
-def test_a_long_answer_is_rendered_again_only_at_its_end(qtbot: QtBot) -> None:
-    """While it comes its newest words stand there as they are, rather than hold up the window ten times a second."""
-    now = [10.0]
+PARTS = (
+    "para **b**\nmore\n\n",
+    "# H\n\n",
+    "- a\n- b\n\n",
+    "1. a\n2. b\n\n",
+    "- a\n  - b\n\n    c\n\n",
+    "> q\n\n",
+    "- [x] a\n\n",
+    "```py\nx\n\n# y\n```\n\n",
+    "| A | B |\n|---|---|\n| 1 | **2** |\n\n",
+    "~~~\n```\n\ny\n~~~\n\n",
+    f"{answer_text.box_mark(0)} box\n\n",
+)
 
-    def clock() -> float:
-        now[0] += 0.05  # as if each rendering took so long
-        return now[0]
 
-    view = AnswerView(clock=clock)
+def looks(view: AnswerView | QTextDocument) -> list[object]:
+    document = view.document() if isinstance(view, AnswerView) else view
+    found: list[object] = []
+    for block in blocks(document):
+        look, text_list = block.blockFormat(), block.textList()
+        place = (text_list.format().style(), text_list.itemNumber(block)) if text_list is not None else None
+        runs = [(text, shape.fontWeight(), shape.anchorHref()) for *_, text, shape in fragments(block)]
+        in_table = QTextCursor(block).currentTable() is not None
+        found.append((runs, place, in_table, look.headingLevel(), look.topMargin(), look.background().color().name()))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_answer_that_came_in_pieces_looks_as_if_it_had_come_at_once(qtbot: QtBot, seed: int) -> None:
+    """Wherever it was cut, and whatever follows on what."""
+    source = random.Random(seed)
+    answer = "".join(source.choices(PARTS, k=6))
+    assert "\n\n".join(pieces(answer)) == answer.rstrip()
+    grown, at_once = AnswerView(clock=lambda: 0.0), AnswerView(clock=lambda: 0.0)
+    for view in (grown, at_once):
+        qtbot.addWidget(view)
+    length = 0
+    while length < len(answer):
+        length += source.randint(1, 9)
+        grown.show_answer(answer[:length], is_final=False)
+    for view in (grown, at_once):
+        view.show_answer(answer, is_final=True)
+    assert looks(grown) == looks(at_once)
+    assert grown._answer.boxes == at_once._answer.boxes
+    assert grown._copy_buttons.keys() == at_once._copy_buttons.keys()
+
+
+def test_the_pieces_of_an_answer_look_as_one_document(view: AnswerView) -> None:
+    """As Qt lays out Markdown that it is given at once."""
+    answer = "".join(part for part in PARTS if not part.startswith((">", "~"))).replace("```\n\n|", "```\n\nz\n\n|")
+    assert len(pieces(answer)) > 6
+    view.show_answer(answer, is_final=True)
+    view.finish()
+    assert looks(view) == looks(answer_document(answer))
+
+
+def test_a_long_answer_is_laid_out_in_several_turns_of_the_event_loop(qtbot: QtBot) -> None:
+    """One piece in each where each takes long; what is there is never laid out again, and a copy has all of it."""
+    ticks = itertools.count()
+    view = AnswerView(clock=lambda: float(next(ticks)))
     qtbot.addWidget(view)
-    view.show_answer("**a**", is_final=False)
-    for length in range(50):
-        view.show_answer("**a**" + " *b*" * length, is_final=False)
-    assert view.text() == "a" + " *b*" * 49
-    view.show_answer("**a**" + " *b*" * 49, is_final=True)
-    assert view.text() == "a" + " b" * 49
+    answer = "".join(f"words {number}\n\n" for number in range(20))
+    view.show_answer(answer, is_final=True)
+    assert (view.text(), view.is_whole) == ("words 0", False)
+    first = view._answer.pieces[0]
+    wait_for(qtbot, lambda: view.is_whole)
+    assert view.text().split("\n") == [f"words {number}" for number in range(20)]
+    view.show_answer(answer + "more", is_final=True)
+    assert view.text().endswith("words 19\nmore")
+    assert view._answer.pieces[0] is first
+    view.show_answer("x\n\n" + answer, is_final=True)
+    view.finish()
+    assert view.text().startswith("x\nwords 0\n") and view.text().endswith("words 19")
+
+
+def test_code_that_lists_hold_is_never_cut() -> None:
+    """Nor what a fence of more signs holds; a fence that stays open goes to the end."""
+    assert pieces("- a\n\n  ```\n\n  x\n  ```\n\nend") == ["- a\n\n  ```\n\n  x\n  ```", "end"]
+    assert pieces("````\n```\n\nx\n````\n\nend") == ["````\n```\n\nx\n````", "end"]
+    assert pieces("a\n\n```\nx\n\ny\n\nz") == ["a", "```\nx\n\ny\n\nz"]
+    assert pieces("\n \n") == []

@@ -63,7 +63,9 @@ def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: M
     window.session.on_change = show_and_ask
     wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
     answer = answer_document(shown_markdown(window.session.turns[0])).toPlainText()
-    assert window.talk.turn_views[0].answer.text() == answer
+    shown = window.talk.turn_views[0].answer
+    shown.finish()
+    assert shown.text() == answer
     assert "tokens in" in window.talk.turn_views[0].remark.text()
 
 
@@ -210,6 +212,6 @@ def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> 
     assert view.question.text() == "<b>bold</b>"
     for text in ("<i>total</i> and", "<i>total</i> and <img src='x'>"):  # growing takes another way than replacing
         view.answer.show_answer(text, is_final=False)
-        assert view.answer.text() == text
+        wait_for(qtbot, lambda text=text: view.answer.text() == text)  # type: ignore[misc]
     view.answer.show_answer("<i>total</i> and <img src='x'>", is_final=True)
     assert view.answer.text() == "<i>total</i> and <img src='x'>"

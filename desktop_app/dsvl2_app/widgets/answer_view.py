@@ -1,4 +1,4 @@
-"""One answer: rendered Markdown, at whose end the newest words stand as plain text until it is rendered again."""
+"""One answer: Markdown that is laid out piece by piece, so that neither its length nor its growth blocks the window."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import math
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QPoint, Qt, QUrl, Signal
-from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtCore import QPoint, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from dsvl2_app import texts
+from dsvl2_app.state.answer_pieces import pieces
 from dsvl2_app.widgets import controls, theme
-from dsvl2_app.widgets.answer_document import answer_document, blocks, box_number, code_blocks, prepare
+from dsvl2_app.widgets.answer_document import box_number
+from dsvl2_app.widgets.growing_document import GrowingDocument
 from dsvl2_app.widgets.plain_text import FittingText
 
-RENDER_SECONDS = 0.1
-"""Between two renderings of an answer that grows."""
-MOST_RENDER_SECONDS = 0.008
-"""An answer that takes longer is rendered again only when it has ended, so that it holds up nothing while it comes."""
+SLICE_SECONDS = 0.004
+"""After which what is left of an answer waits for the next turn of the event loop."""
+LEAST_PAUSE = 9.0
+"""Times what the last words of a growing answer took: so much time passes before they are laid out again."""
 
 
 class AnswerView(FittingText):
@@ -28,6 +30,8 @@ class AnswerView(FittingText):
     """The number of a box, from 0, or None."""
     box_chosen = Signal(int)
     code_copied = Signal(str)
+    rest_came = Signal(int)
+    """More of it was laid out in a later turn of the event loop, which made it so many pixels higher."""
 
     def __init__(self, parent: QWidget | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__(parent)
@@ -35,62 +39,78 @@ class AnswerView(FittingText):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.LinksAccessibleByMouse
         )
         self._clock = clock
-        self._rendered = ""
-        """What of the answer is rendered; the rest stands behind it as it is."""
+        self._answer = GrowingDocument(self)
         self._shown = ""
-        self._next_render = 0.0
+        self._next = 0.0
         self._is_final = False
-        self._boxes: dict[int, tuple[int, int]] = {}
-        self._copy_buttons: list[QPushButton] = []
+        self.is_whole = True
+        """Whether all that has come is laid out; the rest follows in later turns of the event loop."""
+        self._copy_buttons: dict[int, QPushButton] = {}
+        """By the position of the code."""
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._lay_out_rest)
         self.highlighted.connect(self._hover)
         self.anchorClicked.connect(self._choose)
-        prepare(self.document())
+        self.setDocument(self._answer)
 
     def show_answer(self, markdown: str, *, is_final: bool) -> None:
         """Show an answer, or as much of it as has come."""
         if markdown == self._shown and is_final == self._is_final:
             return
         grows = bool(self._shown) and markdown.startswith(self._shown)
-        if is_final or not grows or self._clock() >= self._next_render:
-            self._render(markdown, is_final=is_final)
-        else:
-            cursor = QTextCursor(self.document())
-            cursor.movePosition(QTextCursor.MoveOperation.End)
-            cursor.insertText(markdown[len(self._shown) :], QTextCharFormat())
-            self.fit()
         self._shown, self._is_final = markdown, is_final
+        left = self._next - self._clock()
+        if is_final or not grows or left <= 0:
+            self._lay_out()
+        elif not self._later.isActive():
+            self._later.start(math.ceil(left * 1000))
+
+    def finish(self) -> None:
+        """Lay out what is left at once, because somebody asks for its text."""
+        while not self.is_whole:
+            self._lay_out()
 
     def restyle(self) -> None:
         """Take the present colours and sizes."""
-        self._render(self._shown, is_final=self._is_final)
+        self._answer.keep(0)
+        self._answer.setDefaultFont(theme.font("body"))
+        self._lay_out()
 
     def highlight_box(self, number: int | None) -> None:
         """Mark the chip of a box, as the pointer is on it in the picture."""
-        place = self._boxes.get(number) if number is not None else None
+        place = self._answer.boxes.get(number) if number is not None else None
         self.mark([place] if place is not None else [], None if place is None else 0)
 
-    def _render(self, markdown: str, *, is_final: bool) -> None:
-        begun = self._clock()
-        selected = self.textCursor()
-        document = answer_document(markdown, self)  # the one that it replaces is deleted by Qt
-        if selected.hasSelection():  # of a text that only grows at its end, what is selected stays where it is
-            self._replace(document)
-            last = document.characterCount() - 1
-            kept = QTextCursor(document)
-            kept.setPosition(min(selected.anchor(), last))
-            kept.setPosition(min(selected.position(), last), QTextCursor.MoveMode.KeepAnchor)
-            self.setTextCursor(kept)
-        else:
-            self._replace(document)
-        self._boxes = _box_places(document)
-        self._place_copy_buttons(is_final=is_final)
-        self._rendered = markdown
-        took = self._clock() - begun
-        self._next_render = self._clock() + RENDER_SECONDS if took <= MOST_RENDER_SECONDS else math.inf
+    def _lay_out_rest(self) -> None:
+        before = self.height()
+        self._lay_out()
+        self.rest_came.emit(self.height() - before)
 
-    def _replace(self, document: QTextDocument) -> None:
-        self.setDocument(document)
+    def _lay_out(self) -> None:
+        begun, document = self._clock(), self._answer
+        wanted = pieces(self._shown)
+        selected = self.textCursor()
+        anchor, position = selected.anchor(), selected.position()
+        document.keep(document.same(wanted))
+        while len(document.pieces) < len(wanted):
+            document.add(wanted[len(document.pieces)])
+            if self._clock() - begun >= SLICE_SECONDS:
+                break
+        if anchor != position:  # of a text that only grows at its end, what is selected stays where it is
+            last = document.characterCount() - 1
+            selected.setPosition(min(anchor, last))
+            selected.setPosition(min(position, last), QTextCursor.MoveMode.KeepAnchor)
+            self.setTextCursor(selected)
+        self.is_whole = len(document.pieces) == len(wanted)
+        self._place_copy_buttons()
         self.fit()
+        ended = self._clock()
+        self._next = ended + LEAST_PAUSE * (ended - begun)
+        if not self.is_whole:
+            self._later.start(0)
+        elif self._is_final:
+            self._later.stop()
 
     def fit(self) -> None:
         """Take the height that the text needs; buttons on code follow it."""
@@ -99,33 +119,33 @@ class AnswerView(FittingText):
 
     def least_height(self) -> int:
         """A line of code at the end is lower than its button."""
-        buttons = getattr(self, "_copy_buttons", [])
-        return max((button.geometry().bottom() + 1 for button in buttons), default=0)
+        buttons = getattr(self, "_copy_buttons", {})
+        return max((button.geometry().bottom() + 1 for button in buttons.values()), default=0)
 
-    def _place_copy_buttons(self, *, is_final: bool) -> None:
-        for button in self._copy_buttons:
-            button.deleteLater()
-        self._copy_buttons = []
-        if not is_final:
-            return
-        for lines in code_blocks(self.document()):
-            code = "\n".join(block.text() for block in lines)
+    def _place_copy_buttons(self) -> None:
+        """For all code but that which may still grow."""
+        over = self._answer.pieces if self._is_final else self._answer.pieces[:-1]
+        code = {position: text for piece in over for position, text in piece.code.items()}
+        for position in [position for position in self._copy_buttons if position not in code]:
+            self._copy_buttons.pop(position).deleteLater()
+        for position, text in code.items():
+            if position in self._copy_buttons:
+                continue
             button = controls.button("", "copy", "flat", texts.talk.copy_code())
             button.setParent(self.viewport())
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.setCursor(Qt.CursorShape.ArrowCursor)
             button.setFixedSize(theme.LEAST_TARGET, theme.LEAST_TARGET)
-            button.clicked.connect(lambda _checked=False, code=code: self.code_copied.emit(code))
-            self._copy_buttons.append(button)
+            button.clicked.connect(lambda _checked=False, text=text: self.code_copied.emit(text))
+            self._copy_buttons[position] = button
             button.show()
-        self.fit()
 
     def _move_copy_buttons(self) -> None:
         if not getattr(self, "_copy_buttons", None):
             return
         layout = self.document().documentLayout()
-        for button, lines in zip(self._copy_buttons, code_blocks(self.document()), strict=False):
-            top = layout.blockBoundingRect(lines[0]).top()
+        for position, button in self._copy_buttons.items():
+            top = layout.blockBoundingRect(self.document().findBlock(position)).top()
             button.move(QPoint(max(0, self.viewport().width() - button.width()), int(top)))
 
     def _hover(self, url: QUrl) -> None:
@@ -135,17 +155,3 @@ class AnswerView(FittingText):
         number = box_number(url.toString())
         if number is not None:
             self.box_chosen.emit(number)
-
-
-def _box_places(document: QTextDocument) -> dict[int, tuple[int, int]]:
-    """(position, length) of the chip of each box."""
-    places: dict[int, tuple[int, int]] = {}
-    for block in blocks(document):
-        iterator = block.begin()
-        while not iterator.atEnd():
-            fragment = iterator.fragment()
-            number = box_number(fragment.charFormat().anchorHref())
-            if number is not None:
-                places[number] = fragment.position(), fragment.length()
-            iterator += 1
-    return places

@@ -52,6 +52,7 @@ class FindBar(QWidget):
         self._current = 0
         self.field.textEdited.connect(lambda _text: self._find())
         self.field.returnPressed.connect(self.next)
+        talk.rest_came.connect(lambda: self._mark() if self.isVisible() else None)
         QShortcut(
             QKeySequence("Shift+Return"), self.field, context=Qt.ShortcutContext.WidgetShortcut
         ).activated.connect(self.previous)

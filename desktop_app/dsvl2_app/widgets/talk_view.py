@@ -37,6 +37,8 @@ class TalkView(QScrollArea):
     box_chosen = Signal(object, int)
     turn_chosen = Signal(object)
     """The `Turn` that the keyboard or the pointer went to."""
+    rest_came = Signal()
+    """The last words of an answer that was shown in part are there."""
 
     def __init__(self, session: ChatSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -229,6 +231,7 @@ class TalkView(QScrollArea):
         view.left.connect(lambda steps: self._go(view, steps))
         view.came.connect(lambda: self._came(view))
         view.copied.connect(self._copy)
+        view.answer.rest_came.connect(lambda pixels: self._rest_came(view, pixels))
         view.box_hovered.connect(lambda number: self.box_hovered.emit(turn, number))
         view.box_chosen.connect(lambda number: self.box_chosen.emit(turn, number))
         order = {known.id: index for index, known in enumerate(self.session.turns)}
@@ -286,6 +289,14 @@ class TalkView(QScrollArea):
     def _came(self, view: TurnView) -> None:
         self.choose(view)
         self.turn_chosen.emit(view.turn)
+
+    def _rest_came(self, view: TurnView, pixels: int) -> None:
+        bar = self.verticalScrollBar()
+        if pixels and not self._follow and view.geometry().bottom() <= bar.value():  # what is in view stays
+            self._layout.activate()
+            bar.setValue(bar.value() + pixels)
+        if view.answer.is_whole:
+            self.rest_came.emit()
 
     def _restyle(self) -> None:
         for view in self.turn_views:

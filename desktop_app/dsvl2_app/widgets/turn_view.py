@@ -74,7 +74,7 @@ class TurnView(QFrame):
             return
         self._shown = now
         markdown = answer_text.shown_markdown(turn)
-        if markdown or self.answer.text():
+        if markdown or not self.answer.document().isEmpty():
             self.answer.show_answer(markdown, is_final=not turn.is_open)
         self.answer.setVisible(bool(markdown))
         self.remark.setText(answer_text.visible(texts.talk.remark(turn)))
@@ -138,6 +138,7 @@ class TurnView(QFrame):
     def act(self, action: TurnAction) -> None:
         """Do what a button or an entry of the menu says."""
         if action == "copy":
+            self.answer.finish()
             self.copied.emit(self.answer.text().replace("\u00a0", " "))
         elif action == "copy markdown":
             self.copied.emit(answer_text.copied_markdown(self.turn))

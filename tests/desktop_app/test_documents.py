@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
@@ -187,3 +188,49 @@ def test_a_page_that_could_not_be_drawn_can_be_chosen_again(
     assert strip.chosen() == [1]
     strip.list.item(2).setSelected(True)
     wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1, 3])
+
+
+def test_each_page_is_asked_about_by_itself_in_its_turn(window: MainWindow, qtbot: QtBot, contract: Path) -> None:
+    """One question is queued for each chosen page; those that wait can be taken back, and the talk goes on without."""
+    session, strip = window.session, window.picture_pane.strip
+    window.add_images([contract])
+    wait_for(qtbot, lambda: session.engine_state == "ready" and [image.page for image in session.images] == [1])
+    strip.list.selectAll()
+    wait_for(qtbot, lambda: [image.page for image in session.images] == [1, 2, 3])
+    strip.each.click()
+    assert strip.note.text() == texts.pictures.each_page_fits()
+    window.ask("wait")
+    assert [(turn.page, turn.state) for turn in session.turns] == [(1, "waiting"), (2, "queued"), (3, "queued")]
+    wait_for(qtbot, lambda: len(window.talk.turn_views) == 3)
+    assert window.talk.turn_views[-1].question.toPlainText() == f"{texts.pictures.page_short(3)} · wait"
+    session.take_back(session.turns[1])
+    session.stop()
+    wait_for(qtbot, lambda: [turn.state for turn in session.turns] == ["stopped", "streaming"])
+    session.stop()
+    wait_for(qtbot, lambda: session.open_turn is None)
+    strip.each.click()
+    assert not session.asks_each_page
+    window.ask("and all?")
+    wait_for(qtbot, lambda: session.open_turn is None)
+    assert [image.page for image in session.turns[-1].images] == [1, 2, 3]
+
+
+def test_each_page_ends_with_its_document(window: MainWindow, qtbot: QtBot, contract: Path) -> None:
+    strip = window.picture_pane.strip
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    close = strip.findChildren(QPushButton)[0]
+    assert close.toolTip() == texts.pictures.close_document()
+
+    def new_conversation() -> None:
+        window.session.new_conversation(keep_images=True)
+
+    def close_document() -> None:
+        close.click()
+
+    for end in (new_conversation, close_document):
+        strip.each.setChecked(True)
+        assert window.session.asks_each_page
+        end()
+        assert not window.session.asks_each_page
+        assert not strip.each.isChecked()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dsvl2_app.state.session import Change, ChatSession
+from dsvl2_app.state.history.records import MORE
+from dsvl2_app.state.history.rows import turn_values
+from dsvl2_app.state.history.turns import saved_turn
+from dsvl2_app.state.session import Attachment, Change, ChatSession, Turn
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
@@ -22,13 +26,14 @@ from dsvl2_runtime.engine.protocol import (
     Prepared,
     Progressed,
     Stop,
+    TextPart,
     Wrote,
     to_line,
 )
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
 from dsvl2_runtime.notices import Notice
-from sessions import LOADED, SHA256, Sent, image, question
+from sessions import KNOWN, LOADED, SHA256, Sent, image, other_image, question
 
 IMAGE = image()
 NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"))
@@ -244,3 +249,76 @@ def test_state_and_engine_process_know_no_widgets() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.strip() == "[]"
+
+
+def pages(count: int, size: tuple[int, int] = (4, 3)) -> list[Attachment]:
+    return [replace(other_image(number, size), page=number, document=SHA256) for number in range(1, count + 1)]
+
+
+def test_each_page_gets_a_question_that_knows_nothing_of_the_others(session: ChatSession, sent: Sent) -> None:
+    """Nor of what was said before; and the questions after it know nothing of them. A picture beside is left out."""
+    session.ask("before")
+    session.take(Wrote(0, "yes"))
+    session.take(Finished(0, "stop", 3, 0.5))
+    for added in (IMAGE, *pages(2)):
+        session.add_image(added)
+    session.ask_each_page(True)
+    assert session.ask(" total? ", "ocr")
+    assert [(turn.page, turn.question, turn.task, turn.state) for turn in session.turns[1:]] == [
+        (1, "total?", "ocr", "waiting"),
+        (2, "total?", "ocr", "queued"),
+    ]
+    for number in (1, 2):
+        assert sent.asks[-1] == question(number, "total?", session.turns[number].images[0].part)
+        session.take(Wrote(number, str(number)))
+        session.take(Finished(number, "stop", 3, 0.5))
+    session.ask_each_page(False)
+    session.set_images([])
+    session.ask("after")
+    assert [message.content for message in sent.asks[-1].messages] == [
+        (TextPart("before"),),
+        (TextPart("yes"),),
+        (TextPart("after"),),
+    ]
+
+
+def test_a_question_for_each_page_is_asked_again_for_that_page_alone(session: ChatSession, sent: Sent) -> None:
+    for added in pages(3):
+        session.add_image(added)
+    session.ask_each_page(True)
+    session.ask("a")
+    for number in range(3):
+        session.take(Wrote(number, "b"))
+        session.take(Finished(number, "stop", 3, 0.5))
+    assert session.ask_again(session.turns[1])
+    assert sent.asks[-1] == question(3, "a", session.images[1].part)
+    session.take(Finished(3, "stop", 3, 0.5))
+    assert session.asks_each_page
+    session.ask_each_page(False)
+    session.ask("all")
+    assert session.ask_again(session.turns[-1])
+    assert [turn.present for turn in session.turns[-2:]] == [tuple(session.images)] * 2
+
+
+def test_more_pages_than_fit_together_can_be_asked_about_one_by_one(session: ChatSession) -> None:
+    session.take(KNOWN)
+    for added in pages(9, (1654, 2339)):
+        session.add_image(added)
+    for number in range(40):
+        session.add_image(other_image(100 + number))
+    assert not session.can_ask("total?")
+    session.ask_each_page(True)
+    assert session.can_ask("total?")
+    cost = session.cost("total?")
+    assert cost is not None
+    assert (cost.num_images, cost.new_images, cost.obstacle) == (1, 1, None)
+
+
+def test_a_question_for_each_page_is_kept_as_one() -> None:
+    turn = Turn(0, "total?", tuple(pages(1)), answer="1", state="done", is_alone=True)
+    saved = saved_turn(turn, None)
+    more = turn_values(saved)[4]
+    assert saved.is_alone
+    assert isinstance(more, str)
+    assert MORE.validate_json(more).is_alone
+    assert not MORE.validate_json("{}").is_alone

@@ -15,6 +15,8 @@ from dsvl2_runtime.engine.protocol import ChatMessage, Part, TextPart, TokenPart
 
 def told_turns(turns: Sequence[Turn], turn: Turn | None = None) -> list[Turn]:
     """The turns before one, or all, that a prompt holds."""
+    if turn is not None and turn.is_alone:
+        return []
     before = turns if turn is None else turns[: turns.index(turn)]
     return [earlier for earlier in before if earlier.is_told]
 
@@ -22,6 +24,11 @@ def told_turns(turns: Sequence[Turn], turn: Turn | None = None) -> list[Turn]:
 def conversation_images(turns: Sequence[Turn]) -> list[Attachment]:
     """All images of some turns, in the order of the prompt."""
     return [image for turn in turns for image in turn.images]
+
+
+def shown_images(turns: Sequence[Turn], turn: Turn) -> list[Attachment]:
+    """The images of the prompt of a turn, in their order; the boxes of its answer lie in the last one."""
+    return conversation_images([*told_turns(turns, turn), turn])
 
 
 def new_images(present: Sequence[Attachment], earlier: Sequence[Turn]) -> tuple[Attachment, ...]:

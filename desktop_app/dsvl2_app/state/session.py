@@ -6,12 +6,12 @@ wait in `turns` as "queued" and can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from dsvl2_app.state.cost import Cost, question_cost
-from dsvl2_app.state.prompt_messages import conversation_images, new_images, prompt_messages, told_turns
+from dsvl2_app.state.prompt_messages import new_images, prompt_messages, told_turns
 from dsvl2_app.state.time_left import LoadingTime, TimeLeft
 from dsvl2_app.state.turn import Attachment, Task, Turn, TurnState, new_id
 from dsvl2_runtime.answers.sampling import GenerationOptions
@@ -29,10 +29,8 @@ from dsvl2_runtime.engine.protocol import (
     LoadFailed,
     Measured,
     MessageTooLongError,
-    Prepared,
     Progressed,
     Stop,
-    Wrote,
     to_line,
 )
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
@@ -95,6 +93,8 @@ class ChatSession:
     """Of the open turn."""
     options: GenerationOptions = field(default_factory=GenerationOptions)
     """Of the next question."""
+    asks_each_page: bool = False
+    """The next question is asked about each page of a document by itself, one after the other."""
     _next_number: int = 0
     _busy: int | None = None
     """The number of the turn that the engine works for, which may belong to a conversation that is not shown."""
@@ -115,6 +115,11 @@ class ChatSession:
         return [turn for turn in self.turns if turn.state == "queued"]
 
     @property
+    def separate_pages(self) -> list[Attachment]:
+        """The pages of which each gets the next question for itself; empty where it is one question."""
+        return [image for image in self.images if image.page is not None] if self.asks_each_page else []
+
+    @property
     def conversation(self) -> Conversation:
         """What is shown, to be kept."""
         return Conversation(self.id, self.title, tuple(self.turns), tuple(self.images))
@@ -130,12 +135,21 @@ class ChatSession:
         self.images = list(images)
         self.on_change("images")
 
+    def ask_each_page(self, asks_each_page: bool) -> None:
+        """Whether the next questions are asked about each page by itself."""
+        self.asks_each_page = asks_each_page
+        self.on_change("images")
+
     def cost(self, question: str = "", turn: Turn | None = None) -> Cost | None:
         """What a question costs, or one that waits; None while nobody knows the model."""
         if self.model is None or self.model.config is None:
             return None
+        present: Sequence[Attachment] = self.images if turn is None else turn.present
         turns = self.turns if turn is None else self.turns[: self.turns.index(turn)]
-        present = self.images if turn is None else turn.present
+        if turn is None and self.separate_pages:  # the largest
+            present, turns = [max(self.separate_pages, key=lambda page: page.size[0] * page.size[1])], []
+        elif turn is not None and turn.is_alone:
+            turns = []
         text, options = (question, self.options) if turn is None else (turn.question, turn.options)
         return question_cost(turns, present, text, self.model.config, self.speeds, options.max_new_tokens)
 
@@ -147,33 +161,39 @@ class ChatSession:
         return cost is None or cost.obstacle is None
 
     def ask(self, question: str, task: Task = "question", options: GenerationOptions | None = None) -> bool:
-        """Ask about the present images, now or when it is its turn; False if it cannot be asked.
+        """Ask about the present images, or each page, now or when it is its turn; False if it cannot be asked.
 
         Raises:
             MessageTooLongError: the engine would not read it.
         """
         if not self.can_ask(question):
             return False
-        turn = Turn(
-            self._take_number(), question.strip(), (), task=task, options=options or self.options,
-            present=tuple(self.images),
-        )  # fmt: skip
-        turn.images = new_images(turn.present, told_turns(self.turns))
-        to_line(Ask(turn.number, prompt_messages((), turn), turn.options))  # raises before anything has changed
-        self.turns.append(turn)
-        self.title = self.title or " ".join(turn.question.split())[:LONGEST_TITLE]
+        pages = self.separate_pages
+        turns = [
+            Turn(
+                self._take_number(), question.strip(), (), task=task, options=options or self.options,
+                present=present, is_alone=bool(pages),
+            )
+            for present in ([(page,) for page in pages] if pages else [tuple(self.images)])
+        ]  # fmt: skip
+        for turn in turns:
+            turn.images = new_images(turn.present, [] if pages else told_turns(self.turns))
+            to_line(Ask(turn.number, prompt_messages((), turn), turn.options))  # raises before anything has changed
+        self.turns += turns
+        self.title = self.title or " ".join(question.split())[:LONGEST_TITLE]
         self.on_change("turns")
         self._wake()
         return True
 
     def ask_again(self, turn: Turn) -> bool:
         """Ask the question of a turn once more, about the images that it was asked about, in place of its answer."""
-        images, self.images = self.images, list(turn.present or turn.images)
+        shown = self.images, self.asks_each_page
+        self.images, self.asks_each_page = list(turn.present or turn.images), turn.is_alone
         was_dropped, turn.is_dropped = turn.is_dropped, True
         try:
             asked = self.ask(turn.question, turn.task, turn.options)
         finally:
-            self.images = images
+            self.images, self.asks_each_page = shown
         if not asked:
             turn.is_dropped = was_dropped
         return asked
@@ -217,7 +237,7 @@ class ChatSession:
         self._close_asked_turn()
         self._stop_queued()
         self.id, self.title = conversation.id, conversation.title
-        self.images = list(conversation.images)
+        self.images, self.asks_each_page = list(conversation.images), False
         self.turns = [self._restored(turn) for turn in conversation.turns]
         self.on_change("conversation")
 
@@ -254,9 +274,9 @@ class ChatSession:
             self._model_failed(event.error)
         elif isinstance(event, BadMessage):
             # Without a number it can only be the question that the engine works for, which must not wait for ever.
-            self._take_for(event.turn, lambda turn: _fail(turn, event.error), ends=True)
+            self._take_for(event.turn, lambda turn: turn.fail(event.error), ends=True)
         elif not isinstance(event, Hello):
-            self._take_for(event.turn, lambda turn: _add(turn, event), ends=isinstance(event, Finished | Failed))
+            self._take_for(event.turn, lambda turn: turn.take(event), ends=isinstance(event, Finished | Failed))
 
     def engine_ended(self, end: EngineEnd) -> None:
         """The engine is gone: the open answer keeps what has come, and what waits is asked of a new engine."""
@@ -301,7 +321,7 @@ class ChatSession:
         try:
             self.engine.send(Ask(turn.number, prompt_messages(earlier, turn), turn.options))
         except MessageTooLongError as error:
-            _fail(turn, wire_error(error))
+            turn.fail(wire_error(error))
         else:
             turn.state, self._busy = "waiting", turn.number
         self.on_change("answer")
@@ -341,14 +361,14 @@ class ChatSession:
         self._busy = self.time_left = None
         self._fail_asked_turn(failure)
         for turn in self.queued_turns:
-            _fail(turn, failure)
+            turn.fail(failure)
             self.on_change("answer")
         self.on_change("status")
 
     def _fail_asked_turn(self, failure: WireError | EngineEnd) -> None:
         turn = self.asked_turn
         if turn is not None:
-            _fail(turn, failure)
+            turn.fail(failure)
             self.on_change("answer")
 
     def _close_asked_turn(self) -> None:
@@ -366,31 +386,3 @@ class ChatSession:
             turn.state = "stopped"
         if stopped:
             self.on_change("turns")
-
-
-def shown_images(turns: Sequence[Turn], turn: Turn) -> Iterable[Attachment]:
-    """The images of the prompt of a turn, in their order; the boxes of its answer lie in the last one."""
-    return conversation_images([*told_turns(turns, turn), turn])
-
-
-def _add(turn: Turn, event: Prepared | Wrote | Finished | Failed) -> None:
-    if isinstance(event, Prepared):
-        earlier = len(event.image_sizes) - len(turn.images)
-        # What is so of an image was said when it was first asked about.
-        turn.notices = tuple(
-            notice for notice in event.notices if int(notice.values.get("image", earlier + 1)) > earlier
-        )
-        turn.image_sizes = event.image_sizes
-        turn.prompt_tokens, turn.image_tokens = event.prompt_tokens, event.image_tokens
-    elif isinstance(event, Wrote):
-        turn.answer += event.text
-        turn.state = "streaming" if turn.state == "waiting" else turn.state
-    elif isinstance(event, Finished):
-        turn.state = "stopped" if event.reason == "cancelled" else "done"
-        turn.end = event
-    else:
-        _fail(turn, event.error)
-
-
-def _fail(turn: Turn, failure: WireError | EngineEnd) -> None:
-    turn.state, turn.end = "failed", failure

@@ -13,7 +13,7 @@ from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
-from dsvl2_runtime.engine.protocol import Finished, ImagePart
+from dsvl2_runtime.engine.protocol import Failed, Finished, ImagePart, Prepared, Wrote
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
 
@@ -79,6 +79,8 @@ class Turn:
     image_tokens: int = 0
     present: tuple[Attachment, ...] = ()
     """The images that were in the window when it was asked."""
+    is_alone: bool = False
+    """One of the questions for each page: asked without what was said before, and later prompts do not hold it."""
 
     @property
     def is_asked(self) -> bool:
@@ -93,7 +95,14 @@ class Turn:
     @property
     def is_told(self) -> bool:
         """Whether the prompts of later turns hold it: its answer has begun and did not end in an error."""
-        return not self.is_dropped and self.state in ("done", "stopped") and bool(self.answer.strip())
+        return (
+            not (self.is_dropped or self.is_alone) and self.state in ("done", "stopped") and bool(self.answer.strip())
+        )
+
+    @property
+    def page(self) -> int | None:
+        """The page that it was asked about alone."""
+        return self.images[0].page if self.is_alone and self.images else None
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -112,3 +121,26 @@ class Turn:
             return None
         seconds = self.end.seconds - self.end.first_token_seconds
         return (self.end.tokens - 1) / seconds if seconds > 0 and self.end.first_token_seconds else None
+
+    def take(self, event: Prepared | Wrote | Finished | Failed) -> None:
+        """Take in what the engine says about it."""
+        if isinstance(event, Prepared):
+            earlier = len(event.image_sizes) - len(self.images)
+            # What is so of an image was said when it was first asked about.
+            self.notices = tuple(
+                notice for notice in event.notices if int(notice.values.get("image", earlier + 1)) > earlier
+            )
+            self.image_sizes = event.image_sizes
+            self.prompt_tokens, self.image_tokens = event.prompt_tokens, event.image_tokens
+        elif isinstance(event, Wrote):
+            self.answer += event.text
+            self.state = "streaming" if self.state == "waiting" else self.state
+        elif isinstance(event, Finished):
+            self.state = "stopped" if event.reason == "cancelled" else "done"
+            self.end = event
+        else:
+            self.fail(event.error)
+
+    def fail(self, failure: WireError | EngineEnd) -> None:
+        """There will be no answer, or no more of it."""
+        self.state, self.end = "failed", failure

@@ -254,6 +254,23 @@ def pages_fit(fitting: int, count: int) -> str:
     return text.format(fitting=fitting, count=count)
 
 
+def each_page() -> str:
+    """The button below the pages that asks about each by itself."""
+    return QCoreApplication.translate("pictures", "Each pag&e")
+
+
+def each_page_tip() -> str:
+    """Under the pointer."""
+    return QCoreApplication.translate(
+        "pictures", "Ask about each chosen page by itself, one after the other; those that wait can be taken back"
+    )
+
+
+def each_page_fits() -> str:
+    """Below the pages while that is chosen."""
+    return QCoreApplication.translate("pictures", "One question for each chosen page")
+
+
 def close_document() -> str:
     """The button above the pages."""
     return QCoreApplication.translate("pictures", "Take the document away")

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication
 from dsvl2_app.state.cost import Cost
 from dsvl2_app.state.time_left import Remaining, rounded
 from dsvl2_app.state.turn import Turn
-from dsvl2_app.texts import engine, errors
+from dsvl2_app.texts import engine, errors, pictures
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
@@ -38,6 +38,11 @@ def question(turn: Turn) -> str:
     if turn.task == "fields":
         return QCoreApplication.translate("talk", "Read the fields: {names}").format(names=turn.question)
     return turn.question
+
+
+def headline(turn: Turn) -> str:
+    """The question above an answer; of those for each page with the page."""
+    return question(turn) if turn.page is None else f"{pictures.page_short(turn.page)} · {question(turn)}"
 
 
 def show_all() -> str:
@@ -267,7 +272,7 @@ def card_name(turn: Turn) -> str:
     """What a screen reader reads of a turn."""
     state = turn_end(turn.end) if not turn.is_open else waiting_name(turn)
     text = QCoreApplication.translate("talk", "Question: {question}. Answer: {answer}. {state}")
-    return text.format(question=question(turn), answer=turn.answer or "–", state=state)
+    return text.format(question=headline(turn), answer=turn.answer or "–", state=state)
 
 
 def waiting_name(turn: Turn) -> str:
@@ -307,6 +312,12 @@ def cost(found: Cost) -> str:
         seconds = QCoreApplication.translate("talk", "about {seconds} s on this computer")
         line += ", " + seconds.format(seconds=rounded(expected.seconds))
     return line
+
+
+def each_page_cost(count: int, line: str) -> str:
+    """The same where each page is asked about by itself; what one costs follows."""
+    text = QCoreApplication.translate("talk", "{count} questions, one for each page; each at most {cost}")
+    return text.format(count=count, cost=line)
 
 
 def obstacle(found: Cost) -> str:

@@ -1158,6 +1158,18 @@ A second start of the program tells the open window what to open, through a sock
         <translation>{count} 页中放得下 {fitting} 页</translation>
     </message>
     <message>
+        <source>Each pag&amp;e</source>
+        <translation>逐页提问(&amp;E)</translation>
+    </message>
+    <message>
+        <source>Ask about each chosen page by itself, one after the other; those that wait can be taken back</source>
+        <translation>对选中的每一页分别提问，一页接一页；还在等待的问题可以撤回</translation>
+    </message>
+    <message>
+        <source>One question for each chosen page</source>
+        <translation>选中的每一页各一个问题</translation>
+    </message>
+    <message>
         <source>Take the document away</source>
         <translation>移除文档</translation>
     </message>
@@ -1707,6 +1719,10 @@ Everything stays on this computer.</source>
     <message>
         <source>about {seconds} s on this computer</source>
         <translation>在这台电脑上约 {seconds} 秒</translation>
+    </message>
+    <message>
+        <source>{count} questions, one for each page; each at most {cost}</source>
+        <translation>{count} 个问题，每页一个；每个最多 {cost}</translation>
     </message>
     <message>
         <source>{count} pictures need {needed} of {context} tokens: choose up to {most}.</source>

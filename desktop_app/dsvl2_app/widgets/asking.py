@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 from dsvl2_app import texts
 from dsvl2_app.image_reader import ImageReader
 from dsvl2_app.state.presets import QUESTIONS, task_options
-from dsvl2_app.state.session import Change, ChatSession, shown_images
+from dsvl2_app.state.prompt_messages import shown_images
+from dsvl2_app.state.session import Change, ChatSession
 from dsvl2_app.state.turn import Task, Turn
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.find_bar import FindBar
@@ -144,7 +145,10 @@ class Asking(QObject):
             is_error=is_obstacle,
             is_history=cost is not None and cost.obstacle == "history",
         )
-        self._pane.show_cost(texts.talk.cost(cost) if cost is not None and cost.num_images else "")
+        line = texts.talk.cost(cost) if cost is not None and cost.num_images else ""
+        if line and session.separate_pages:
+            line = texts.talk.each_page_cost(len(session.separate_pages), line)
+        self._pane.show_cost(line)
 
     def _taken(self, task: Task) -> None:
         if task not in QUESTIONS:  # a ready-made question leaves what is typed
@@ -178,7 +182,7 @@ class Asking(QObject):
             self._show_boxes_of(over[-1])
 
     def _show_boxes_of(self, turn: Turn) -> None:
-        images = list(shown_images(self._session.turns, turn))
+        images = shown_images(self._session.turns, turn)
         if turn.boxes and images:
             self._shown_turn = turn
             self._pane.show_boxes(images[-1], turn.boxes)

@@ -30,6 +30,7 @@ class DocumentDesk(QObject):
         strip = pane.strip
         strip.pages_chosen.connect(self._choose)
         strip.page_shown.connect(self._show_page)
+        strip.each_toggled.connect(self._ask_each)
         strip.closed.connect(lambda document: self._choose(document, []))
         reader.failed.connect(self._forget_failed)
 
@@ -59,7 +60,7 @@ class DocumentDesk(QObject):
         document = self.strip.document
         if document is None:
             return
-        self.strip.show_fitting(self.fitting(document))
+        self.strip.show_fitting(self.fitting(document), self._session.asks_each_page)
         sha256 = document.content.sha256
         waiting = {page for (asked, page), is_wanted in self._asked.items() if asked == sha256 and is_wanted}
         self.strip.select(sorted(waiting | {page for page, _ in self._present(sha256)}))
@@ -91,6 +92,10 @@ class DocumentDesk(QObject):
         if unwanted:
             images = [image for image in self._session.images if image.content.sha256 not in unwanted]
             self._session.set_images(images)
+
+    def _ask_each(self, asks_each: bool) -> None:
+        if asks_each != self._session.asks_each_page:
+            self._session.ask_each_page(asks_each)
 
     def _present(self, sha256: str) -> list[tuple[int, Attachment]]:
         return [

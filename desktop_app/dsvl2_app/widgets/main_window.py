@@ -313,12 +313,12 @@ class MainWindow(QMainWindow):
         if config is None:
             self.picture_pane.show_images(images)
             return
-        tilings = plan_tiling([image.size for image in images], config)
-        self.picture_pane.show_images(
-            images,
-            [tiling.token_count(config.cells) for tiling in tilings],
-            most_images([image.size for image in images], config),
-        )
+        sizes = [image.size for image in images]
+        if self.session.separate_pages:
+            tilings, most = [plan_tiling([size], config)[0] for size in sizes], len(images)
+        else:
+            tilings, most = plan_tiling(sizes, config), most_images(sizes, config)
+        self.picture_pane.show_images(images, [tiling.token_count(config.cells) for tiling in tilings], most)
         grids = [(tiling.tiles_wide, tiling.tiles_high) for tiling in tilings]
         self.picture_pane.show_tilings({image.content.sha256: grid for image, grid in zip(images, grids, strict=True)})
 

@@ -38,6 +38,8 @@ class PageStrip(QWidget):
     """A `Document` and page numbers, ascending."""
     page_shown = Signal(object, int)
     """A `Document` and the page that was clicked last."""
+    each_toggled = Signal(bool)
+    """Whether each page is asked about by itself."""
     closed = Signal(object)
     """The `Document` is not wanted any more."""
     failed = Signal(object)
@@ -71,6 +73,9 @@ class PageStrip(QWidget):
         self.range.setAccessibleName(texts.pictures.page_range())
         self.range.setPlaceholderText("1-3,7")
         self.range.setToolTip(texts.pictures.page_range())
+        self.each = controls.button(texts.pictures.each_page(), "list-checks", "pill", texts.pictures.each_page_tip())
+        self.each.setCheckable(True)
+        self.each.toggled.connect(self.each_toggled)
         self.note = controls.label("", "muted", "small", wraps=True)
         head = QHBoxLayout()
         head.setSpacing(0)
@@ -82,6 +87,7 @@ class PageStrip(QWidget):
         column.addLayout(head)
         column.addWidget(self.list, 1)
         column.addWidget(self.range)
+        column.addWidget(self.each)
         column.addWidget(self.note)
         self.list.itemSelectionChanged.connect(self._tell_chosen)
         self.list.currentRowChanged.connect(self._tell_shown)
@@ -123,9 +129,12 @@ class PageStrip(QWidget):
         self.show()
         self._thumbnails = PageThumbnails(document, lambda result: self._messenger.send(self._take_thumbnail, result))
 
-    def show_fitting(self, fitting: int) -> None:
-        """Say how many pages the context has room for."""
-        if self._document is not None:
+    def show_fitting(self, fitting: int, asks_each: bool = False) -> None:
+        """Say how many pages the context has room for, or that each gets a question for itself."""
+        self.each.setChecked(asks_each)
+        if asks_each:
+            self.note.setText(texts.pictures.each_page_fits())
+        elif self._document is not None:
             count = self._document.count
             self.note.setText(texts.pictures.pages_fit(min(fitting, count), count))
 
@@ -155,6 +164,7 @@ class PageStrip(QWidget):
     def close_document(self) -> None:
         """Show no document."""
         self.stop()
+        self.each.setChecked(False)
         self._document = None
         self.list.clear()
         self.hide()

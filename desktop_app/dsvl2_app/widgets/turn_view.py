@@ -41,7 +41,7 @@ class TurnView(QFrame):
         self.turn = turn
         controls.restyle(self, kind="card")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.question = PlainText(answer_text.visible(texts.talk.question(turn)), is_bold=True)
+        self.question = PlainText(answer_text.visible(texts.talk.headline(turn)), is_bold=True)
         self.answer = AnswerView()
         self.answer.box_hovered.connect(self.box_hovered)
         self.answer.box_chosen.connect(self.box_chosen)

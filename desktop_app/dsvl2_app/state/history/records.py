@@ -90,6 +90,8 @@ class SavedTurn:
     notices: tuple[SavedNotice, ...] = ()
     is_dropped: bool = False
     """Later questions do not hold it."""
+    is_alone: bool = False
+    """It was one of the questions for each page of a document."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -142,6 +144,7 @@ class More:
     image_sizes: tuple[tuple[Side, Side], ...] = ()
     notices: tuple[SavedNotice, ...] = ()
     is_dropped: bool = False
+    is_alone: bool = False
 
 
 MORE: TypeAdapter[More] = TypeAdapter(More)

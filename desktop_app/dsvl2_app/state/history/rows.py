@@ -40,7 +40,7 @@ def searched_text(turn: SavedTurn) -> str:
 
 def turn_values(turn: SavedTurn) -> tuple[object, ...]:
     """The columns of a turn after its conversation."""
-    more = More(turn.boxes, turn.end, turn.task, turn.image_sizes, turn.notices, turn.is_dropped)
+    more = More(turn.boxes, turn.end, turn.task, turn.image_sizes, turn.notices, turn.is_dropped, turn.is_alone)
     text = MORE.dump_json(more, ensure_ascii=True).decode()
     columns = (turn.question, turn.answer, turn.state, turn.asked_at, text, turn.model, searched_text(turn))
     return tuple(_storable(value) if isinstance(value, str) else value for value in columns)
@@ -129,6 +129,7 @@ def _turn(row: Sequence[Any], images: tuple[SavedImage, ...]) -> SavedTurn:
         image_sizes=found.image_sizes,
         notices=found.notices,
         is_dropped=found.is_dropped,
+        is_alone=found.is_alone,
     )
 
 

@@ -50,6 +50,7 @@ def saved_turn(turn: Turn, model: Loaded | None) -> SavedTurn:
         image_sizes=turn.image_sizes,
         notices=tuple(SavedNotice(notice.code, dict(notice.values)) for notice in turn.notices),
         is_dropped=turn.is_dropped,
+        is_alone=turn.is_alone,
     )
 
 
@@ -104,6 +105,7 @@ def _turn(number: int, saved: SavedTurn, images: tuple[Attachment, ...], present
         asked_at=saved.asked_at,
         task=task,
         is_dropped=saved.is_dropped,
+        is_alone=saved.is_alone,
         image_sizes=saved.image_sizes,
         present=present,
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
+import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from PIL import Image
 
 COLOURS = ((255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 128, 0))
+PADDING = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+"""Fills a password up to 32 bytes: algorithm 2 of ISO 32000-1, 7.6.3.3."""
 
 
 def pdf_of(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
@@ -39,6 +43,7 @@ def own_pdf(
     page_extra: bytes = b"",
     trailer: bytes = b"",
     packed: bool = False,
+    sealed: Callable[[int, bytes], bytes] = lambda number, content: content,
 ) -> bytes:
     """Pages of (width, height) points, each filled with a colour of its own but for a white margin on the right."""
     kids = b" ".join(b"%d 0 R" % (3 + 2 * index) for index in range(len(sizes)))
@@ -53,9 +58,43 @@ def own_pdf(
         contents = b"/Contents %d 0 R %s" % (4 + 2 * index, page_extra)
         objects += [
             b"<< /Type /Page /Parent 2 0 R /MediaBox %s %s >>" % (box, contents),
-            stream(drawing, packed=packed),
+            stream(sealed(4 + 2 * index, drawing), packed=packed),
         ]
     return pdf_of(objects, trailer)
+
+
+def locked_pdf(password: str, sizes: Sequence[tuple[float, float]] = ((72, 144),) * 3) -> bytes:
+    """As `own_pdf`, encrypted with a password (the standard handler, revision 2: RC4 with 40 bits)."""
+    user, flags = (password.encode() + PADDING)[:32], struct.pack("<i", -4)
+    owner = rc4(md5(user)[:5], user)
+    key = md5(user + owner + flags + b"\0")[:5]
+    handler = b"/Encrypt << /Filter /Standard /V 1 /R 2 /O <%s> /U <%s> /P -4 >> /ID [<00> <00>]" % (
+        owner.hex().encode(), rc4(key, PADDING).hex().encode(),
+    )  # fmt: skip
+
+    def sealed(number: int, content: bytes) -> bytes:
+        return rc4(md5(key + number.to_bytes(3, "little") + b"\0\0")[:10], content)
+
+    return own_pdf(sizes, trailer=handler, sealed=sealed)
+
+
+def md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def rc4(key: bytes, data: bytes) -> bytes:
+    """The stream cipher of old PDFs."""
+    state, swap = list(range(256)), 0
+    for index in range(256):
+        swap = (swap + state[index] + key[index % len(key)]) % 256
+        state[index], state[swap] = state[swap], state[index]
+    out, swap = bytearray(), 0
+    for place, byte in enumerate(data, 1):
+        index = place % 256
+        swap = (swap + state[index]) % 256
+        state[index], state[swap] = state[swap], state[index]
+        out.append(byte ^ state[(state[index] + state[swap]) % 256])
+    return bytes(out)
 
 
 def protected_pdf() -> bytes:

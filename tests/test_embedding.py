@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from own_pdfs import own_pdf
+
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/embedding.md").read_text("utf-8"), re.DOTALL)
 KIOSK = next(block for block in BLOCKS if "manual.talk" in block)
@@ -20,6 +22,7 @@ KIOSK = next(block for block in BLOCKS if "manual.talk" in block)
 def folder(tmp_path: Path) -> Path:
     for name in ("form.png", "manual.png"):
         shutil.copy(ROOT / "examples/small_form.png", tmp_path / name)
+    (tmp_path / "papers.pdf").write_bytes(own_pdf([(72, 72)] * 2))
     return tmp_path
 
 
@@ -36,6 +39,7 @@ def test_the_blocks_run_one_after_the_other(
     assert names["first"].text == lines[0]
     assert names["text"] == names["second"].text
     assert "positions were there" in lines[1]
+    assert list(names["totals"]) == [1, 2]
     assert names["second"].usage.cached_tokens > 0.8 * names["second"].usage.prompt_tokens
     assert lines[2].split()[0] == lines[0].split()[0]
     assert lines[3].startswith("ImageError 5 picture missing.png")

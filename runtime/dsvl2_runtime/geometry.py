@@ -35,6 +35,8 @@ MOST_TILES = max(wide * high for wide, high in CANDIDATE_TILES)
 """Tiles of one grid at most."""
 WIDEST_PIXELS = TILE_PIXELS * max(wide for wide, _ in CANDIDATE_TILES)
 """Pixels along a side that the model can see at most."""
+LARGEST_PIXELS = 100_000_000
+"""Of an image that is opened: a page of A4 at 600 dpi has 35 million, far more than the model sees."""
 
 
 def official_resolutions(tile_pixels: int = TILE_PIXELS) -> tuple[tuple[int, int], ...]:

@@ -16,7 +16,7 @@ from batches import CODE, FORM, NAME, answers_of, call, counted, lines_of, on_po
 from dsvl2_runtime.cli.batch import asker
 from dsvl2_runtime.cli.batch.content import Content, read_content
 from dsvl2_runtime.errors import UsageError
-from own_pdfs import own_pdf, protected_pdf
+from own_pdfs import locked_pdf, own_pdf, protected_pdf
 
 
 @pytest.fixture
@@ -75,6 +75,24 @@ def test_whatever_is_in_the_folder_becomes_a_line(folder: Path, out: Path) -> No
     assert "protected with a password" in lines["secret.pdf"]["error"]["text"]
     assert "not a regular file" in lines["pipe.png"]["error"]["text"]
     assert "9 failed" in found.stderr
+
+
+def test_a_protected_document_is_asked_about_with_its_password(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And a picture above the bound that was set is a line with its error; neither is another question."""
+    (folder / "secret.pdf").write_bytes(locked_pdf("sesame", [(72, 72)]))
+    Image.new("RGB", (400, 300)).save(folder / "z.png")
+    found = call(folder, out, "--max-pixels", "119999", "--dpi", "72")
+    errors = {line["file"]: line["error"]["text"] for line in lines_of(out) if "error" in line}
+    assert (found.exit_code, set(errors)) == (5, {"secret.pdf", "z.png"})
+    assert "400x300 pixels; scale it to at most 119999" in errors["z.png"]
+    before = lines_of(out)
+    monkeypatch.setenv("DSVL2_PDF_PASSWORD", "sesame")
+    assert call(folder, out, "--dpi", "72").exit_code == 0
+    added = [line for line in lines_of(out) if line not in before]
+    assert {line["file"] for line in added} == {"secret.pdf", "z.png"}
+    assert "sesame" not in out.read_text()
 
 
 def test_pages_are_lines(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.inputs.documents import pages
+from own_pdfs import locked_pdf
 from small_models import MakeBundle, picture
 
 CODE = "from dsvl2_runtime.cli.main import main; main()"
@@ -123,6 +124,21 @@ def test_pages_of_a_pdf_are_pictures(model: Path, tmp_path: Path) -> None:
     talk.clear()
     expected.append(talk.ask("What is it?", drawn[1:], options).read().text)
     assert found.stdout == "".join(f"{text}\n" for text in expected)
+
+
+def test_a_protected_document_and_a_bound_of_pixels(model: Path, bill: Path, tmp_path: Path) -> None:
+    """The password comes from the file; what is above the bound is refused, and the conversation goes on."""
+    document, password = tmp_path / "locked.pdf", tmp_path / "password"
+    document.write_bytes(locked_pdf("sesame", [(72, 72), (144, 144)]))
+    password.write_text("sesame\n")
+    lines = f"/pdf {document}\n/image {bill}\nWhat is it?\n"
+    bound = ("--max-pixels", str(170 * 90 - 1))
+    found = chat(lines, model, "--pdf-password-file", password, *bound)
+    assert f"{document}, page 1: it would have 150x150 pixels" in found.stderr
+    assert f"{bill}: 170x90 pixels; scale it to at most 15299 pixels" in found.stderr
+    assert (found.returncode, found.stdout.count("\n")) == (5, 1)
+    assert "1 page of" in chat(f"/pdf {document} 1\n", model, "--pdf-password-file", password).stderr
+    assert "protected with a password" in chat(f"/pdf {document}\n", model).stderr
 
 
 def test_a_picture_that_cannot_be_read_ends_it_before_any_question(model: Path) -> None:

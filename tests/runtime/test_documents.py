@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,10 +17,11 @@ from PIL import Image
 
 import own_pdfs
 from dsvl2_runtime.errors import CancelledError, Dsvl2Error, ImageError, TimeLimitError, UsageError
-from dsvl2_runtime.inputs import documents
-from dsvl2_runtime.inputs.documents import Page, pages
+from dsvl2_runtime.inputs import pdf_reader
+from dsvl2_runtime.inputs.documents import Page, page_count, pages
 from dsvl2_runtime.inputs.images import ImageBytes
 from dsvl2_runtime.inputs.pdf_child import chosen_pages
+from dsvl2_runtime.inputs.pdf_reader import Password
 from dsvl2_runtime.progress import Progress, Watch
 
 
@@ -114,6 +118,76 @@ def test_a_password_is_named() -> None:
     assert found.value.exit_code == 5
 
 
+def test_a_protected_document_opens_with_its_password(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in no argument and no variable of a process, and nobody is asked for that of an open document."""
+    started: list[tuple[object, ...]] = []
+    begin = subprocess.Popen
+
+    def recorded(arguments: list[str], **others: Any) -> subprocess.Popen[bytes]:
+        started.append((arguments, others.get("env"), dict(os.environ)))
+        return begin(arguments, **others)
+
+    monkeypatch.setattr(subprocess, "Popen", recorded)
+    asked: list[str] = []
+
+    def password(name: str) -> str:
+        asked.append(name)
+        return "gel\u00f6st 8"
+
+    secret = own_pdfs.locked_pdf("gel\u00f6st 8")
+    (page,) = pages(ImageBytes("secret.pdf", secret), "2", dpi=100, password=password)
+    assert (page.number, page.image.size, colour(page)) == (2, (100, 200), own_pdfs.COLOURS[1])
+    assert page_count(secret, password=password) == 3
+    assert len(list(pages(three, password=password))) == 3
+    assert asked == ["secret.pdf", "in memory"]
+    assert len(started) == 5
+    assert "gel\u00f6st" not in str(started)
+
+
+@pytest.mark.parametrize(
+    ("password", "error", "says"),
+    [
+        (None, ImageError, "give it with --pdf-password-file"),
+        (lambda name: None, ImageError, "give it with --pdf-password-file"),
+        ("wrong", ImageError, "the password that was given does not open it"),
+        ("", ImageError, "the password that was given does not open it"),
+        ("x" * 100_000, ImageError, "the password that was given does not open it"),
+        ("\0", UsageError, "what no text has"),
+        ("\ud800", UsageError, "what no text has"),
+    ],
+)
+def test_a_password_that_does_not_open_it_is_said(password: Password, error: type[Dsvl2Error], says: str) -> None:
+    """And not repeated."""
+    with pytest.raises(error, match=says) as found:
+        list(pages(ImageBytes("secret.pdf", own_pdfs.locked_pdf("right")), password=password))
+    assert "secret.pdf" in str(found.value)
+    assert "wrong" not in str(found.value)
+
+
+def test_a_child_that_ends_before_it_has_read_the_document_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds is left unread."""
+    reads = "import sys, json; locked = json.loads(sys.argv[4]); sys.stdin.buffer.readline() if locked else 0; "
+    monkeypatch.setattr(
+        pdf_reader, "CHILD", ("-c", reads + "print('{}') if locked else print('{\"error\": \"password\"}')")
+    )
+    with pytest.raises(ImageError, match="ended on it with"):
+        list(pages(own_pdfs.own_pdf() + bytes(5_000_000), password=lambda name: "x"))
+
+
+def test_a_page_above_the_bound_that_was_set_is_refused(tmp_path: Path) -> None:
+    """Of a PDF before it is drawn, of a TIFF before it is decoded; a page within it comes."""
+    drawing = pages(own_pdfs.own_pdf([(72, 72), (72, 144)]), dpi=72, most_pixels=72 * 72)
+    assert next(drawing).image.size == (72, 72)
+    with pytest.raises(ImageError, match=r"page 2: it would have 72x144 pixels; use fewer .* 5184"):
+        next(drawing)
+    sizes = [(40, 30), (20, 10)]
+    first, second = (Image.new("RGB", size) for size in sizes)
+    first.save(tmp_path / "scan.tif", save_all=True, append_images=[second])
+    assert [page.image.size for page in pages(tmp_path / "scan.tif", "2", most_pixels=200)] == [(20, 10)]
+    with pytest.raises(ImageError, match="40x30 pixels; scale it to at most 200 pixels, or allow more"):
+        list(pages(tmp_path / "scan.tif", "1", most_pixels=200))
+
+
 @pytest.mark.parametrize("size", [(144_000, 144_000), (1e9, 1), (1e8, 1e8)])
 def test_a_page_that_is_too_large_is_named(size: tuple[float, float]) -> None:
     """With its number; the pages before it come."""
@@ -164,7 +238,7 @@ def test_a_child_that_dies_or_says_nonsense_is_an_error(
     three: Path, monkeypatch: pytest.MonkeyPatch, program: str, says: str
 ) -> None:
     """Named with the file, and with the page where it is about one."""
-    monkeypatch.setattr(documents, "CHILD", ("-c", program))
+    monkeypatch.setattr(pdf_reader, "CHILD", ("-c", program))
     with pytest.raises(ImageError, match=says) as found:
         list(pages(three))
     assert three.name in str(found.value)
@@ -172,8 +246,8 @@ def test_a_child_that_dies_or_says_nonsense_is_an_error(
 
 def test_a_child_that_hangs_is_ended(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time of a page."""
-    monkeypatch.setattr(documents, "CHILD", ("-c", "import time; time.sleep(600)"))
-    monkeypatch.setattr(documents, "PAGE_SECONDS", 0.3)
+    monkeypatch.setattr(pdf_reader, "CHILD", ("-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(pdf_reader, "PAGE_SECONDS", 0.3)
     with pytest.raises(ImageError, match=r"not drawn after 0\.3 seconds"):
         list(pages(three))
 

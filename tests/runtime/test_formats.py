@@ -14,8 +14,9 @@ from PIL import Image, TiffImagePlugin
 
 from dsvl2_app import texts
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.inputs.formats import FORMATS, IMAGE_ENDINGS, foreign_format, image_format
-from dsvl2_runtime.inputs.images import LARGEST_PIXELS, decode_image, open_image
+from dsvl2_runtime.inputs.images import decode_image, open_image
 from fuzzing import examples
 
 

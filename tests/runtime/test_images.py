@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.inputs.images import (
-    LARGEST_PIXELS,
     ImageSource,
     check_image,
     decode_image,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,13 @@ from PIL import Image
 import own_pdfs
 from dsvl2_runtime.answers import tasks
 from dsvl2_runtime.answers.boxes import Box
-from dsvl2_runtime.cli import run
+from dsvl2_runtime.cli import pdf_password, run
 from dsvl2_runtime.cli.parts import Part, parts_of
 from dsvl2_runtime.cli.run_options import RunOptions
 from dsvl2_runtime.errors import Dsvl2Error, ImageError, UsageError
 from dsvl2_runtime.inputs.split import Strip
 from dsvl2_runtime.progress import UNWATCHED
+from image_files import png_header
 from runtime.test_run_verb import FORM, call, report
 
 EXAMPLES = Path(FORM).parent
@@ -88,6 +91,79 @@ def test_a_protected_document_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="protected with a password") as found:
         call("run", "x", "--pdf", str(tmp_path / "secret.pdf"))
     assert found.value.exit_code == 5
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> str:
+    (tmp_path / "locked.pdf").write_bytes(own_pdfs.locked_pdf("open sesame"))
+    return str(tmp_path / "locked.pdf")
+
+
+def pages_of(pdf: str, *arguments: str) -> list[int]:
+    found = report("run", "What is the total?", "--pdf", pdf, "--dpi", "72", "-n", "1", *arguments)
+    return [image["page"] for image in found["images"]]
+
+
+def test_the_password_of_a_document_comes_from_a_file_or_a_variable(
+    locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file counts more, and its name alone stands among the options."""
+    file = tmp_path / "password"
+    file.write_text("open sesame\r\nanother line\n")
+    monkeypatch.setenv("DSVL2_PDF_PASSWORD", "wrong")
+    assert pages_of(locked, "--pdf-password-file", str(file)) == [1, 2, 3]
+    with pytest.raises(ImageError, match="does not open it"):
+        pages_of(locked)
+    monkeypatch.setenv("DSVL2_PDF_PASSWORD", "open sesame")
+    assert pages_of(locked, "--pages", "2") == [2]
+
+
+def test_the_password_of_a_document_is_asked_for_on_a_terminal(locked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, by the document's name, and without an echo; elsewhere nobody is asked."""
+    asked = []
+
+    def unseen(prompt: str, stream: object) -> str:
+        asked.append((prompt, stream is sys.stderr))
+        return "open sesame"
+
+    monkeypatch.setattr(getpass, "getpass", unseen)
+    options = RunOptions(pdf=locked, dpi=72)
+    with pytest.raises(ImageError, match="protected with a password"):
+        next(parts_of(options, UNWATCHED))
+    monkeypatch.setattr(pdf_password, "_is_terminal", lambda stream: stream in (sys.stdin, sys.stderr))
+    assert next(parts_of(options, UNWATCHED)).page == 1
+    assert asked == [(f"password of {locked}: ", True)]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), (b"", "is empty"), (b"\nx", "is empty"), (b"\xff\n", "UTF-8"), (b"x" * 1001, "1000")],
+)
+def test_a_file_without_a_password_is_a_usage_error(
+    locked: str, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError, match=rf"{says}.*--pdf-password-file"):
+        call("run", "x", "--pdf", locked, "--pdf-password-file", str(file))
+
+
+def test_a_picture_above_max_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, three: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And before the model is loaded; from the configuration file as well; one with as many is asked about."""
+    header_only = tmp_path / "large.png"
+    header_only.write_bytes(png_header(300, 200))  # decoding it would fail
+    for verb in (("run", "x"), ("ocr",), ("locate", "x")):
+        with pytest.raises(ImageError, match="300x200 pixels; scale it to at most 59999 pixels") as found:
+            call(*verb, "-m", "none", "-i", str(header_only), "--max-pixels", "59999")
+        assert found.value.exit_code == 5
+    with pytest.raises(ImageError, match="at most 50175 pixels, or allow more with --max-pixels"):
+        call("run", "x", "-i", FORM, "--max-pixels", "50175")
+    with pytest.raises(ImageError, match="page 1: it would have 224x224 pixels"):
+        call("run", "x", "--pdf", three, "--max-pixels", "50175")
+    assert call("run", "What is the name?", "-i", FORM, "--max-pixels", "50176") == "Anna Weber\n"
 
 
 def test_a_large_picture_is_asked_strip_by_strip(tmp_path: Path) -> None:

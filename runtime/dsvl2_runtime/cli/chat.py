@@ -21,10 +21,12 @@ from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.cost import announce
+from dsvl2_runtime.cli.pdf_password import pdf_password
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.inputs.documents import pages
-from dsvl2_runtime.inputs.images import image_source
+from dsvl2_runtime.inputs.images import check_image, image_source
 from dsvl2_runtime.inputs.processor import ReadImage, read_image
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
@@ -60,6 +62,9 @@ class ChatRequest:
     force: bool = False
     """Load even a model that seems too large for the memory."""
     provider: Provider = Provider.AUTO
+    max_pixels: int = LARGEST_PIXELS
+    """Width times height of a picture or page; one with more is refused."""
+    pdf_password_file: str | None = None
 
 
 def converse(request: ChatRequest) -> int:
@@ -194,6 +199,7 @@ class Repl:
         if path in ("", "-"):
             raise UsageError("which picture? write /image and its path")
         source = image_source(str(Path(path).expanduser()) if path.startswith("~") else path)
+        check_image(source, most_pixels=self.request.max_pixels)
         self.waiting.append(read_image(source, self.model.config))
         if not self.request.quiet:
             print_message(f"picture {self.chat.num_images + len(self.waiting)}: {path}")
@@ -208,7 +214,8 @@ class Repl:
             raise UsageError("which document? write /pdf, its path and perhaps its pages, as in /pdf bill.pdf 1-2")
         source = Path(path).expanduser()
         found = list[ReadImage]()
-        for page in pages(source, choice or None):
+        password = pdf_password(self.request.pdf_password_file)
+        for page in pages(source, choice or None, password=password, most_pixels=self.request.max_pixels):
             found.append(read_image(page.image, self.model.config))
             number = self.chat.num_images + len(self.waiting) + len(found)
             if not self.request.quiet:

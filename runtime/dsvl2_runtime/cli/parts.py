@@ -76,7 +76,7 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
             raise UsageError("--pages belongs to a document; give it with --pdf")
         images = _pictures(options)
         for image in images:
-            check_image(image)
+            check_image(image, most_pixels=options.max_pixels)
         if options.split is SplitChoice.OFF:
             yield Part(images)
         elif not images:
@@ -86,9 +86,18 @@ def parts_of(options: RunOptions, watch: Watch) -> Iterator[Part]:
         return
     if options.image or options.clipboard:
         raise UsageError("pictures and --pdf do not go together; ask about one of them at a time")
+    from dsvl2_runtime.cli.pdf_password import pdf_password
     from dsvl2_runtime.inputs.documents import pages
 
-    for number, page in enumerate(pages(image_source(options.pdf), options.pages, options.dpi, watch), 1):
+    drawn = pages(
+        image_source(options.pdf),
+        options.pages,
+        options.dpi,
+        watch,
+        password=pdf_password(options.pdf_password_file),
+        most_pixels=options.max_pixels,
+    )
+    for number, page in enumerate(drawn, 1):
         notices = tuple(notice.of_image(1) for notice in page.notices)
         yield Part((page.image,), number, page.number, is_alone=page.chosen == 1, notices=notices)
 

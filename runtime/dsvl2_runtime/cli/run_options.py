@@ -12,6 +12,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, model_names
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.machine.provider import VARIABLE, Provider
 
 P = ParamSpec("P")
@@ -66,6 +67,21 @@ AskedThreads = Annotated[
     typer.Option(envvar="DSVL2_THREADS", help="By default one for each core that may be used.", min=1),
 ]
 
+AskedMaxPixels = Annotated[
+    int,
+    typer.Option(
+        help="A picture or page with more, width times height, is refused undecoded.", min=1, max=LARGEST_PIXELS
+    ),
+]
+AskedPdfPassword = Annotated[
+    str | None,
+    typer.Option(
+        help="A file whose first line is the password of a protected PDF; without it DSVL2_PDF_PASSWORD, "
+        "or the terminal is asked.",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -84,6 +100,8 @@ class RunOptions:
     ] = None
     pages: Annotated[str | None, typer.Option(help="Of --pdf, such as 1-3,7.", show_default=False)] = None
     dpi: Annotated[float, typer.Option(help="Dots per inch of the pages of --pdf.")] = 150.0
+    pdf_password_file: AskedPdfPassword = None
+    max_pixels: AskedMaxPixels = LARGEST_PIXELS
     split: Annotated[
         SplitChoice, typer.Option(help="auto asks about large pictures strip by strip, so that small print is seen.")
     ] = SplitChoice.OFF

@@ -16,7 +16,9 @@ from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import (
+    AskedMaxPixels,
     AskedModel,
+    AskedPdfPassword,
     AskedProvider,
     AskedThreads,
     complete_model,
@@ -26,6 +28,7 @@ from dsvl2_runtime.cli.serve import serve
 from dsvl2_runtime.cli.shelf_verbs import add_shelf_verbs
 from dsvl2_runtime.cli.streams import print_message, print_notices
 from dsvl2_runtime.cli.task_verbs import add_task_verbs
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.machine.provider import Provider
 
 __all__ = ["VERBS", "app"]
@@ -62,6 +65,8 @@ def chat(
         bool,
         typer.Option("--repetition-guard/--no-repetition-guard", help="End an answer that goes round in circles."),
     ] = True,
+    max_pixels: AskedMaxPixels = LARGEST_PIXELS,
+    pdf_password_file: AskedPdfPassword = None,
     threads: AskedThreads = None,
     provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
@@ -88,6 +93,8 @@ def chat(
         quiet=quiet,
         force=force,
         provider=provider,
+        max_pixels=max_pixels,
+        pdf_password_file=pdf_password_file,
     )
     if code := converse(request):
         raise typer.Exit(code)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, features
 
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
-from dsvl2_runtime.geometry import TILE_PIXELS
+from dsvl2_runtime.geometry import LARGEST_PIXELS, TILE_PIXELS
 from dsvl2_runtime.inputs.deep_colour import decode_low_bytes, low_byte_tiles, with_low_bytes
 from dsvl2_runtime.inputs.formats import (
     FORMATS,
@@ -48,8 +48,6 @@ ImageSource = str | os.PathLike[str] | bytes | ImageBytes | Image.Image | NDArra
 """A file's path, its bytes, a Pillow image, or an array [height, width] or [height, width, 3 or 4] of uint8."""
 
 PILLOW_FORMATS = tuple(form.name for form in FORMATS)
-LARGEST_PIXELS = 100_000_000
-"""A page of A4 at 600 dpi has 35 million, far more than the model sees (`geometry.WIDEST_PIXELS` along a side)."""
 LARGEST_FILE_BYTES = 500_000_000
 ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held."""
@@ -131,19 +129,26 @@ def decode_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Decoded
             raise ImageError(name, f"it is damaged ({error})", "save it again") from error
 
 
-def decode_page(source: str | os.PathLike[str] | bytes | ImageBytes, index: int) -> DecodedImage:
+def decode_page(
+    source: str | os.PathLike[str] | bytes | ImageBytes, index: int, most_pixels: int = LARGEST_PIXELS
+) -> DecodedImage:
     """Decode one page of a TIFF, counted from 0; any other image has the page 0 alone.
+
+    Args:
+        source: the file.
+        index: of the page.
+        most_pixels: width times height of that page; with more it is refused.
 
     Raises:
         ImageError, OutOfMemoryError: as `decode_image`.
     """
-    with _opened(source, TILE_PIXELS) as (name, image, file):
+    with _opened(source, TILE_PIXELS, LARGEST_PIXELS if index else most_pixels) as (name, image, file):
         try:
             if not index:
                 decoded = _decoded(image, file)
             else:
                 image.seek(index)
-                _require_usable_size(f"{name}, page {index + 1}", image, TILE_PIXELS)
+                _require_usable_size(f"{name}, page {index + 1}", image, TILE_PIXELS, most_pixels)
                 decoded = _decoded(image, None)
         except ImageError:
             raise
@@ -155,9 +160,15 @@ def decode_page(source: str | os.PathLike[str] | bytes | ImageBytes, index: int)
     return replace(decoded, notices=notices)
 
 
-def check_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> None:
-    """Raise what `decode_image` would raise before it decodes a pixel; looks at the header alone."""
-    with _opened(source, tile_pixels):
+def check_image(source: ImageSource, tile_pixels: int = TILE_PIXELS, most_pixels: int = LARGEST_PIXELS) -> None:
+    """Raise what `decode_image` would raise before it decodes a pixel; looks at the header alone.
+
+    Args:
+        source: of the kinds above.
+        tile_pixels: as `decode_image`.
+        most_pixels: width times height; an image with more is refused. More than `LARGEST_PIXELS` are always refused.
+    """
+    with _opened(source, tile_pixels, most_pixels):
         pass
 
 
@@ -185,7 +196,9 @@ def _from_standard_input() -> ImageBytes:
 
 
 @contextmanager
-def _opened(source: ImageSource, tile_pixels: int) -> Iterator[tuple[str, Image.Image, BinaryIO | None]]:
+def _opened(
+    source: ImageSource, tile_pixels: int, most_pixels: int = LARGEST_PIXELS
+) -> Iterator[tuple[str, Image.Image, BinaryIO | None]]:
     """A name for messages, the image with its header checked and its pixels not decoded, and its file if it has one."""
     with warnings.catch_warnings(), ExitStack() as stack:
         # Pillow warns of sizes below our own limit and of odd metadata, which would only confuse.
@@ -199,7 +212,7 @@ def _opened(source: ImageSource, tile_pixels: int) -> Iterator[tuple[str, Image.
             name, file = image_file(source)
             stack.enter_context(file)
             image = stack.enter_context(_image_in(name, file))
-        _require_usable_size(name, image, tile_pixels)
+        _require_usable_size(name, image, tile_pixels, most_pixels)
         yield name, image, file
 
 
@@ -292,12 +305,18 @@ def _is_thumbnail(image: Image.Image) -> bool:
     return bool(tags.get(NEW_SUBFILE_TYPE, 0) & REDUCED) and SUB_DIRECTORIES in tags
 
 
-def _require_usable_size(name: str, image: Image.Image, tile_pixels: int) -> None:
+def _set_lower(most_pixels: int) -> str:
+    """The rest of an advice where the bound is not the fixed one."""
+    return "" if most_pixels == LARGEST_PIXELS else ", or allow more with --max-pixels"
+
+
+def _require_usable_size(name: str, image: Image.Image, tile_pixels: int, most_pixels: int) -> None:
     width, height = image.size
     if not width or not height:
         raise ImageError(name, f"{width}x{height} pixels", "use a picture that is not empty")
-    if width * height > LARGEST_PIXELS:
-        raise ImageError(name, f"{width}x{height} pixels", f"scale it to at most {LARGEST_PIXELS} pixels")
+    most = min(most_pixels, LARGEST_PIXELS)
+    if width * height > most:
+        raise ImageError(name, f"{width}x{height} pixels", f"scale it to at most {most} pixels{_set_lower(most)}")
     if not round(min(width, height) / max(width, height) * tile_pixels):  # as `ImageOps.pad` rounds
         raise ImageError(name, f"{width}x{height} pixels, too narrow to see anything", "cut it into pieces")
 

@@ -1,11 +1,12 @@
 """Renders the pages of one PDF in a process of its own, which may crash, hang or be killed without harm.
 
 PDFium is not thread-safe, and a PDF is a program for it that nobody vouches for. The document comes as the file behind
-standard input. Standard output gets the replies: each a line of JSON, after that of a page its RGB bytes.
+standard input; where a password belongs to it, standard input is a pipe with the password as a line of JSON and the
+document behind it. Standard output gets the replies: each a line of JSON, after that of a page its RGB bytes.
 
     {"pages": [1, 3], "count": 12}
     {"page": 1, "width": 1240, "height": 1754}    followed by width * height * 3 bytes
-    {"page": 3, "error": "size", "width": 9e9, "height": 1.0}    which ends it, as every error does
+    {"page": 3, "error": "size", "most": 100, "width": "9", "height": "12"}    which ends it, as every error does
 
 This module imports neither Pillow nor NumPy, so that the process starts fast and fits below its memory limit.
 """
@@ -14,8 +15,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dsvl2_runtime.machine.child_limits import limit_this_process
 
@@ -28,6 +30,8 @@ PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of `fpdfview.h`."""
 PASSWORD, NOT_A_PDF, RANGE, SIZE, DAMAGED, MEMORY = "password", "not a pdf", "range", "size", "damaged", "memory"
 """Kinds of errors in a reply."""
+ARGUMENTS: tuple[Callable[[str], Any], ...] = (json.loads, float, int, json.loads)
+"""How each of the arguments is read."""
 
 
 def chosen_pages(choice: str | None, count: int | None = None) -> list[int]:
@@ -71,7 +75,7 @@ class _FailedError(Exception):
         self.reply = {"error": kind, **values}
 
 
-def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> None:
+def _render(choice: str | None, dpi: float, most_pixels: int, has_password: bool, out: BinaryIO) -> None:
     import pypdfium2 as pdfium
 
     def reply(**values: object) -> None:
@@ -79,7 +83,11 @@ def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> 
         out.flush()
 
     try:
-        document = pdfium.PdfDocument(sys.stdin.buffer)
+        if has_password:
+            password = json.loads(sys.stdin.buffer.readline())
+            document = pdfium.PdfDocument(sys.stdin.buffer.read(), password)
+        else:
+            document = pdfium.PdfDocument(sys.stdin.buffer)
         count = len(document)
     except pdfium.PdfiumError as error:
         kind = PASSWORD if getattr(error, "err_code", None) == PASSWORD_ERROR else NOT_A_PDF
@@ -96,7 +104,8 @@ def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> 
             page = document[number - 1]
             width, height = (max(1.0, points * dpi / POINTS_PER_INCH) for points in page.get_size())
             if not width * height <= most_pixels:  # also if one is not a number
-                raise _FailedError(SIZE, page=number, width=f"{width:.0f}", height=f"{height:.0f}")
+                sides = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
+                raise _FailedError(SIZE, page=number, most=most_pixels, **sides)
             bitmap = page.render(scale=dpi / POINTS_PER_INCH, rev_byteorder=True, prefer_bgrx=False)
             rows, stride, used = memoryview(bitmap.buffer).cast("B"), bitmap.stride, bitmap.width * 3
             if bitmap.n_channels != 3:
@@ -113,11 +122,15 @@ def _render(choice: str | None, dpi: float, most_pixels: int, out: BinaryIO) -> 
 
 
 def main() -> None:
-    """Entry point; the arguments are the choice of pages as JSON, dots per inch, and the most pixels of a page."""
-    choice, dpi, most_pixels = json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    """Entry point.
+
+    The arguments are the choice of pages as JSON, dots per inch, the most pixels of a page, and whether a password
+    comes from standard input, as JSON.
+    """
+    choice, dpi, most_pixels, has_password = (read(text) for read, text in zip(ARGUMENTS, sys.argv[1:], strict=True))
     limit_this_process(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS)
     try:
-        _render(choice, dpi, most_pixels, sys.stdout.buffer)
+        _render(choice, dpi, most_pixels, has_password, sys.stdout.buffer)
     except _FailedError as failed:
         sys.stdout.buffer.write(json.dumps(failed.reply).encode() + b"\n")
     except MemoryError:

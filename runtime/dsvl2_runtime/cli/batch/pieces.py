@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from dsvl2_runtime.cli.batch.content import Content
 from dsvl2_runtime.cli.parts import Part, strips_of
+from dsvl2_runtime.cli.pdf_password import pdf_password
 from dsvl2_runtime.cli.run_options import RunOptions
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError, UsageError
-from dsvl2_runtime.inputs.documents import pages
+from dsvl2_runtime.inputs.documents import Page, pages
+from dsvl2_runtime.inputs.images import check_image
 
 PartKey = tuple[int | None, int | None]
 """Page and strip; of a whole picture neither."""
@@ -49,10 +51,11 @@ def pieces_of(content: Content, options: RunOptions, config: ModelConfig) -> Ite
 def _wholes(content: Content, options: RunOptions) -> Iterator[tuple[Part | Dsvl2Error, dict[str, int], bool]]:
     source = content.source
     if not content.is_document:
+        check_image(source, most_pixels=options.max_pixels)
         yield Part((source,)), {}, True
         return
     if options.pages is not None:
-        for count, page in enumerate(pages(source, options.pages, options.dpi), 1):
+        for count, page in enumerate(_pages(content, options.pages, options), 1):
             notices = tuple(notice.of_image(1) for notice in page.notices)
             place = {"page": page.number, "pages": page.chosen}
             yield Part((page.image,), page=page.number, notices=notices), place, count == page.chosen
@@ -60,7 +63,7 @@ def _wholes(content: Content, options: RunOptions) -> Iterator[tuple[Part | Dsvl
     number, total = 1, None
     while total is None or number <= total:
         try:
-            for page in pages(source, f"{number}-", options.dpi):
+            for page in _pages(content, f"{number}-", options):
                 total = total or page.number - 1 + page.chosen
                 notices = tuple(notice.of_image(1) for notice in page.notices)
                 place = {"page": page.number, "pages": total}
@@ -75,3 +78,9 @@ def _wholes(content: Content, options: RunOptions) -> Iterator[tuple[Part | Dsvl
                 raise
             yield error, {"page": number}, number == total
             number += 1
+
+
+def _pages(content: Content, choice: str | None, options: RunOptions) -> Iterator[Page]:
+    """Pages of a document; nobody is asked for a password in the middle of a batch."""
+    password = pdf_password(options.pdf_password_file, may_ask=False)
+    return pages(content.source, choice, options.dpi, password=password, most_pixels=options.max_pixels)

@@ -21,7 +21,9 @@ QUESTIONS = {
     BatchTask.TABLE: tasks.TABLE,
     BatchTask.CHART: tasks.CHART,
 }
-OTHER_OPTIONS = ("threads", "force", "quiet", "timeout", "provider", "dry_run", "model")
+OTHER_OPTIONS = (
+    "threads", "force", "quiet", "timeout", "provider", "dry_run", "model", "max_pixels", "pdf_password_file",
+)  # fmt: skip
 """Options that leave an answer what it is; the model counts with its manifest."""
 
 

@@ -60,24 +60,25 @@ def test_a_number_that_does_not_end_is_ended() -> None:
     assert not any(guard.push(token_id, f"{piece}, ") for token_id, piece in enumerate(pieces))
 
 
-@given(st.lists(st.integers(0, 3), max_size=400))
-def test_the_counts_are_those_of_the_definition(token_ids: list[int]) -> None:
-    """Counted anew at each step."""
+def end_by_definition(token_ids: list[int]) -> int | None:
+    """As `ends_after`, from the whole list at once: for each period, how long every place has repeated it."""
+    ids, places = np.array(token_ids), np.arange(len(token_ids))
+    periods = np.arange(1, 129)[:, None]
+    is_equal = (places >= periods) & (ids[places - periods * (places >= periods)] == ids)
+    last_other = np.maximum.accumulate(np.where(is_equal, -1, places), axis=1)
+    length = places - last_other + periods
+    repeats = length // periods
+    is_circle = ((repeats >= 64) & (length >= 128)) | ((repeats >= 6) & (length >= 400))
+    ends = np.flatnonzero(is_circle.any(0))
+    return int(ends[0]) + 1 if ends.size else None
 
-    def repeated(ids: list[int]) -> bool:
-        for period in range(1, 129):
-            equal = 0
-            while equal + period < len(ids) and ids[-1 - equal] == ids[-1 - equal - period]:
-                equal += 1
-            repeats = (equal + period) // period
-            if (repeats >= 64 and equal + period >= 128) or (repeats >= 6 and equal + period >= 400):
-                return True
-        return False
 
-    tokens = token_ids[:20] + token_ids[:5] * 80
-    expected = next((count for count in range(1, len(tokens) + 1) if repeated(tokens[:count])), None)
+@given(st.lists(st.integers(0, 3), max_size=20), st.lists(st.integers(0, 3), min_size=1, max_size=80))
+def test_the_counts_are_those_of_the_definition(before: list[int], circle: list[int]) -> None:
+    """Counted anew, without what the guard keeps from one token to the next."""
+    tokens = before + (circle * 500)[:500]
     # A piece shorter than its period also counts as having come once, which is far below the bounds.
-    assert ends_after(tokens) == expected
+    assert ends_after(tokens) == end_by_definition(tokens)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dsvl2_runtime.answers import schema_trial
@@ -88,9 +89,52 @@ schemas = st.dictionaries(
 )
 
 
-@examples(60)
+FORKING = """
+import io, json, os, sys
+import llguidance
+from dsvl2_runtime.answers.schema_trial import main
+for line in sys.stdin:
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.dup2(writing, 1)
+        sys.stdin = io.TextIOWrapper(io.BytesIO(line.encode()))
+        main()
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as pipe:
+        reply = pipe.read()
+    os.waitpid(child, 0)
+    print(json.dumps(reply), flush=True)
+"""
+"""Tries each schema in a fork of a process that has its modules, under the same limits."""
+
+
+@pytest.fixture
+def tried_fast(nightly: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the long run, where a system can fork: without ten thousand times the start of a Python."""
+    if not nightly or sys.platform == "win32":
+        yield
+        return
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        to_it, from_it = process.stdin, process.stdout
+
+        def run(command: list[str], *, input: bytes, **_: Any) -> subprocess.CompletedProcess[bytes]:  # noqa: A002
+            to_it.write(input + b"\n")
+            to_it.flush()
+            return subprocess.CompletedProcess(command, 0, json.loads(from_it.readline()).encode())
+
+        monkeypatch.setattr(subprocess, "run", run)
+        yield
+
+
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(schemas)
-def test_any_schema_is_followed_or_refused(schema: dict[str, Any]) -> None:
+def test_any_schema_is_followed_or_refused(tried_fast: None, schema: dict[str, Any]) -> None:
     """Never another error; in the process with limits, because the library does not come back from some of these."""
     try:
         try_schema(json.dumps(schema))

@@ -20,10 +20,9 @@ def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that claims to be large."""
-
-    return _png(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"")
+def png_header(width: int, height: int, packed: bytes = zlib.compress(b"")) -> bytes:
+    """A PNG that claims to have this size, whatever its packed rows are; without them it is a few bytes."""
+    return _png(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), packed)
 
 
 def codes(found: DecodedImage) -> list[str]:
@@ -34,7 +33,8 @@ def png_16(values: NDArray[np.uint16]) -> bytes:
     """A PNG [height, width, 2, 3 or 4] with 16 bits a channel."""
     height, width, channels = values.shape
     header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    return _png(header, b"".join(b"\0" + row.astype(">u2").tobytes() for row in values))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return _png(header, zlib.compress(rows))
 
 
 def tiff_16(values: NDArray[np.uint16], order: str, packed: bool) -> bytes:
@@ -65,9 +65,9 @@ def tiff_16(values: NDArray[np.uint16], order: str, packed: bool) -> bytes:
     return data + struct.pack(f"{order}I", 0) + struct.pack(f"{order}{channels}H", *[16] * channels) + pixels
 
 
-def _png(header: bytes, rows: bytes) -> bytes:
+def _png(header: bytes, packed: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

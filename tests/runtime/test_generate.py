@@ -161,6 +161,24 @@ def test_an_answer_stops_at_the_end_of_the_context(folder: Path) -> None:
         assert len(ids(chunks)) == 40 - prompt
 
 
+def test_a_prompt_that_fills_the_context_leaves_no_place_for_an_answer(folder: Path) -> None:
+    """One position less has an answer of one token; a longer answer that was asked for is cut to it."""
+    prompt = len(load_model(folder, threads=1).prepare(QUESTION).input_ids)
+
+    def with_context(positions: int) -> VisionLanguageModel:
+        edit_manifest(
+            folder, lambda document: document["config"]["language_config"].update(max_position_embeddings=positions)
+        )
+        return load_model(folder, threads=1)
+
+    with pytest.raises(ContextOverflowError) as caught:
+        with_context(prompt).prepare(QUESTION)
+    assert (caught.value.prompt_tokens, caught.value.context_tokens) == (prompt, prompt)
+    assert (caught.value.exit_code, caught.value.http_status) == (6, 422)
+    chunks = list(with_context(prompt + 1).generate(QUESTION, options=GenerationOptions(max_new_tokens=100)))
+    assert (len(ids(chunks)), chunks[-1].finish_reason) == (1, "length")
+
+
 def test_a_request_for_a_place_is_another_prompt_than_its_letters(model: VisionLanguageModel) -> None:
     """Parts may hold special tokens, typed text never does."""
     asked = model.prepare(locate("Save"), pictures(1)).input_ids

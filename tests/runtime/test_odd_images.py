@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -67,6 +69,26 @@ def test_text_that_unpacks_to_much_is_bounded(count: int) -> None:
         assert "damaged" in str(error)
     else:
         assert np.array_equal(np.asarray(found.image), PIXELS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the memory of a process is measured with POSIX means")
+def test_pixels_that_unpack_to_a_gigabyte_are_as_many_as_the_header_says(tmp_path: Path) -> None:
+    """A megabyte of a PNG; what comes after the last row is never unpacked. A watch-dog on the whole process."""
+    packer = zlib.compressobj(9)
+    begun = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    more = packer.compress(bytes(1_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    (tmp_path / "bomb.png").write_bytes(png_header(50, 50, begun + more * 1000))
+    script = """
+import resource, sys
+from dsvl2_runtime.inputs.images import open_image
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert open_image(sys.argv[1]).size == (50, 50)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "bomb.png")]
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout) * (1 if sys.platform == "darwin" else 1024) < 100_000_000
 
 
 def test_a_jpeg_in_four_inks_keeps_white_white() -> None:

@@ -13,7 +13,7 @@ from PySide6.QtGui import QDesktopServices, QTextCursor, QTextDocument
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app.state import answer_text
-from dsvl2_app.state.answer_pieces import pieces
+from dsvl2_app.state.answer_pieces import MOST_ROWS, pieces
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.answer_document import answer_document, blocks, code_blocks, fragments, tables
@@ -197,6 +197,10 @@ PARTS = (
 )
 
 
+def texts_of(answer: str) -> list[str]:
+    return [piece.markdown for piece in pieces(answer)]
+
+
 def looks(view: AnswerView | QTextDocument) -> list[object]:
     document = view.document() if isinstance(view, AnswerView) else view
     found: list[object] = []
@@ -214,7 +218,7 @@ def test_an_answer_that_came_in_pieces_looks_as_if_it_had_come_at_once(qtbot: Qt
     """Wherever it was cut, and whatever follows on what."""
     source = random.Random(seed)
     answer = "".join(source.choices(PARTS, k=6))
-    assert "\n\n".join(pieces(answer)) == answer.rstrip()
+    assert "\n\n".join(texts_of(answer)) == answer.rstrip()
     grown, at_once = AnswerView(clock=lambda: 0.0), AnswerView(clock=lambda: 0.0)
     for view in (grown, at_once):
         qtbot.addWidget(view)
@@ -234,7 +238,6 @@ def test_the_pieces_of_an_answer_look_as_one_document(view: AnswerView) -> None:
     answer = "".join(part for part in PARTS if not part.startswith((">", "~"))).replace("```\n\n|", "```\n\nz\n\n|")
     assert len(pieces(answer)) > 6
     view.show_answer(answer, is_final=True)
-    view.finish()
     assert looks(view) == looks(answer_document(answer))
 
 
@@ -253,13 +256,38 @@ def test_a_long_answer_is_laid_out_in_several_turns_of_the_event_loop(qtbot: QtB
     assert view.text().endswith("words 19\nmore")
     assert view._answer.pieces[0] is first
     view.show_answer("x\n\n" + answer, is_final=True)
-    view.finish()
+    wait_for(qtbot, lambda: view.is_whole)
     assert view.text().startswith("x\nwords 0\n") and view.text().endswith("words 19")
 
 
 def test_code_that_lists_hold_is_never_cut() -> None:
     """Nor what a fence of more signs holds; a fence that stays open goes to the end."""
-    assert pieces("- a\n\n  ```\n\n  x\n  ```\n\nend") == ["- a\n\n  ```\n\n  x\n  ```", "end"]
-    assert pieces("````\n```\n\nx\n````\n\nend") == ["````\n```\n\nx\n````", "end"]
-    assert pieces("a\n\n```\nx\n\ny\n\nz") == ["a", "```\nx\n\ny\n\nz"]
-    assert pieces("\n \n") == []
+    assert texts_of("- a\n\n  ```\n\n  x\n  ```\n\nend") == ["- a\n\n  ```\n\n  x\n  ```", "end"]
+    assert texts_of("````\n```\n\nx\n````\n\nend") == ["````\n```\n\nx\n````", "end"]
+    assert texts_of("a\n\n```\nx\n\ny\n\nz") == ["a", "```\nx\n\ny\n\nz"]
+    assert texts_of("\n \n") == []
+
+
+def test_a_long_table_is_laid_out_in_parts_that_look_as_one(view: AnswerView, qtbot: QtBot) -> None:
+    """One head, columns of the same places in all parts, all rows in their order; the copy has no gap in it."""
+    rows = [f"| item {number} | {number * 7} |" for number in range(3 * MOST_ROWS + 1)]
+    answer = "\n".join(["| A | B |", "|---|--:|", *rows]) + "\n\nend"
+    view.show_answer(answer, is_final=True)
+    parts = list(tables(view.document().rootFrame()))
+    assert [part.rows() for part in parts] == [MOST_ROWS + 1, MOST_ROWS, MOST_ROWS, 1]
+    assert view.whole_text() == answer_document(answer).toPlainText()
+    assert view.text().split() == view.whole_text().split()
+    layout = view.document().documentLayout()
+    edges = {layout.blockBoundingRect(part.cellAt(0, 1).firstCursorPosition().block()).left() for part in parts}
+    assert len(edges) == 1
+    gaps = [
+        layout.frameBoundingRect(below).top() - layout.frameBoundingRect(above).bottom()
+        for above, below in itertools.pairwise(parts)
+    ]
+    assert max(gaps) <= 2
+    grown = AnswerView(clock=lambda: 0.0)
+    qtbot.addWidget(grown)
+    for length in range(0, len(answer), 40):
+        grown.show_answer(answer[:length], is_final=False)
+    grown.show_answer(answer, is_final=True)
+    assert looks(grown) == looks(view)

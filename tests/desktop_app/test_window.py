@@ -63,9 +63,7 @@ def test_an_answer_is_shown_whole_when_the_next_question_comes_at_once(window: M
     window.session.on_change = show_and_ask
     wait_for(qtbot, lambda: len(window.session.turns) == 2 and window.session.open_turn is None)
     answer = answer_document(shown_markdown(window.session.turns[0])).toPlainText()
-    shown = window.talk.turn_views[0].answer
-    shown.finish()
-    assert shown.text() == answer
+    assert window.talk.turn_views[0].answer.whole_text() == answer
     assert "tokens in" in window.talk.turn_views[0].remark.text()
 
 

@@ -52,8 +52,7 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
     view = window.talk.turn_views[0]
     wait_for(qtbot, lambda: "tokens in" in view.remark.text())  # answers are drawn a moment late
     assert turn.answer.strip()
-    view.answer.finish()
-    assert view.answer.text() == answer_document(shown_markdown(turn)).toPlainText()
+    assert view.answer.whole_text() == answer_document(shown_markdown(turn)).toPlainText()
     assert view.question.text() == "What is the total?"
     assert "1 picture" in view.remark.text()
     assert window.prompt.button.text() == texts.prompt.ask()

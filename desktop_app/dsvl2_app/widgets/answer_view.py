@@ -13,11 +13,11 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from dsvl2_app import texts
 from dsvl2_app.state.answer_pieces import pieces
 from dsvl2_app.widgets import controls, theme
-from dsvl2_app.widgets.answer_document import box_number
+from dsvl2_app.widgets.answer_document import answer_document, box_number
 from dsvl2_app.widgets.growing_document import GrowingDocument
 from dsvl2_app.widgets.plain_text import FittingText
 
-SLICE_SECONDS = 0.004
+SLICE_SECONDS = 0.003
 """After which what is left of an answer waits for the next turn of the event loop."""
 LEAST_PAUSE = 9.0
 """Times what the last words of a growing answer took: so much time passes before they are laid out again."""
@@ -66,10 +66,9 @@ class AnswerView(FittingText):
         elif not self._later.isActive():
             self._later.start(math.ceil(left * 1000))
 
-    def finish(self) -> None:
-        """Lay out what is left at once, because somebody asks for its text."""
-        while not self.is_whole:
-            self._lay_out()
+    def whole_text(self) -> str:
+        """All that has come, without Markdown, whether it is laid out or not."""
+        return answer_document(self._shown).toPlainText()
 
     def restyle(self) -> None:
         """Take the present colours and sizes."""

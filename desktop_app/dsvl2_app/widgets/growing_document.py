@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument, QTextDocumentFragment
+from PySide6.QtGui import (
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextDocumentFragment,
+    QTextLength,
+)
 
+from dsvl2_app.state.answer_pieces import Piece
 from dsvl2_app.widgets.answer_document import (
     ShownDocument,
     answer_document,
@@ -16,14 +24,15 @@ from dsvl2_app.widgets.answer_document import (
     code_blocks,
     fragments,
     prepare,
+    tables,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of an answer, and where it is in the document."""
+class Placed:
+    """A piece of an answer, and where it is in the document."""
 
-    markdown: str
+    piece: Piece
     begin: int
     """The position that was the document's last one before it came."""
     ground: QTextBlockFormat
@@ -40,18 +49,18 @@ class GrowingDocument(ShownDocument):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         prepare(self)
-        self.pieces: list[Piece] = []
+        self.pieces: list[Placed] = []
 
     @property
     def boxes(self) -> dict[int, tuple[int, int]]:
         """(position, length) of the chip of each box, by its number from 0."""
         return {number: place for piece in self.pieces for number, place in piece.boxes.items()}
 
-    def same(self, wanted: Sequence[str]) -> int:
+    def same(self, wanted: Sequence[Piece]) -> int:
         """How many pieces at the beginning are those that are wanted."""
         count = 0
-        for piece, markdown in zip(self.pieces, wanted, strict=False):
-            if piece.markdown != markdown:
+        for placed, piece in zip(self.pieces, wanted, strict=False):
+            if placed.piece != piece:
                 break
             count += 1
         return count
@@ -67,14 +76,18 @@ class GrowingDocument(ShownDocument):
             cursor.setBlockFormat(first.ground)
             del self.pieces[count:]
 
-    def add(self, markdown: str) -> None:
+    def add(self, piece: Piece) -> None:
         """Put one more piece at the end."""
-        source = answer_document(markdown)
+        source = answer_document(piece.markdown)
+        if piece.columns:
+            _fit_part(source, piece)
         cursor = QTextCursor(self)
         cursor.movePosition(QTextCursor.MoveOperation.End)
         begin, ground = cursor.position(), cursor.blockFormat()
         first = source.firstBlock()
         cursor.beginEditBlock()
+        if piece.continues:
+            cursor.setBlockFormat(_thin())
         # A list, a table and a line across bring a paragraph of their own.
         if first.textList() is None and first.text():
             if self.pieces:
@@ -87,7 +100,7 @@ class GrowingDocument(ShownDocument):
         code = {
             lines[0].position() + moved: "\n".join(block.text() for block in lines) for lines in code_blocks(source)
         }
-        self.pieces.append(Piece(markdown, begin, ground, boxes, code))
+        self.pieces.append(Placed(piece, begin, ground, boxes, code))
 
 
 def _box_places(document: QTextDocument) -> dict[int, tuple[int, int]]:
@@ -96,3 +109,25 @@ def _box_places(document: QTextDocument) -> dict[int, tuple[int, int]]:
     found = ((box_number(look.anchorHref()), at, length) for block in blocks(document)
              for at, length, _, look in fragments(block))  # fmt: skip
     return {number: (at, length) for number, at, length in found if number is not None}
+
+
+def _fit_part(document: QTextDocument, piece: Piece) -> None:
+    """Columns as wide as those of the other parts, and no second head."""
+    for table in tables(document.rootFrame()):
+        look = table.format()
+        look.setWidth(QTextLength(QTextLength.Type.PercentageLength, 100))
+        widths = (piece.columns + (1,) * table.columns())[: table.columns()]
+        look.setColumnWidthConstraints([QTextLength(QTextLength.Type.PercentageLength, width) for width in widths])
+        look.setBottomMargin(0)
+        if piece.continues:
+            look.setTopMargin(-4)  # its border lies on that of the part above
+        table.setFormat(look)
+        if piece.continues:
+            table.removeRows(0, 1)
+
+
+def _thin() -> QTextBlockFormat:
+    """Of the paragraph that Qt wants between two tables."""
+    look = QTextBlockFormat()
+    look.setLineHeight(1, QTextBlockFormat.LineHeightTypes.FixedHeight.value)
+    return look

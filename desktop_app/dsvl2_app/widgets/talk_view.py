@@ -86,9 +86,9 @@ class TalkView(QScrollArea):
         for view in [view for view in self.turn_views if view.turn.id not in wanted or view.turn not in turns]:
             self._forget(view)
         self._empty.setVisible(not turns)
-        # New ones are made at once; those of a conversation that was opened follow one by one.
+        # One that was just asked is made at once; those of a conversation that was opened follow one by one.
         missing = self._missing()
-        if missing and missing[-1] is turns[-1]:
+        if missing and missing[-1] is turns[-1] and missing[-1].is_open:
             self._add(missing[-1])
             self._follow = True
         if self._missing():

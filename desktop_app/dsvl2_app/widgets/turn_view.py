@@ -138,8 +138,7 @@ class TurnView(QFrame):
     def act(self, action: TurnAction) -> None:
         """Do what a button or an entry of the menu says."""
         if action == "copy":
-            self.answer.finish()
-            self.copied.emit(self.answer.text().replace("\u00a0", " "))
+            self.copied.emit(self.answer.whole_text().replace("\u00a0", " "))
         elif action == "copy markdown":
             self.copied.emit(answer_text.copied_markdown(self.turn))
         elif action == "copy csv":

@@ -19,18 +19,22 @@ static void unpack(const Weights& w, PanelRows panel, size_t columns, const Layo
   const size_t block_bytes = layout.block * layout.bits / 8, groups = block_bytes / 4;
   const size_t bytes = (end - begin) * block_bytes;
   for (size_t half = 0; half < kPanel; half += 16) {
-    const uint8_t* rows[16];
+    const uint8_t *rows[16], *next[16];
     const float* scales[16];
     for (size_t i = 0; i < 16; ++i) {
       const size_t row = row_of(panel, half + i, columns);
       rows[i] = w.row(row) + begin * block_bytes;
+      next[i] = unpacked_next(w, row, layout, end);
       scales[i] = w.scales + row * layout.blocks + begin;
     }
     for (size_t at = 0; at < bytes; at += 64) {
       const __mmask16 dwords = first_lanes(static_cast<long long>(bytes - at) / 4);
       __m512i r[16];
       DSVL2_UNROLL(16)
-      for (int i = 0; i < 16; ++i) r[i] = _mm512_maskz_loadu_epi32(dwords, rows[i] + at);
+      for (int i = 0; i < 16; ++i) {
+        _mm_prefetch(reinterpret_cast<const char*>(next[i] + at), _MM_HINT_T0);
+        r[i] = _mm512_maskz_loadu_epi32(dwords, rows[i] + at);
+      }
       transpose16(r);
       const size_t first = at / 4, count = bytes - at < 64 ? (bytes - at) / 4 : 16;
       for (size_t d = 0; d < count; ++d) {

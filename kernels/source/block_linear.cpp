@@ -33,7 +33,7 @@ void BlockLinear::compute(const Context& context) const {
       kernels_.quantize(x.as<float>() + r * width, width, records.layout, 0, records.clear(r));
   });
 
-  if (rows <= kFewRows) {
+  if (rows <= few_rows(weight_.bits)) {
     const size_t piece = std::clamp<size_t>(n / 16, 64, 1024);
     context.parallel((n + piece - 1) / piece, [&](size_t task) {
       const size_t first = task * piece, count = std::min(piece, n - first);
@@ -45,16 +45,20 @@ void BlockLinear::compute(const Context& context) const {
   }
 
   const size_t pieces = pieces_of(rows, records.layout.stride), piece = (rows + pieces - 1) / pieces;
-  const size_t panels = (n + kPanel - 1) / kPanel;
-  context.parallel(pieces * panels, [&](size_t task) {
-    const size_t first = task / panels * piece, column = task % panels * kPanel;
+  const size_t panels = (n + kPanel - 1) / kPanel, together = rows <= kWaiting ? std::clamp<size_t>(panels / 16, 1, 4) : 1;
+  const size_t groups = (panels + together - 1) / together;
+  context.parallel(pieces * groups, [&](size_t task) {
+    const size_t first = task / groups * piece, group = task % groups * together * kPanel;
     if (first >= rows) return;
     // Sums pass through memory several times: rows of y, each on a page of its own, would be slower than a copy.
-    const size_t count = std::min(piece, rows - first), columns = std::min(kPanel, n - column);
+    const size_t count = std::min(piece, rows - first), end = std::min(n, group + together * kPanel);
     float* const c = float_scratch(count * kPanel);
-    kernels_.panel_product(weights, {column, false}, records.layout, records.record(first), count, c, kPanel,
-                           columns, panel_scratch());
-    for (size_t r = 0; r < count; ++r) std::copy_n(c + r * kPanel, columns, y + (first + r) * n + column);
+    for (size_t column = group; column < end; column += kPanel) {
+      const size_t columns = std::min(kPanel, end - column);
+      kernels_.panel_product(weights, {column, false}, records.layout, records.record(first), count, c, kPanel, columns,
+                             panel_scratch());
+      for (size_t r = 0; r < count; ++r) std::copy_n(c + r * kPanel, columns, y + (first + r) * n + column);
+    }
   });
 }
 

@@ -27,11 +27,15 @@ constexpr size_t kChunkValues = 1024;   // of each row of a panel that are unpac
 constexpr size_t kChunkBlocks = kChunkValues / 16;
 constexpr size_t kLargestBlock = 256;
 constexpr size_t kLanes = 16;
-constexpr size_t kFewRows = 6;  // of activations: a weight's bytes are better multiplied as they come than unpacked
+constexpr size_t kFewRows = 6;  // of activations: the most that `row_products` takes
+constexpr size_t kWaiting = 64;  // of activations: with no more, products wait for memory, and tasks take several panels
 
 constexpr size_t kAhead = 2048;  // bytes: how far ahead of a product of rows its weights are asked for
 
 DSVL2_INLINE size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Up to so many rows of activations are better multiplied with a weight's bytes as they come than with unpacked ones.
+DSVL2_INLINE size_t few_rows(size_t bits) { return bits == 4 ? kFewRows : 3; }
 
 // How one row of activations lies in memory; offsets and sizes in bytes.
 struct Layout {
@@ -83,6 +87,13 @@ struct PanelRows {
   bool pairs;
   DSVL2_INLINE size_t row(size_t i) const { return first + (pairs ? (i < 16 ? 2 * i : 2 * (i - 16) + 1) : i); }
 };
+
+// Bytes of a row of a panel that will be unpacked after the blocks before `end`: its next chunk, or the first one of the row
+// that has the same place in the next panel.
+DSVL2_INLINE const uint8_t* unpacked_next(const Weights& w, size_t row, const Layout& layout, size_t end) {
+  const size_t block_bytes = layout.block * layout.bits / 8;
+  return end < layout.blocks ? w.row(row) + end * block_bytes : w.row(row + kPanel < w.rows ? row + kPanel : row);
+}
 
 struct BlockKernels {
   // `count` values from block `first_block` of a record on; a block that they do not fill is filled with zeros.

@@ -134,19 +134,22 @@ void unpack(const Weights& w, PanelRows panel, size_t columns, const Layout& lay
   const size_t block_bytes = layout.block * layout.bits / 8, groups = block_bytes / 4;
   const size_t bytes = (end - begin) * block_bytes;
   for (size_t eight = 0; eight < kPanel; eight += 8) {
-    const uint8_t* rows[8];
+    const uint8_t *rows[8], *next[8];
     const float* scales[8];
     for (size_t i = 0; i < 8; ++i) {
       const size_t row = panel.row(eight + i < columns ? eight + i : columns - 1);
       rows[i] = w.row(row) + begin * block_bytes;
+      next[i] = unpacked_next(w, row, layout, end);
       scales[i] = w.scales + row * layout.blocks + begin;
     }
     for (size_t at = 0; at < bytes; at += 32) {
       const size_t count = bytes - at < 32 ? (bytes - at) / 4 : 8;
       __m256i r[8];
-      for (int i = 0; i < 8; ++i)
+      for (size_t i = 0; i < 8; ++i) {
+        if (at % 64 == 0) _mm_prefetch(reinterpret_cast<const char*>(next[i] + at), _MM_HINT_T0);
         r[i] = count == 8 ? load(rows[i] + at)
                           : _mm256_maskload_epi32(reinterpret_cast<const int*>(rows[i] + at), first_lanes(static_cast<long long>(count)));
+      }
       transpose8(r);
       for (size_t d = 0; d < count; ++d) {
         const size_t dword = at / 4 + d;

@@ -11,7 +11,7 @@ using avx512::first_lanes;
 
 constexpr size_t kTile = 16;        // records, and rows of weights
 constexpr size_t kTileBytes = 64;   // of a record at a time
-constexpr size_t kWorthTiles = 8;   // records; with fewer the tile is mostly empty
+constexpr size_t kWorthTiles = 16;  // records; with fewer the tile is mostly empty
 
 struct alignas(64) Configuration {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};

@@ -125,7 +125,7 @@ void Experts::compute(const Context& context) const {
     const size_t ld = 2 * block;
     float* const both = float_scratch((piece.count + 2) * ld);
     float *const row = both + piece.count * ld, *const apart = row + ld;
-    const bool few = piece.count <= kFewRows;
+    const bool few = piece.count <= few_rows(gate_up_.bits);
     if (few) {
       const uint8_t* some[kFewRows];
       for (size_t r = 0; r < piece.count; ++r) some[r] = outer.record(piece.first + r);
@@ -150,7 +150,7 @@ void Experts::compute(const Context& context) const {
 
   // Some columns of the output. Experts add to a token in their order: a task waits for the one of the expert before, which
   // has begun already, as tasks begin in order. Few tokens are bound by memory and take more columns at a time.
-  const size_t width = tokens <= kFewRows ? 4 * kPanel : kPanel, parts = (hidden + width - 1) / width;
+  const size_t width = tokens <= kWaiting ? 4 * kPanel : kPanel, parts = (hidden + width - 1) / width;
   std::vector<std::atomic<size_t>> turn(parts);
   for (auto& t : turn) t = 0;
   std::atomic<bool> stopped{false};  // where memory ran out, nobody waits for what will not come
@@ -159,13 +159,14 @@ void Experts::compute(const Context& context) const {
     const Piece& piece = all[index];
     const Weights w = down_.matrix(piece.expert);
     float* const c = float_scratch(piece.count * width);
-    if (piece.count <= kFewRows) {
+    if (piece.count <= few_rows(down_.bits)) {
       const uint8_t* some[kFewRows];
       for (size_t r = 0; r < piece.count; ++r) some[r] = inner.record(piece.first + r);
       kernels_.row_products(w, column, columns, inner.layout, some, piece.count, c, width);
     } else {
-      kernels_.panel_product(w, {column, false}, inner.layout, inner.record(piece.first), piece.count, c, width, columns,
-                             panel_scratch());
+      for (size_t at = 0; at < columns; at += kPanel)
+        kernels_.panel_product(w, {column + at, false}, inner.layout, inner.record(piece.first), piece.count, c + at, width,
+                               std::min(kPanel, columns - at), panel_scratch());
     }
     while (turn[part].load(std::memory_order_acquire) != index) {
       if (stopped.load(std::memory_order_relaxed)) return;

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 F = np.float32
 LANES = 16
-FEW_ROWS = 6
-"""Up to so many rows are multiplied row by row, with 16 sums to a product."""
+FEW_ROWS = {4: 6, 8: 3}
+"""By bits: up to so many rows are multiplied row by row, with 16 sums to a product."""
 
 
 def fma(a: NDArray[F], b: NDArray[F] | F, c: NDArray[F] | F) -> NDArray[F]:
@@ -42,7 +42,7 @@ def products(x: NDArray[F], packed: NDArray[np.uint8], scales: NDArray[F], bits:
     a, a_scales = quantize(x, block)
     w = unpack(packed, bits, block)
     blocks = w.shape[1]
-    lanes = 1 if len(x) > FEW_ROWS else LANES
+    lanes = 1 if len(x) > FEW_ROWS[bits] else LANES
     sums = np.zeros((lanes, len(x), len(w)), F)
     for b in range(blocks):
         exact = (a[:, b] @ w[:, b].T).astype(F)  # below 2^24

@@ -13,6 +13,7 @@ from dsvl2_app import texts
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.state.usage import context_used, last_speed, memory_used
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets.privacy_card import PrivacyCard
 from dsvl2_app.widgets.status_bar import ENOUGH, ROOMY, StatusBar
 from dsvl2_runtime.engine.protocol import Finished, Progressed
@@ -102,7 +103,7 @@ def test_a_narrow_window_shows_fewer_figures(bar: StatusBar, session: ChatSessio
     bar.resize(ENOUGH - 10, 36)
     assert not bar.context.isVisible()
     assert bar.shield.text() == ""
-    assert bar.shield.accessibleName() == texts.window.offline()
+    assert bar.shield.accessibleName() == plain(texts.window.offline())
     bar.resize(ROOMY, 36)
     assert bar.memory.isVisible()
 

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app import texts
 from dsvl2_app.state.session import ChatSession, Conversation
 from dsvl2_app.state.turn import Turn
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.find_bar import FindBar
 from dsvl2_app.widgets.talk_view import MOST_CARDS, TalkView
@@ -86,7 +87,7 @@ def test_a_card_follows_its_turn(talk: TalkView, session: ChatSession) -> None:
     assert view.answer.text() == "It is 5."
     assert not view._progress.isVisibleTo(view)
     assert view.remark.text() == "no picture · 5 tokens in 1.5 s · 4 tokens/s"
-    assert {texts.talk.copy_answer(), texts.talk.ask_again(), texts.talk.more()} == set(buttons(view))
+    assert {plain(texts.talk.copy_answer()), plain(texts.talk.ask_again()), texts.talk.more()} == set(buttons(view))
 
 
 def test_questions_that_wait_say_so_and_can_be_taken_back(talk: TalkView, session: ChatSession, qtbot: QtBot) -> None:
@@ -98,7 +99,7 @@ def test_questions_that_wait_say_so_and_can_be_taken_back(talk: TalkView, sessio
     places = [row.label.text() for row in rows if row is not None and row.isVisibleTo(talk)]
     assert places == [texts.talk.queued(1), texts.talk.queued(2)]
     with qtbot.waitSignal(talk.edit_asked) as edited:
-        buttons(talk.turn_views[1])[texts.talk.take_back()].click()
+        buttons(talk.turn_views[1])[plain(texts.talk.take_back())].click()
     assert edited.args is not None
     assert edited.args[0].question == "b"
     assert [view.turn.question for view in talk.turn_views] == ["a", "c"]
@@ -121,9 +122,9 @@ def test_an_error_stands_in_a_bar_with_what_to_do(talk: TalkView, session: ChatS
     assert "it is damaged" in view.error
     assert "damaged" not in view.remark.text()
     with qtbot.waitSignal(talk.edit_asked) as edited:
-        buttons(view)[texts.talk.edit_question()].click()
+        buttons(view)[plain(texts.talk.edit_question())].click()
     assert edited.args == [session.turns[0]]
-    buttons(view)[texts.talk.ask_again()].click()
+    buttons(view)[plain(texts.talk.ask_again())].click()
     assert [turn.question for turn in session.turns] == ["What is it?", "What is it?"]
 
 
@@ -148,12 +149,12 @@ def test_a_conversation_that_is_too_long_has_its_own_choices(talk: TalkView, ses
     error = wire_error(ContextOverflowError(5336, 5300, 4096, earlier_turns=1))
     session.take(Failed(1, error))
     choices = buttons(talk.turn_views[1])
-    assert texts.talk.ask_again() not in choices
-    choices[texts.talk.drop_oldest()].click()
+    assert plain(texts.talk.ask_again()) not in choices
+    choices[plain(texts.talk.drop_oldest())].click()
     assert session.turns[0].is_dropped
     assert session.turns[2].question == "b"
     session.take(Failed(2, error))
-    buttons(talk.turn_views[2])[texts.talk.start_anew()].click()
+    buttons(talk.turn_views[2])[plain(texts.talk.start_anew())].click()
     assert (session.turns, session.images) == ([], [image()])
     assert talk.turn_views == []
 

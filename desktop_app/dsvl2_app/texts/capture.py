@@ -39,12 +39,12 @@ def capture_later(seconds: int) -> str:
 
 def show_window() -> str:
     """An entry of the icon's menu."""
-    return QCoreApplication.translate("capture", "Show the window")
+    return QCoreApplication.translate("capture", "Show the &window")
 
 
 def quit_program() -> str:
     """An entry of the icon's menu."""
-    return QCoreApplication.translate("capture", "Quit")
+    return QCoreApplication.translate("capture", "&Quit")
 
 
 def captured_image(number: int) -> str:

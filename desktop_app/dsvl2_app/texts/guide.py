@@ -12,7 +12,7 @@ def keys_entry() -> str:
 
 def privacy_entry() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("guide", "What is &kept and what is sent")
+    return QCoreApplication.translate("guide", "&What is kept and what is sent")
 
 
 def log_entry() -> str:
@@ -32,12 +32,12 @@ def about_entry() -> str:
 
 def close() -> str:
     """The button of a page."""
-    return QCoreApplication.translate("guide", "Close")
+    return QCoreApplication.translate("guide", "C&lose")
 
 
 def copy() -> str:
     """The button that copies a page."""
-    return QCoreApplication.translate("guide", "Copy")
+    return QCoreApplication.translate("guide", "&Copy")
 
 
 def log_hint() -> str:

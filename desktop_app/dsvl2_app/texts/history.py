@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 
 def new() -> str:
     """The button."""
-    return QCoreApplication.translate("history", "New")
+    return QCoreApplication.translate("history", "&New")
 
 
 def new_conversation() -> str:
@@ -58,7 +58,7 @@ def private_list() -> str:
 
 def keep_nothing() -> str:
     """The switch."""
-    return QCoreApplication.translate("history", "Keep nothing (private)")
+    return QCoreApplication.translate("history", "&Keep nothing (private)")
 
 
 def keep_nothing_tip() -> str:
@@ -143,7 +143,7 @@ def deleted(title: str) -> str:
 
 def undo() -> str:
     """The button of that bar."""
-    return QCoreApplication.translate("history", "Undo")
+    return QCoreApplication.translate("history", "&Undo")
 
 
 def problem(found: Problem) -> str:

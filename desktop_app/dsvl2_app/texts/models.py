@@ -71,7 +71,7 @@ def memory_bar() -> str:
 
 def use() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Use")
+    return QCoreApplication.translate("models", "&Use")
 
 
 def in_use() -> str:
@@ -86,7 +86,7 @@ def loading() -> str:
 
 def verify() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Verify")
+    return QCoreApplication.translate("models", "&Verify")
 
 
 def verifying(done: int, total: int) -> str:
@@ -101,7 +101,7 @@ def verified(files: int) -> str:
 
 def remove() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Remove…")
+    return QCoreApplication.translate("models", "&Remove…")
 
 
 def remove_question(model: KnownModel) -> str:
@@ -112,22 +112,22 @@ def remove_question(model: KnownModel) -> str:
 
 def delete_files() -> str:
     """A button of that question."""
-    return QCoreApplication.translate("models", "Delete the files")
+    return QCoreApplication.translate("models", "&Delete the files")
 
 
 def forget() -> str:
     """A button of that question."""
-    return QCoreApplication.translate("models", "Only forget it")
+    return QCoreApplication.translate("models", "Only &forget it")
 
 
 def cancel() -> str:
     """A button."""
-    return QCoreApplication.translate("models", "Cancel")
+    return QCoreApplication.translate("models", "&Cancel")
 
 
 def add() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Add a model…")
+    return QCoreApplication.translate("models", "&Add a model…")
 
 
 def add_sentence() -> str:
@@ -219,27 +219,27 @@ def target() -> str:
 
 def change_folder() -> str:
     """The button of that row."""
-    return QCoreApplication.translate("models", "Change…")
+    return QCoreApplication.translate("models", "C&hange…")
 
 
 def convert() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Convert")
+    return QCoreApplication.translate("models", "&Convert")
 
 
 def resume() -> str:
     """The button after an attempt that did not end."""
-    return QCoreApplication.translate("models", "Resume")
+    return QCoreApplication.translate("models", "&Resume")
 
 
 def stop_converting() -> str:
     """The button while it runs; what is finished is kept."""
-    return QCoreApplication.translate("models", "Cancel (keeps what is done)")
+    return QCoreApplication.translate("models", "Ca&ncel (keeps what is done)")
 
 
 def back() -> str:
     """The button."""
-    return QCoreApplication.translate("models", "Back to the models")
+    return QCoreApplication.translate("models", "&Back to the models")
 
 
 def steps() -> list[str]:
@@ -252,7 +252,7 @@ def steps() -> list[str]:
 
 def log() -> str:
     """The button that unfolds what the program said."""
-    return QCoreApplication.translate("models", "What the program says")
+    return QCoreApplication.translate("models", "What the program &says")
 
 
 def conversion_state(conversion: Conversion) -> str:
@@ -299,22 +299,22 @@ def demo_sentence() -> str:
 
 def set_up() -> str:
     """The button of the card and of the note."""
-    return QCoreApplication.translate("models", "Set up a full model…")
+    return QCoreApplication.translate("models", "Set up a full &model…")
 
 
 def keep_demo() -> str:
     """The other button of the card."""
-    return QCoreApplication.translate("models", "Keep the demonstration")
+    return QCoreApplication.translate("models", "Keep the &demonstration")
 
 
 def choose_folder() -> str:
     """The button where a model could not be loaded."""
-    return QCoreApplication.translate("models", "Choose folder…")
+    return QCoreApplication.translate("models", "Choose fol&der…")
 
 
 def use_demo() -> str:
     """The other button there."""
-    return QCoreApplication.translate("models", "Use demonstration")
+    return QCoreApplication.translate("models", "Use demons&tration")
 
 
 def not_loaded(error: WireError) -> str:

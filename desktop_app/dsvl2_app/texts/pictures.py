@@ -15,7 +15,7 @@ def open_image() -> str:
 
 def open_short() -> str:
     """The button above the picture."""
-    return QCoreApplication.translate("pictures", "Open")
+    return QCoreApplication.translate("pictures", "&Open")
 
 
 def open_tip() -> str:
@@ -25,7 +25,7 @@ def open_tip() -> str:
 
 def open_dots() -> str:
     """The button in the empty pane."""
-    return QCoreApplication.translate("pictures", "Open…")
+    return QCoreApplication.translate("pictures", "&Open…")
 
 
 def paste_image() -> str:
@@ -105,7 +105,7 @@ def over_budget() -> str:
 
 def remove_others() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("pictures", "Remove the others")
+    return QCoreApplication.translate("pictures", "Remove the &others")
 
 
 def remove_all() -> str:
@@ -115,12 +115,12 @@ def remove_all() -> str:
 
 def move_left() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("pictures", "Move to the left")
+    return QCoreApplication.translate("pictures", "Move to the &left")
 
 
 def move_right() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("pictures", "Move to the right")
+    return QCoreApplication.translate("pictures", "Move to the &right")
 
 
 def recent() -> str:
@@ -160,12 +160,12 @@ def more() -> str:
 
 def save_with_boxes() -> str:
     """The menu entry and the dialog."""
-    return QCoreApplication.translate("pictures", "&Save the picture with its boxes…")
+    return QCoreApplication.translate("pictures", "Save the picture with its &boxes…")
 
 
 def copy_with_boxes() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("pictures", "&Copy the picture with its boxes")
+    return QCoreApplication.translate("pictures", "Copy the p&icture with its boxes")
 
 
 def was_saved(name: str) -> str:
@@ -256,7 +256,7 @@ def pages_fit(fitting: int, count: int) -> str:
 
 def each_page() -> str:
     """The button below the pages that asks about each by itself."""
-    return QCoreApplication.translate("pictures", "Each pag&e")
+    return QCoreApplication.translate("pictures", "Each &page")
 
 
 def each_page_tip() -> str:

@@ -9,17 +9,17 @@ from dsvl2_app.state.turn import Task
 
 def ask() -> str:
     """The button."""
-    return QCoreApplication.translate("prompt", "Ask")
+    return QCoreApplication.translate("prompt", "&Ask")
 
 
 def stop() -> str:
     """The button while an answer comes."""
-    return QCoreApplication.translate("prompt", "Stop")
+    return QCoreApplication.translate("prompt", "&Stop")
 
 
 def queue() -> str:
     """The button while an answer comes and a further question is typed."""
-    return QCoreApplication.translate("prompt", "Ask next")
+    return QCoreApplication.translate("prompt", "&Ask next")
 
 
 def hint(task: Task) -> str:

@@ -17,7 +17,7 @@ def menu_entry() -> str:
 
 def close() -> str:
     """The button."""
-    return QCoreApplication.translate("settings", "Close")
+    return QCoreApplication.translate("settings", "&Close")
 
 
 def pages() -> str:
@@ -133,7 +133,7 @@ def temperature() -> tuple[str, str]:
 
 def set_up_model() -> str:
     """The button."""
-    return QCoreApplication.translate("settings", "Models…")
+    return QCoreApplication.translate("settings", "&Models…")
 
 
 def models_sentence() -> str:
@@ -159,7 +159,7 @@ def capture_command() -> tuple[str, str]:
 
 def copy_command() -> str:
     """The button."""
-    return QCoreApplication.translate("settings", "Copy")
+    return QCoreApplication.translate("settings", "Cop&y")
 
 
 def keys_sentence() -> str:
@@ -197,7 +197,7 @@ def folder() -> str:
 
 def open_folder() -> str:
     """The button."""
-    return QCoreApplication.translate("settings", "Open folder")
+    return QCoreApplication.translate("settings", "&Open folder")
 
 
 def size_of_everything(size: str) -> str:
@@ -207,7 +207,7 @@ def size_of_everything(size: str) -> str:
 
 def delete_everything() -> str:
     """The button."""
-    return QCoreApplication.translate("settings", "Delete everything…")
+    return QCoreApplication.translate("settings", "&Delete everything…")
 
 
 def delete_sentence() -> str:
@@ -222,12 +222,12 @@ def delete_question() -> str:
 
 def delete_now() -> str:
     """The button that does it."""
-    return QCoreApplication.translate("settings", "Delete everything")
+    return QCoreApplication.translate("settings", "&Delete everything")
 
 
 def cancel() -> str:
     """The button that does not."""
-    return QCoreApplication.translate("settings", "Cancel")
+    return QCoreApplication.translate("settings", "&Cancel")
 
 
 def deleted() -> str:

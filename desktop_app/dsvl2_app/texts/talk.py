@@ -77,32 +77,32 @@ def copy_code() -> str:
 
 def copy_answer() -> str:
     """The button."""
-    return QCoreApplication.translate("talk", "Copy answer")
+    return QCoreApplication.translate("talk", "&Copy answer")
 
 
 def copy_markdown() -> str:
     """The entry of the menu."""
-    return QCoreApplication.translate("talk", "Copy as Markdown")
+    return QCoreApplication.translate("talk", "Copy as &Markdown")
 
 
 def copy_csv() -> str:
     """The button."""
-    return QCoreApplication.translate("talk", "Copy table as CSV")
+    return QCoreApplication.translate("talk", "Copy the &table as CSV")
 
 
 def ask_again() -> str:
     """The button."""
-    return QCoreApplication.translate("talk", "Ask again")
+    return QCoreApplication.translate("talk", "&Ask again")
 
 
 def edit_question() -> str:
     """The button of a failed question, and the entry of the menu."""
-    return QCoreApplication.translate("talk", "Edit")
+    return QCoreApplication.translate("talk", "&Edit")
 
 
 def take_back() -> str:
     """The button of a question that waits."""
-    return QCoreApplication.translate("talk", "Take back")
+    return QCoreApplication.translate("talk", "Take &back")
 
 
 def more() -> str:
@@ -112,12 +112,12 @@ def more() -> str:
 
 def start_anew() -> str:
     """The button where a conversation is too long."""
-    return QCoreApplication.translate("talk", "Start anew with these pictures")
+    return QCoreApplication.translate("talk", "Start ane&w with these pictures")
 
 
 def drop_oldest() -> str:
     """The other button there."""
-    return QCoreApplication.translate("talk", "Drop the oldest questions")
+    return QCoreApplication.translate("talk", "Drop the oldest &questions")
 
 
 def copied() -> str:
@@ -371,7 +371,7 @@ def find_in_talk() -> str:
 
 def cancel_loading() -> str:
     """The entry of the menu and the button while a model loads."""
-    return QCoreApplication.translate("talk", "Cancel loading")
+    return QCoreApplication.translate("talk", "Cancel &loading")
 
 
 def _count(number: object) -> str:

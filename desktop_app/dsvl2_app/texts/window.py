@@ -82,7 +82,7 @@ def smaller_text() -> str:
 
 def normal_text() -> str:
     """The menu entry."""
-    return QCoreApplication.translate("window", "Text &normal")
+    return QCoreApplication.translate("window", "Text n&ormal")
 
 
 def conversations() -> str:
@@ -138,7 +138,7 @@ def memory_tip() -> str:
 
 def offline() -> str:
     """On the shield."""
-    return QCoreApplication.translate("window", "Offline")
+    return QCoreApplication.translate("window", "Off&line")
 
 
 def offline_tip() -> str:

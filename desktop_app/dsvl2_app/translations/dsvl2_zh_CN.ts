@@ -28,12 +28,12 @@
         <translation>{seconds} 秒后截取区域(&amp;A)</translation>
     </message>
     <message>
-        <source>Show the window</source>
-        <translation>显示窗口</translation>
+        <source>Show the &amp;window</source>
+        <translation>显示窗口(&amp;W)</translation>
     </message>
     <message>
-        <source>Quit</source>
-        <translation>退出</translation>
+        <source>&amp;Quit</source>
+        <translation>退出(&amp;Q)</translation>
     </message>
     <message>
         <source>captured {number}.png</source>
@@ -457,8 +457,8 @@
         <translation>按键(&amp;K)</translation>
     </message>
     <message>
-        <source>What is &amp;kept and what is sent</source>
-        <translation>保存与发送的内容(&amp;K)</translation>
+        <source>&amp;What is kept and what is sent</source>
+        <translation>保存与发送的内容(&amp;W)</translation>
     </message>
     <message>
         <source>&amp;Log</source>
@@ -473,12 +473,12 @@
         <translation>关于本程序(&amp;A)</translation>
     </message>
     <message>
-        <source>Close</source>
-        <translation>关闭</translation>
+        <source>C&amp;lose</source>
+        <translation>关闭(&amp;L)</translation>
     </message>
     <message>
-        <source>Copy</source>
-        <translation>复制</translation>
+        <source>&amp;Copy</source>
+        <translation>复制(&amp;C)</translation>
     </message>
     <message>
         <source>What the program did, without questions, answers, pictures or names of files.</source>
@@ -572,8 +572,8 @@ A second start of the program tells the open window what to open, through a sock
 <context>
     <name>history</name>
     <message>
-        <source>New</source>
-        <translation>新建</translation>
+        <source>&amp;New</source>
+        <translation>新建(&amp;N)</translation>
     </message>
     <message>
         <source>&amp;New conversation</source>
@@ -604,8 +604,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>现在什么都不保存。以前保存的内容仍然在，关闭此项后会重新出现。</translation>
     </message>
     <message>
-        <source>Keep nothing (private)</source>
-        <translation>不保存任何内容（私密）</translation>
+        <source>&amp;Keep nothing (private)</source>
+        <translation>不保存任何内容（私密）(&amp;K)</translation>
     </message>
     <message>
         <source>Nothing of this conversation is written to the disk.</source>
@@ -688,8 +688,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>“{title}”已删除。</translation>
     </message>
     <message>
-        <source>Undo</source>
-        <translation>撤销</translation>
+        <source>&amp;Undo</source>
+        <translation>撤销(&amp;U)</translation>
     </message>
     <message>
         <source>The file of your conversations is damaged. It was renamed to {name} in {folder}, and a new one was begun.</source>
@@ -775,8 +775,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>内存</translation>
     </message>
     <message>
-        <source>Use</source>
-        <translation>使用</translation>
+        <source>&amp;Use</source>
+        <translation>使用(&amp;U)</translation>
     </message>
     <message>
         <source>In use</source>
@@ -787,8 +787,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>正在加载…</translation>
     </message>
     <message>
-        <source>Verify</source>
-        <translation>校验</translation>
+        <source>&amp;Verify</source>
+        <translation>校验(&amp;V)</translation>
     </message>
     <message>
         <source>Verifying, {percent} %</source>
@@ -799,28 +799,28 @@ A second start of the program tells the open window what to open, through a sock
         <translation>全部 {count} 个文件均与写入时一致。</translation>
     </message>
     <message>
-        <source>Remove…</source>
-        <translation>移除…</translation>
+        <source>&amp;Remove…</source>
+        <translation>移除(&amp;R)…</translation>
     </message>
     <message>
         <source>Delete the files of {name} ({size}, in {folder})?</source>
         <translation>要删除 {name} 的文件吗（{size}，位于 {folder}）？</translation>
     </message>
     <message>
-        <source>Delete the files</source>
-        <translation>删除文件</translation>
+        <source>&amp;Delete the files</source>
+        <translation>删除文件(&amp;D)</translation>
     </message>
     <message>
-        <source>Only forget it</source>
-        <translation>仅从列表中移除</translation>
+        <source>Only &amp;forget it</source>
+        <translation>仅从列表中移除(&amp;F)</translation>
     </message>
     <message>
-        <source>Cancel</source>
-        <translation>取消</translation>
+        <source>&amp;Cancel</source>
+        <translation>取消(&amp;C)</translation>
     </message>
     <message>
-        <source>Add a model…</source>
-        <translation>添加模型…</translation>
+        <source>&amp;Add a model…</source>
+        <translation>添加模型(&amp;A)…</translation>
     </message>
     <message>
         <source>Choose the folder of a converted model, or that of an official DeepSeek-VL2 checkpoint.</source>
@@ -871,24 +871,24 @@ A second start of the program tells the open window what to open, through a sock
         <translation>新模型的文件夹</translation>
     </message>
     <message>
-        <source>Change…</source>
-        <translation>更改…</translation>
+        <source>C&amp;hange…</source>
+        <translation>更改(&amp;H)…</translation>
     </message>
     <message>
-        <source>Convert</source>
-        <translation>转换</translation>
+        <source>&amp;Convert</source>
+        <translation>转换(&amp;C)</translation>
     </message>
     <message>
-        <source>Resume</source>
-        <translation>继续</translation>
+        <source>&amp;Resume</source>
+        <translation>继续(&amp;R)</translation>
     </message>
     <message>
-        <source>Cancel (keeps what is done)</source>
-        <translation>取消（保留已完成的部分）</translation>
+        <source>Ca&amp;ncel (keeps what is done)</source>
+        <translation>取消（保留已完成的部分）(&amp;N)</translation>
     </message>
     <message>
-        <source>Back to the models</source>
-        <translation>返回模型列表</translation>
+        <source>&amp;Back to the models</source>
+        <translation>返回模型列表(&amp;B)</translation>
     </message>
     <message>
         <source>1. Convert</source>
@@ -899,8 +899,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>2. 校验</translation>
     </message>
     <message>
-        <source>What the program says</source>
-        <translation>程序的输出</translation>
+        <source>What the program &amp;says</source>
+        <translation>程序的输出(&amp;S)</translation>
     </message>
     <message>
         <source>Converting, {percent} %</source>
@@ -935,20 +935,20 @@ A second start of the program tells the open window what to open, through a sock
         <translation>它随程序附带，体积很小，用绘制的收据、表单、表格和窗口训练。对其他图片它经常出错。要处理真实文档，请设置 DeepSeek-VL2。</translation>
     </message>
     <message>
-        <source>Set up a full model…</source>
-        <translation>设置完整模型…</translation>
+        <source>Set up a full &amp;model…</source>
+        <translation>设置完整模型(&amp;M)…</translation>
     </message>
     <message>
-        <source>Keep the demonstration</source>
-        <translation>保留演示模型</translation>
+        <source>Keep the &amp;demonstration</source>
+        <translation>保留演示模型(&amp;D)</translation>
     </message>
     <message>
-        <source>Choose folder…</source>
-        <translation>选择文件夹…</translation>
+        <source>Choose fol&amp;der…</source>
+        <translation>选择文件夹(&amp;D)…</translation>
     </message>
     <message>
-        <source>Use demonstration</source>
-        <translation>使用演示模型</translation>
+        <source>Use demons&amp;tration</source>
+        <translation>使用演示模型(&amp;T)</translation>
     </message>
     <message>
         <source>The model was not loaded: {reason}</source>
@@ -962,16 +962,16 @@ A second start of the program tells the open window what to open, through a sock
         <translation>打开图片(&amp;O)…</translation>
     </message>
     <message>
-        <source>Open</source>
-        <translation>打开</translation>
+        <source>&amp;Open</source>
+        <translation>打开(&amp;O)</translation>
     </message>
     <message>
         <source>Open pictures or a PDF (Ctrl+O)</source>
         <translation>打开图片或 PDF (Ctrl+O)</translation>
     </message>
     <message>
-        <source>Open…</source>
-        <translation>打开…</translation>
+        <source>&amp;Open…</source>
+        <translation>打开(&amp;O)…</translation>
     </message>
     <message>
         <source>&amp;Paste picture</source>
@@ -1034,20 +1034,20 @@ A second start of the program tells the open window what to open, through a sock
         <translation>模型的上下文容不下这张图片</translation>
     </message>
     <message>
-        <source>Remove the others</source>
-        <translation>移除其他图片</translation>
+        <source>Remove the &amp;others</source>
+        <translation>移除其他图片(&amp;O)</translation>
     </message>
     <message>
         <source>Remove all pictures</source>
         <translation>移除所有图片</translation>
     </message>
     <message>
-        <source>Move to the left</source>
-        <translation>向左移动</translation>
+        <source>Move to the &amp;left</source>
+        <translation>向左移动(&amp;L)</translation>
     </message>
     <message>
-        <source>Move to the right</source>
-        <translation>向右移动</translation>
+        <source>Move to the &amp;right</source>
+        <translation>向右移动(&amp;R)</translation>
     </message>
     <message>
         <source>Pictures of before</source>
@@ -1078,12 +1078,12 @@ A second start of the program tells the open window what to open, through a sock
         <translation>更多</translation>
     </message>
     <message>
-        <source>&amp;Save the picture with its boxes…</source>
-        <translation>保存带框的图片(&amp;S)…</translation>
+        <source>Save the picture with its &amp;boxes…</source>
+        <translation>保存带框的图片(&amp;B)…</translation>
     </message>
     <message>
-        <source>&amp;Copy the picture with its boxes</source>
-        <translation>复制带框的图片(&amp;C)</translation>
+        <source>Copy the p&amp;icture with its boxes</source>
+        <translation>复制带框的图片(&amp;I)</translation>
     </message>
     <message>
         <source>Saved as {name}.</source>
@@ -1158,8 +1158,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>{count} 页中放得下 {fitting} 页</translation>
     </message>
     <message>
-        <source>Each pag&amp;e</source>
-        <translation>逐页提问(&amp;E)</translation>
+        <source>Each &amp;page</source>
+        <translation>逐页提问(&amp;P)</translation>
     </message>
     <message>
         <source>Ask about each chosen page by itself, one after the other; those that wait can be taken back</source>
@@ -1181,16 +1181,16 @@ A second start of the program tells the open window what to open, through a sock
 <context>
     <name>prompt</name>
     <message>
-        <source>Ask</source>
-        <translation>提问</translation>
+        <source>&amp;Ask</source>
+        <translation>提问(&amp;A)</translation>
     </message>
     <message>
-        <source>Stop</source>
-        <translation>停止</translation>
+        <source>&amp;Stop</source>
+        <translation>停止(&amp;S)</translation>
     </message>
     <message>
-        <source>Ask next</source>
-        <translation>接着提问</translation>
+        <source>&amp;Ask next</source>
+        <translation>接着提问(&amp;A)</translation>
     </message>
     <message>
         <source>What to find: the total</source>
@@ -1284,8 +1284,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>设置(&amp;S)…</translation>
     </message>
     <message>
-        <source>Close</source>
-        <translation>关闭</translation>
+        <source>&amp;Close</source>
+        <translation>关闭(&amp;C)</translation>
     </message>
     <message>
         <source>Pages</source>
@@ -1388,8 +1388,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>0 总是取可能性最大的词，最适合识读。</translation>
     </message>
     <message>
-        <source>Models…</source>
-        <translation>模型…</translation>
+        <source>&amp;Models…</source>
+        <translation>模型(&amp;M)…</translation>
     </message>
     <message>
         <source>Add, convert, check or remove models.</source>
@@ -1412,8 +1412,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>在系统设置中为它指定按键，在任何地方都可使用。</translation>
     </message>
     <message>
-        <source>Copy</source>
-        <translation>复制</translation>
+        <source>Cop&amp;y</source>
+        <translation>复制(&amp;Y)</translation>
     </message>
     <message>
         <source>Choose a field and press other keys, or clear it to have none.</source>
@@ -1444,16 +1444,16 @@ A second start of the program tells the open window what to open, through a sock
         <translation>存放位置</translation>
     </message>
     <message>
-        <source>Open folder</source>
-        <translation>打开文件夹</translation>
+        <source>&amp;Open folder</source>
+        <translation>打开文件夹(&amp;O)</translation>
     </message>
     <message>
         <source>{size} are kept there.</source>
         <translation>那里保存了 {size}。</translation>
     </message>
     <message>
-        <source>Delete everything…</source>
-        <translation>全部删除…</translation>
+        <source>&amp;Delete everything…</source>
+        <translation>全部删除(&amp;D)…</translation>
     </message>
     <message>
         <source>All conversations and pictures; this cannot be undone.</source>
@@ -1464,12 +1464,12 @@ A second start of the program tells the open window what to open, through a sock
         <translation>要永久删除所有对话及其图片吗？</translation>
     </message>
     <message>
-        <source>Delete everything</source>
-        <translation>全部删除</translation>
+        <source>&amp;Delete everything</source>
+        <translation>全部删除(&amp;D)</translation>
     </message>
     <message>
-        <source>Cancel</source>
-        <translation>取消</translation>
+        <source>&amp;Cancel</source>
+        <translation>取消(&amp;C)</translation>
     </message>
     <message>
         <source>Everything was deleted.</source>
@@ -1549,40 +1549,40 @@ Everything stays on this computer.</source>
         <translation>复制代码</translation>
     </message>
     <message>
-        <source>Copy answer</source>
-        <translation>复制回答</translation>
+        <source>&amp;Copy answer</source>
+        <translation>复制回答(&amp;C)</translation>
     </message>
     <message>
-        <source>Copy as Markdown</source>
-        <translation>复制为 Markdown</translation>
+        <source>Copy as &amp;Markdown</source>
+        <translation>复制为 Markdown(&amp;M)</translation>
     </message>
     <message>
-        <source>Copy table as CSV</source>
-        <translation>将表格复制为 CSV</translation>
+        <source>Copy the &amp;table as CSV</source>
+        <translation>将表格复制为 CSV(&amp;T)</translation>
     </message>
     <message>
-        <source>Ask again</source>
-        <translation>再问一次</translation>
+        <source>&amp;Ask again</source>
+        <translation>再问一次(&amp;A)</translation>
     </message>
     <message>
-        <source>Edit</source>
-        <translation>编辑</translation>
+        <source>&amp;Edit</source>
+        <translation>编辑(&amp;E)</translation>
     </message>
     <message>
-        <source>Take back</source>
-        <translation>收回</translation>
+        <source>Take &amp;back</source>
+        <translation>收回(&amp;B)</translation>
     </message>
     <message>
         <source>More</source>
         <translation>更多</translation>
     </message>
     <message>
-        <source>Start anew with these pictures</source>
-        <translation>用这些图片重新开始</translation>
+        <source>Start ane&amp;w with these pictures</source>
+        <translation>用这些图片重新开始(&amp;W)</translation>
     </message>
     <message>
-        <source>Drop the oldest questions</source>
-        <translation>舍弃最早的问题</translation>
+        <source>Drop the oldest &amp;questions</source>
+        <translation>舍弃最早的问题(&amp;Q)</translation>
     </message>
     <message>
         <source>Copied.</source>
@@ -1765,8 +1765,8 @@ Everything stays on this computer.</source>
         <translation>查找(&amp;F)…</translation>
     </message>
     <message>
-        <source>Cancel loading</source>
-        <translation>取消加载</translation>
+        <source>Cancel &amp;loading</source>
+        <translation>取消加载(&amp;L)</translation>
     </message>
 </context>
 <context>
@@ -1824,8 +1824,8 @@ Everything stays on this computer.</source>
         <translation>缩小文字(&amp;S)</translation>
     </message>
     <message>
-        <source>Text &amp;normal</source>
-        <translation>正常文字(&amp;N)</translation>
+        <source>Text n&amp;ormal</source>
+        <translation>正常文字(&amp;O)</translation>
     </message>
     <message>
         <source>Conversations</source>
@@ -1868,8 +1868,8 @@ Everything stays on this computer.</source>
         <translation>窗口与推理进程合计占用的内存</translation>
     </message>
     <message>
-        <source>Offline</source>
-        <translation>离线</translation>
+        <source>Off&amp;line</source>
+        <translation>离线(&amp;L)</translation>
     </message>
     <message>
         <source>Nothing leaves this computer: what is kept where</source>

@@ -33,7 +33,7 @@ def button(text: str, icon: str | None = None, kind: ButtonKind = "normal", tip:
         made.setIconSize(theme.icon_size())
     if not text:
         made.setFixedSize(theme.BUTTON_HEIGHT, theme.BUTTON_HEIGHT)
-    made.setToolTip(tip or "")
+    made.setToolTip(plain(tip or ""))
     made.setAccessibleName(plain(text or tip or ""))
     made.setAutoDefault(False)
     return made

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 from dsvl2_app import texts
 from dsvl2_app.state.presets import PRESETS, QUESTIONS
 from dsvl2_app.state.turn import Task
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.flow_layout import FlowLayout
 from dsvl2_app.widgets.question_edit import QuestionEdit
@@ -102,7 +103,7 @@ class PromptBar(QWidget):
         self._means = "ask" if not answering else "queue" if self.text().strip() else "stop"
         words = {"ask": texts.prompt.ask(), "queue": texts.prompt.queue(), "stop": texts.prompt.stop()}
         self.button.setText(words[self._means])
-        self.button.setAccessibleName(words[self._means])
+        self.button.setAccessibleName(plain(words[self._means]))
         theme.set_icon(self.button, "square" if self._means == "stop" else "send", "on_accent")
         self.button.setEnabled(self._means == "stop" or can_ask)
         self.button.setToolTip(why_not)

@@ -107,7 +107,7 @@ class StatusBar(QStatusBar):
         progress = session.progress
         self.progress.setVisible(progress is not None)
         if session.model is not None:
-            self.model_button.setText(texts.engine.model_name(session.model))
+            self.model_button.setText(texts.engine.model_name(session.model).replace("&", "&&"))
         if progress is not None:
             self.progress.setRange(0, PROGRESS_STEPS)
             self.progress.setValue(PROGRESS_STEPS * progress.done // max(1, progress.total))

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 
 TurnAction = Literal[
@@ -55,7 +56,7 @@ class QueueRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.label = controls.label("", "muted", wraps=True)
-        button = controls.button(texts.talk.take_back(), "undo-2")
+        button = controls.button(plain(texts.talk.take_back()), "undo-2")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(self.taken_back)
         layout = QHBoxLayout(self)
@@ -97,7 +98,7 @@ class ErrorRow(QFrame):
                 (texts.talk.drop_oldest(), "history", "drop oldest"),
             ]
         for label, icon, action in (*choices, (texts.talk.edit_question(), "pencil", "edit")):
-            button = controls.button(label, icon)
+            button = controls.button(plain(label), icon)  # of all cards, so a key would mean several
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(lambda _checked=False, action=action: self.acted.emit(action))
             self._buttons.append(button)

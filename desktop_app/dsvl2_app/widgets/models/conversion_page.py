@@ -12,6 +12,7 @@ from dsvl2_app.background import Background
 from dsvl2_app.converter import Converter
 from dsvl2_app.state.conversion import Conversion
 from dsvl2_app.state.models import missing_extra, plan_conversion
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.settings.page import choices
 from dsvl2_runtime.bundle.export_plan import ExportPlan
@@ -60,7 +61,7 @@ class ConversionPage(QWidget):
         self.unfold.setCheckable(True)
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
-        self.log.setAccessibleName(texts.models.log())
+        self.log.setAccessibleName(plain(texts.models.log()))
         self.log.hide()
         self.unfold.toggled.connect(self.log.setVisible)
         self._arrange()

@@ -12,6 +12,7 @@ from dsvl2_app.converter import Converter
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.state.models import KnownModel, demo_folder
 from dsvl2_app.state.session import Change
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.models.dialog import ModelDialog
@@ -152,6 +153,6 @@ class Guide(QObject):
         dialog.list.use(KnownModel(self._demo, "demo", is_demo=True))
 
     def _choose(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self._window, texts.models.choose_folder().replace("…", ""))
+        folder = QFileDialog.getExistingDirectory(self._window, plain(texts.models.choose_folder()).replace("…", ""))
         if folder:
             self.use_folder(Path(folder))

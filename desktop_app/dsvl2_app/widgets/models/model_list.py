@@ -15,6 +15,7 @@ from dsvl2_app.background import Background
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.state.models import KnownModel, delete_bundle, kind_of, known_folders, look_at, verify
 from dsvl2_app.state.session import ChatSession
+from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.models.model_row import ModelRow
 from dsvl2_runtime.bundle.model_names import models_folder
@@ -84,7 +85,7 @@ class ModelList(QWidget):
 
     def choose_folder(self) -> None:
         """Let the user say where a model is."""
-        folder = QFileDialog.getExistingDirectory(self, texts.models.add().replace("…", ""))
+        folder = QFileDialog.getExistingDirectory(self, plain(texts.models.add()).replace("…", ""))
         if folder:
             self.add_folder(Path(folder))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import abc
 from collections.abc import AsyncGenerator, Iterator
@@ -16,7 +15,6 @@ from dsvl2_runtime.answers.generate import TextChunk, generate, read_prompt
 from dsvl2_runtime.answers.open_components import open_components
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.errors import (
     ModelCorruptError,
@@ -64,7 +62,7 @@ class VisionLanguageModel:
         target: Target = CPU,
         provider_reason: str = "",
     ) -> None:
-        self._manifest_sha256 = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).digest()
+        self._manifest_sha256 = bytes.fromhex(bundle.manifest_sha256)
         opened = open_components(bundle, self._manifest_sha256, threads, watch, target)
         self.components, self._kernels, self._kept = opened.components, opened.kernels, opened.kept
         self.bundle = bundle

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ import pytest
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine import process as engine_process
 from dsvl2_runtime.engine import read_images as engine_read_images
-from dsvl2_runtime.engine.load_meter import measured_load
 from dsvl2_runtime.engine.process import Inbox, Kept, Question, answer, model_messages, serve
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
@@ -264,24 +262,6 @@ def test_a_stop_acts_before_the_next_image_is_decoded(model: VisionLanguageModel
     assert (events[-1].reason, events[-1].tokens) == ("cancelled", 0)
     assert [event for event in events if isinstance(event, Progressed)][-1] == Progressed("images", 2, 20, 3)
     assert not any(isinstance(event, Prepared) for event in events)
-
-
-def test_loading_is_told_in_bytes_that_never_go_back() -> None:
-    """The memory may shrink while it is packed, and may grow beyond the files."""
-    told: list[tuple[int, int]] = []
-    measured = iter([100, 130, 120, 190, 900])
-    all_told = threading.Event()
-
-    def measure() -> int:
-        value = next(measured, None)
-        if value is None:
-            all_told.set()
-            return 900
-        return value
-
-    with measured_load(200, lambda done, total: told.append((done, total)), measure, 0.001):
-        assert all_told.wait(60)
-    assert told[:4] == [(30, 200), (30, 200), (90, 200), (200, 200)]
 
 
 def test_a_conversation_is_answered_with_its_options(model: VisionLanguageModel, image_file: Path) -> None:

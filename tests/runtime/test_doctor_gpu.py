@@ -11,7 +11,7 @@ import pytest
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli import doctor_gpu
 from dsvl2_runtime.cli.doctor import examine
-from dsvl2_runtime.graphs import gpu_choice
+from dsvl2_runtime.graphs import gpu_checks, gpu_choice
 from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, plan_gpu_memory
 from dsvl2_runtime.machine.cuda_libraries import CudaLibrary
 from dsvl2_runtime.machine.gpu import Gpu, GpuError
@@ -24,9 +24,9 @@ CUDNN = CudaLibrary("cudnn", "libcudnn.so.9", "", "no such file")
 @pytest.fixture
 def with_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card, ONNX Runtime for it and all libraries but cuDNN."""
-    for module in (doctor_gpu, gpu_choice):
-        monkeypatch.setattr(module, "find_gpu", lambda: CARD)
+    for module in (doctor_gpu, gpu_checks):
         monkeypatch.setattr(module, "load_cuda_libraries", lambda: (CUDNN,))
+    monkeypatch.setattr(doctor_gpu, "find_gpu", lambda: CARD)  # the only one who asks the driver
     monkeypatch.setattr(gpu_choice, "has_provider", lambda target: True)
 
 

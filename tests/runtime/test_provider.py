@@ -15,7 +15,7 @@ from dsvl2_runtime import load_model
 from dsvl2_runtime import model as model_module
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.errors import ModelCorruptError, ProviderError, ResourceError, UsageError
-from dsvl2_runtime.graphs import gpu_choice, graph_io
+from dsvl2_runtime.graphs import gpu_checks, gpu_choice, graph_io
 from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle
 from dsvl2_runtime.graphs.gpu_memory import plan_gpu_memory
 from dsvl2_runtime.machine.cuda_libraries import LINUX, NEEDED, WINDOWS, CudaLibrary, find_libraries, missing_libraries
@@ -52,8 +52,8 @@ class FakeDriver:
 def with_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ONNX Runtime for CUDA, a driver, a card and all libraries were there."""
     monkeypatch.setattr(gpu_choice, "has_provider", lambda target: True)
-    monkeypatch.setattr(gpu_choice, "find_gpu", lambda: CARD)
-    monkeypatch.setattr(gpu_choice, "load_cuda_libraries", lambda: ())
+    monkeypatch.setattr(gpu_checks, "find_gpu", lambda: CARD)
+    monkeypatch.setattr(gpu_checks, "load_cuda_libraries", lambda: ())
 
 
 def test_with_the_cpu_wheel_auto_asks_nothing_and_says_nothing(
@@ -64,8 +64,8 @@ def test_with_the_cpu_wheel_auto_asks_nothing_and_says_nothing(
     def refuse() -> None:
         raise AssertionError("the GPU was asked")
 
-    monkeypatch.setattr(gpu_choice, "find_gpu", refuse)
-    monkeypatch.setattr(gpu_choice, "load_cuda_libraries", refuse)
+    monkeypatch.setattr(gpu_checks, "find_gpu", refuse)
+    monkeypatch.setattr(gpu_checks, "load_cuda_libraries", refuse)
     model = load_model(bundle("tiny", "int4"), threads=1)
     assert model.provider == "cpu"
     assert "for the CPU alone" in model.provider_reason
@@ -122,8 +122,13 @@ def test_each_obstacle_is_found_in_turn(bundle: MakeBundle, monkeypatch: pytest.
     monkeypatch.setattr(graph_io, "CUDA_GRAPHS", ())
     assert gpu_obstacle(opened) is None
 
+    asked = iter([CARD])
+    monkeypatch.setattr(gpu_checks, "find_gpu", lambda: next(asked))  # once
+    assert gpu_obstacle(opened) is None
+    assert list(asked) == []
+
     small = Gpu("a card", (9, 0), 80_000_000_000, 1_000_000, (13, 0))
-    monkeypatch.setattr(gpu_choice, "find_gpu", lambda: small)
+    monkeypatch.setattr(gpu_checks, "find_gpu", lambda: small)
     found = gpu_obstacle(opened)
     assert found is not None
     assert f"needs about {plan_gpu_memory(opened).total / 1e9:.1f} GB of GPU memory" in found.found
@@ -131,12 +136,12 @@ def test_each_obstacle_is_found_in_turn(bundle: MakeBundle, monkeypatch: pytest.
     assert gpu_obstacle(opened, force=True) is None
 
     lost = CudaLibrary("cudnn", "libcudnn.so.9", "", "no such file")
-    monkeypatch.setattr(gpu_choice, "load_cuda_libraries", lambda: (lost,))
+    monkeypatch.setattr(gpu_checks, "load_cuda_libraries", lambda: (lost,))
     found = gpu_obstacle(opened)
     assert found is not None
     assert found.found == "libcudnn.so.9 cannot be loaded (no such file)"
 
-    monkeypatch.setattr(gpu_choice, "find_gpu", lambda: Gpu("an old card", (7, 5), 1, 1, (12, 0)))
+    monkeypatch.setattr(gpu_checks, "find_gpu", lambda: Gpu("an old card", (7, 5), 1, 1, (12, 0)))
     found = gpu_obstacle(opened)
     assert found is not None
     assert "an old card has compute capability 7.5" in found.found
@@ -144,7 +149,7 @@ def test_each_obstacle_is_found_in_turn(bundle: MakeBundle, monkeypatch: pytest.
     def no_driver() -> Gpu:
         raise GpuError("there is no NVIDIA driver")
 
-    monkeypatch.setattr(gpu_choice, "find_gpu", no_driver)
+    monkeypatch.setattr(gpu_checks, "find_gpu", no_driver)
     found = gpu_obstacle(opened)
     assert found is not None
     assert found.found == "there is no NVIDIA driver"

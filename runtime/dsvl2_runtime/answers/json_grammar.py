@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dsvl2_runtime.answers.exclusive import with_any_of
 from dsvl2_runtime.errors import UsageError
 
 LARGEST_SCHEMA = 100_000
@@ -17,6 +18,10 @@ LIBRARY_KEY = "x-guidance"
 """With it a schema would set options of the library, such as what stands between two values."""
 COMPACT: Any = {"whitespace_flexible": False}
 """No white space between the parts: a model that is unsure may write it without end."""
+ONE_OF = (
+    "a value may fit several branches of its oneOf; use anyOf, or give every branch a required property with a const "
+    "of its own"
+)
 LONGEST_REASON = 300
 """Characters of what the library says about a schema; it may quote all of it, and its own state."""
 
@@ -32,7 +37,8 @@ def grammar(schema: str) -> str:
 
     document = _parsed(schema)
     try:
-        return llguidance.LLMatcher.grammar_from_json_schema(json.dumps(document), overrides=COMPACT)
+        followed = json.dumps(with_any_of(document))
+        return llguidance.LLMatcher.grammar_from_json_schema(followed, overrides=COMPACT)
     except (ValueError, RecursionError) as error:
         raise unfollowable(str(error)) from None
 
@@ -41,6 +47,8 @@ def unfollowable(reason: str) -> UsageError:
     """The error of a schema that the library refuses, with the first line of its reason."""
     first = reason.strip().split("\n<state>", maxsplit=1)[0].strip()
     line = " ".join(first.split()).partition(" Enable ")[0][:LONGEST_REASON]  # its options cannot be set
+    if "oneOf constraints" in line:
+        line = ONE_OF
     if "NoExtension" in line:
         line = "no text can fit it"
     return UsageError(f"the JSON schema cannot be followed: {line}")

@@ -17,7 +17,7 @@ from dsvl2_runtime.cli.doctor_gpu import add_gpu_rows, gpu_report
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.files import bytes_in, cache_folder
-from dsvl2_runtime.machine.machine import GIGABYTE, Machine, describe_machine
+from dsvl2_runtime.machine.machine import Machine, describe_machine, gigabytes
 
 FAST_FEATURES = ("avx512_vnni", "avx_vnni", "asimddp", "i8mm")
 """Any of these multiplies 8-bit numbers in one step."""
@@ -53,25 +53,25 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu
     table.add_row("cores", f"{cores}; this process may use {machine.usable_cores}")
     table.add_row("8-bit products", _speed(machine))
     table.add_row("own kernels", _kernels(machine))
-    table.add_row("memory", f"{_gb(machine.available_bytes)} available of {_gb(machine.memory_bytes)}")
-    table.add_row("disk", f"{_gb(machine.free_disk_bytes)} free")
+    table.add_row("memory", f"{gigabytes(machine.available_bytes)} available of {gigabytes(machine.memory_bytes)}")
+    table.add_row("disk", f"{gigabytes(machine.free_disk_bytes)} free")
     table.add_row("ONNX Runtime", f"{machine.onnxruntime}: {', '.join(machine.providers)}")
     table.add_section()
     add_gpu_rows(table, gpu)
     table.add_section()
-    table.add_row("kept files", f"{cache_folder()}: {_gb(bytes_in(cache_folder()))}, from `optimize` and `bench`")
+    table.add_row("kept files", f"{cache_folder()}: {gigabytes(bytes_in(cache_folder()))}, from `optimize` and `bench`")
     table.add_row("sent", "nothing, to nobody (docs/privacy.md)")
     if bundle is None or plan is None:
         return table
     table.add_section()
     table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
     for name in ("weights", "cache", "scratch", "images", "program"):
-        table.add_row(name, _gb(getattr(plan, name)))
+        table.add_row(name, gigabytes(getattr(plan, name)))
     fits = plan.total <= machine.available_bytes
     verdict = ("it fits", "green") if fits else ("it does not fit", "red")
     if plan.mapped:
-        table.add_row("mapped", f"{_gb(plan.mapped)} of weights, in memory as far as there is room")
-    table.add_row("in all", Text.assemble(f"{_gb(plan.total)}: ", verdict))
+        table.add_row("mapped", f"{gigabytes(plan.mapped)} of weights, in memory as far as there is room")
+    table.add_row("in all", Text.assemble(f"{gigabytes(plan.total)}: ", verdict))
     return table
 
 
@@ -89,7 +89,3 @@ def _speed(machine: Machine) -> str:
     if "avx2" in machine.features:
         return f"without VNNI, slower ({', '.join(machine.features)})"
     return "neither AVX2 nor NEON dot products: very slow"
-
-
-def _gb(size: int) -> str:
-    return f"{size / GIGABYTE:.2f} GB"

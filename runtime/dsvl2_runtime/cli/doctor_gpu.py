@@ -13,8 +13,8 @@ from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle
 from dsvl2_runtime.graphs.gpu_memory import plan_gpu_memory
 from dsvl2_runtime.graphs.target import CUDA
 from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries, missing_libraries
-from dsvl2_runtime.machine.gpu import GpuError, find_gpu
-from dsvl2_runtime.machine.machine import GIGABYTE
+from dsvl2_runtime.machine.gpu import Gpu, GpuError, find_gpu
+from dsvl2_runtime.machine.machine import gigabytes
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
 
@@ -32,17 +32,16 @@ def installed_wheels() -> dict[str, str]:
 
 def gpu_report(bundle: Bundle | None) -> dict[str, Any]:
     """Everything as data: `card` is None where there is none, and `obstacle` where the GPU can be used."""
-    card, card_error = None, ""
     try:
-        card = asdict(find_gpu())
+        found: Gpu | GpuError = find_gpu()
     except GpuError as error:
-        card_error = str(error)
+        found = error
     libraries = load_cuda_libraries()
-    obstacle = gpu_obstacle(bundle)
+    obstacle = gpu_obstacle(bundle, found=found)
     report: dict[str, Any] = {
         "wheels": installed_wheels(),
-        "card": card,
-        "card_error": card_error,
+        "card": None if isinstance(found, GpuError) else asdict(found),
+        "card_error": str(found) if isinstance(found, GpuError) else "",
         "libraries": {library.file: library.found or None for library in libraries},
         "missing_libraries": [library.file for library in missing_libraries(libraries)],
         "obstacle": None
@@ -62,7 +61,7 @@ def add_gpu_rows(table: Table, report: dict[str, Any]) -> None:
         table.add_row("GPU", report["card_error"])
     else:
         capability, driver = (".".join(map(str, card[key])) for key in ("compute_capability", "driver_cuda"))
-        memory = f"{_gb(card['free_bytes'])} free of {_gb(card['memory_bytes'])}"
+        memory = f"{gigabytes(card['free_bytes'])} free of {gigabytes(card['memory_bytes'])}"
         table.add_row("GPU", f"{card['name']}, compute capability {capability}, {memory}, driver for CUDA {driver}")
     missing = report["missing_libraries"]
     table.add_row("CUDA, cuDNN", f"not found: {', '.join(missing)}" if missing else "all libraries are there")
@@ -70,11 +69,7 @@ def add_gpu_rows(table: Table, report: dict[str, Any]) -> None:
         both = " and ".join(f"{name} {number}" for name, number in report["wheels"].items())
         table.add_row("packages", f"{both} overwrite each other; uninstall both, then install one")
     if "needs" in report:
-        table.add_row("needs there", _gb(report["needs"]["total"]))
+        table.add_row("needs there", gigabytes(report["needs"]["total"]))
     obstacle = report["obstacle"]
     runs = "the GPU" if obstacle is None else f"the CPU: {obstacle['text']}; {obstacle['advice']}"
     table.add_row("auto runs on", runs)
-
-
-def _gb(size: int) -> str:
-    return f"{size / GIGABYTE:.2f} GB"

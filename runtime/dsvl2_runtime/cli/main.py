@@ -7,10 +7,11 @@ error that a user can cause is one line with an exit code (errors.py), never a t
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import typer
 import typer.main
@@ -21,6 +22,9 @@ from dsvl2_runtime.cli.run_verb import app
 from dsvl2_runtime.cli.settings import PREFIX, PROGRAM, settings_of
 from dsvl2_runtime.cli.streams import prepare_streams, print_message
 from dsvl2_runtime.machine.mapped_files import report_lost_files
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 VERB_GROUP = "dsvl2_onnx.verbs"
 YOUNG_OBJECTS = 50_000
@@ -35,6 +39,8 @@ def main() -> None:
     """Entry point of the console script."""
     # Imports make objects by the ten thousand that stay; searching them for garbage again and again took 0.04 s.
     gc.set_threshold(YOUNG_OBJECTS)
+    # pydantic would read the metadata of every installed package in search of plugins, which took 0.03 s, and run them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     prepare_streams()
     report_lost_files(lambda text: print_message(f"dsvl2-onnx: {text}"))
     sys.exit(exit_code_of(_run_app))
@@ -80,6 +86,8 @@ def _named(target: typer.Typer, asked: str) -> list[CommandInfo]:
 
 def add_verbs(target: typer.Typer, asked: str = "") -> None:
     """Add that verb of the other parts, or all of them; one that cannot be imported says which extra it needs."""
+    from importlib.metadata import entry_points  # takes 0.03 s, which a `run` need not wait for
+
     entries = {entry.name: entry for entry in entry_points(group=VERB_GROUP)}
     for name in [asked] if asked in entries else sorted(entries):
         target.command(name)(_load_verb(entries[name]))

@@ -24,7 +24,7 @@ def ls(report_format: AsReport = ReportFormat.TABLE) -> None:
 
     from dsvl2_runtime.bundle.model_names import models_folder
     from dsvl2_runtime.bundle.shelf import list_models
-    from dsvl2_runtime.machine.machine import GIGABYTE
+    from dsvl2_runtime.machine.machine import gigabytes
 
     models = list(list_models())
     if report_format is ReportFormat.JSON:
@@ -39,7 +39,7 @@ def ls(report_format: AsReport = ReportFormat.TABLE) -> None:
         else:
             kind, precision = model.manifest.variant.value, model.manifest.precision.value
             built_in = " (built in)" if model.is_built_in else ""
-            table.add_row(model.name + built_in, kind, precision, f"{model.size / GIGABYTE:.2f} GB")
+            table.add_row(model.name + built_in, kind, precision, gigabytes(model.size))
     print_table(table)
 
 
@@ -57,7 +57,7 @@ def show(
 
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.bundle.model_names import find_model
-    from dsvl2_runtime.machine.machine import GIGABYTE
+    from dsvl2_runtime.machine.machine import gigabytes
 
     bundle = Bundle.open(find_model(model))
     manifest, language = bundle.manifest, bundle.manifest.config.language_config
@@ -83,7 +83,7 @@ def show(
     table = Table(title=model, show_header=False)
     facts["parts"] = ", ".join(f"{part} {form}" for part, form in manifest.parts.items())
     facts["graphs"] = "\n".join(facts["graphs"])
-    facts["bytes"] = f"{facts['bytes'] / GIGABYTE:.2f} GB"
+    facts["bytes"] = gigabytes(facts["bytes"])
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), str(value))
     print_table(table)
@@ -115,13 +115,13 @@ def rm(
     from dsvl2_runtime.bundle.shelf import named_bundle, remove_bundle
     from dsvl2_runtime.errors import Dsvl2Error
     from dsvl2_runtime.machine.files import bytes_in
-    from dsvl2_runtime.machine.machine import GIGABYTE
+    from dsvl2_runtime.machine.machine import gigabytes
 
     folder = named_bundle(model)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"{folder} would be deleted, and nobody can be asked; give --yes")
-        typer.confirm(f"Delete {folder} ({bytes_in(folder) / GIGABYTE:.2f} GB)?", abort=True, err=True)
+        typer.confirm(f"Delete {folder} ({gigabytes(bytes_in(folder))})?", abort=True, err=True)
     packed = 0
     if find_spec("onnxruntime") is not None:
         from dsvl2_runtime.graphs.packed_weights import delete_packed
@@ -131,7 +131,7 @@ def rm(
         except Dsvl2Error:  # a damaged one cannot be opened, and still be removed
             packed = 0
     freed = remove_bundle(model)
-    print_message(f"{model} is gone, and {(freed + packed) / GIGABYTE:.2f} GB are free again")
+    print_message(f"{model} is gone, and {gigabytes(freed + packed)} are free again")
 
 
 def pull(

@@ -133,11 +133,11 @@ def optimize(
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.graphs.packed_weights import delete_packed, pack_weights
     from dsvl2_runtime.machine.cores import choose_threads
-    from dsvl2_runtime.machine.machine import GIGABYTE
+    from dsvl2_runtime.machine.machine import gigabytes
 
     opened = Bundle.open(find_model(bundle))
     if remove:
-        print_message(f"{bundle}: {delete_packed(opened) / GIGABYTE:.2f} GB are free again")
+        print_message(f"{bundle}: {gigabytes(delete_packed(opened))} are free again")
         return
     choice = choose_threads(threads)
     print_notices(choice.notices)

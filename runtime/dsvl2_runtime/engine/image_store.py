@@ -21,7 +21,7 @@ from dsvl2_runtime.errors import BusyError, ImageError, ResourceError
 from dsvl2_runtime.inputs.images import LARGEST_FILE_BYTES, ImageBytes, image_file
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import disk_errors, only_writer, read_errors, sha256
-from dsvl2_runtime.machine.machine import GIGABYTE
+from dsvl2_runtime.machine.machine import GIGABYTE, gigabytes
 
 PREFIX = "dsvl2-images-"
 """Of the folders in the system's temporary folder."""
@@ -81,8 +81,8 @@ class ImageStore:
         size = copy.stat().st_size
         if self._bytes + size > LARGEST_STORE_BYTES:
             raise ResourceError(
-                f"this picture has {size / GIGABYTE:.2f} GB and those that were added before it have "
-                f"{self._bytes / GIGABYTE:.2f} GB, which is more than the {LARGEST_STORE_BYTES / GIGABYTE:.0f} GB that "
+                f"this picture has {gigabytes(size)} and those that were added before it have "
+                f"{gigabytes(self._bytes)}, which is more than the {LARGEST_STORE_BYTES / GIGABYTE:.0f} GB that "
                 "are kept; start the program again"
             )
         digest = sha256(copy)

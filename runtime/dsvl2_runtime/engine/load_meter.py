@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
@@ -19,14 +18,6 @@ def memory_bytes() -> int:
     return resident
 
 
-def folder_bytes(folder: Path) -> int:
-    """Of the files of a folder; 0 where there is none."""
-    try:
-        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    except OSError:
-        return 0
-
-
 @contextmanager
 def measured_load(
     total: int,
@@ -37,7 +28,7 @@ def measured_load(
     """Tell every now and then how much the memory has grown, until the block ends.
 
     Args:
-        total: bytes of the model's files; what is told never goes beyond it and never back.
+        total: bytes of the files that are loaded; what is told never goes beyond it and never back.
         tell: takes (done, total), on a thread of its own.
         measure: the memory of the process.
         seconds: between two measurements.

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from dsvl2_runtime import load_model
+from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
-from dsvl2_runtime.engine.load_meter import folder_bytes, measured_load, memory_bytes
+from dsvl2_runtime.engine.load_meter import measured_load, memory_bytes
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
@@ -50,10 +51,12 @@ from dsvl2_runtime.engine.protocol import (
 )
 from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.engine.wire_error import wire_error
-from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.errors import Dsvl2Error, ImageError
 from dsvl2_runtime.graphs.sequence import Sequence
+from dsvl2_runtime.graphs.target import CPU, CUDA
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, SpecialToken, special_parts
 from dsvl2_runtime.machine.mapped_files import report_lost_files
+from dsvl2_runtime.machine.provider import Provider, asked_provider
 from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Stopped, Watch
@@ -178,11 +181,19 @@ def serve(inbox: Inbox, send: Send) -> NoReturn:
             inbox.close_turn(turn)
 
 
+def bytes_to_load(command: Load) -> int:
+    """Of the files of the graphs that run; 0 for a model that cannot be opened, of which the loader says why."""
+    try:
+        target = CUDA if asked_provider(command.provider) is Provider.CUDA else CPU
+        return Bundle.open(find_model(command.model)).target_bytes(target.name)
+    except Dsvl2Error:
+        return 0
+
+
 def load(command: Load, send: Send) -> VisionLanguageModel | None:
     """Load a model, or send why it cannot be loaded."""
     try:
-        total = folder_bytes(find_model(command.model))
-        with measured_load(total, lambda done, total: send(Progressed("load", done, total))):
+        with measured_load(bytes_to_load(command), lambda done, total: send(Progressed("load", done, total))):
             model = load_model(command.model, command.threads, force=command.force, provider=command.provider)
     except Exception as error:  # as in `serve`
         send(LoadFailed(wire_error(error)))

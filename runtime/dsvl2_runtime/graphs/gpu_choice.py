@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.errors import Dsvl2Error, ProviderError, ResourceError
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.gpu_memory import plan_gpu_memory
 from dsvl2_runtime.graphs.target import CUDA, has_provider
-from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries, missing_libraries
-from dsvl2_runtime.machine.gpu import OLDEST_CAPABILITY, GpuError, find_gpu
-from dsvl2_runtime.machine.machine import GIGABYTE
 from dsvl2_runtime.notices import Notice
+
+if TYPE_CHECKING:
+    from dsvl2_runtime.machine.gpu import Gpu, GpuError
 
 INSTALL = "install it in an environment of its own with: pip install 'dsvl2-onnx[cuda]'"
 
@@ -43,7 +41,7 @@ class Obstacle:
         return ProviderError(self.found, self.advice)
 
 
-def gpu_obstacle(bundle: Bundle | None, *, force: bool = False) -> Obstacle | None:
+def gpu_obstacle(bundle: Bundle | None, *, force: bool = False, found: Gpu | GpuError | None = None) -> Obstacle | None:
     """The first obstacle, the cheapest ones asked first; None where the bundle can be loaded on the GPU.
 
     With the ONNX Runtime for the CPU nothing but its list of providers is looked at.
@@ -51,11 +49,14 @@ def gpu_obstacle(bundle: Bundle | None, *, force: bool = False) -> Obstacle | No
     Args:
         bundle: to run; None to ask about the machine alone.
         force: do not compare the memory.
+        found: what `find_gpu` gave, where the caller has asked already.
     """
-    checks: list[Callable[[], Obstacle | None]] = [_wheel, lambda: _graphs(bundle), _driver, _libraries]
-    if not force:
-        checks.append(lambda: _memory(bundle))
-    return next((obstacle for check in checks if (obstacle := check()) is not None), None)
+    obstacle = _wheel() or _graphs(bundle)
+    if obstacle is not None:
+        return obstacle
+    from dsvl2_runtime.graphs.gpu_checks import card_obstacle
+
+    return card_obstacle(bundle, found, force=force)
 
 
 def load_obstacle(error: Dsvl2Error) -> Obstacle:
@@ -78,37 +79,3 @@ def _graphs(bundle: Bundle | None) -> Obstacle | None:
     return Obstacle(
         "graphs", "the bundle has no graphs for it", f"add them with: dsvl2-onnx upgrade {bundle.folder} --target cuda"
     )
-
-
-def _driver() -> Obstacle | None:
-    try:
-        gpu = find_gpu()
-    except GpuError as error:
-        return Obstacle("driver", str(error), "install NVIDIA's driver, see docs/cuda.md")
-    if gpu.compute_capability < OLDEST_CAPABILITY:
-        found = "{}.{}".format(*gpu.compute_capability)
-        wanted = "{}.{}".format(*OLDEST_CAPABILITY)
-        return Obstacle("gpu", f"{gpu.name} has compute capability {found}", f"{wanted} or newer is needed")
-    return None
-
-
-def _libraries() -> Obstacle | None:
-    missing = missing_libraries(load_cuda_libraries())
-    if not missing:
-        return None
-    names, first = ", ".join(library.file for library in missing), missing[0]
-    return Obstacle("libraries", f"{names} cannot be loaded ({first.error})", INSTALL)
-
-
-def _memory(bundle: Bundle | None) -> Obstacle | None:
-    if bundle is None:
-        return None
-    plan, gpu = plan_gpu_memory(bundle), find_gpu()
-    if plan.total <= gpu.free_bytes:
-        return None
-    found = (
-        f"{bundle.folder} needs about {plan.total / GIGABYTE:.1f} GB of GPU memory (weights "
-        f"{plan.weights / GIGABYTE:.1f}, cache {plan.cache / GIGABYTE:.1f}, scratch {plan.scratch / GIGABYTE:.1f}, "
-        f"images {plan.images / GIGABYTE:.1f}), but {gpu.free_bytes / GIGABYTE:.1f} GB of {gpu.name} are free"
-    )
-    return Obstacle("memory", found, "close other programs, use a smaller model or precision, or --force to try anyway")

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from dsvl2_runtime.errors import ResourceError
-from dsvl2_runtime.machine.machine import GIGABYTE
+from dsvl2_runtime.machine.machine import gigabytes
 
 
 def require_disk(out: Path, needed: float) -> None:
@@ -23,6 +23,6 @@ def require_disk(out: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(
-            f"{out} will take {needed / GIGABYTE:.2f} GB, but its disk has {free / GIGABYTE:.2f} GB free; make room "
+            f"{out} will take {gigabytes(needed)}, but its disk has {gigabytes(free)} free; make room "
             "or choose another folder"
         )

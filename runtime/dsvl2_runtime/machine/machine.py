@@ -22,6 +22,11 @@ GIGABYTE = 1e9
 CPU_INFO = Path("/proc/cpuinfo")
 
 
+def gigabytes(size: float) -> str:
+    """Bytes as they are written for people."""
+    return f"{size / GIGABYTE:.2f} GB"
+
+
 @dataclass(frozen=True, slots=True)
 class Processor:
     """What decides which kernels ONNX Runtime takes."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from PySide6.QtCore import QTimer
 
 LONGEST_GAP = 1.5
 """Seconds. The window's own aim is 0.016; a shared machine may stop any process for longer, but not for so long."""
+SCHEDULED = Path("/proc/thread-self/schedstat")
+"""Linux: nanoseconds that this thread ran, and that it waited for a processor while others had it."""
 
 
 class Watchdog:
@@ -16,25 +19,21 @@ class Watchdog:
     def __init__(self) -> None:
         self.longest_gap = 0.0
         """Seconds."""
-        self.longest_work = 0.0
-        """Seconds of the processor that this thread took in one turn of the loop: other programs do not count."""
         self.longest_own = 0.0
-        """Seconds that this process took in one turn, those of a thread that holds the interpreter among them."""
-        self._last = self._clocks()
+        """Without the time in which other programs had the processor, where the system tells it."""
+        self.longest_work = 0.0
+        """Of those, the processor's time: the rest is waiting, as for a thread that holds the interpreter."""
+        self._last = _clocks()
         self._timer = QTimer()
         self._timer.timeout.connect(self._tick)
         self._timer.start(1)
 
-    @staticmethod
-    def _clocks() -> tuple[float, float, float]:
-        return time.monotonic(), time.thread_time(), time.process_time()
-
     def _tick(self) -> None:
-        now = self._clocks()
-        gap, work, process = (after - before for after, before in zip(now, self._last, strict=True))
+        now = _clocks()
+        gap, work, delay = (after - before for after, before in zip(now, self._last, strict=True))
         self.longest_gap = max(self.longest_gap, gap)
+        self.longest_own = max(self.longest_own, gap - delay)
         self.longest_work = max(self.longest_work, work)
-        self.longest_own = max(self.longest_own, min(gap, process))
         self._last = now
 
     def figure(self, what: str) -> str:
@@ -42,5 +41,10 @@ class Watchdog:
         self._tick()
         return (
             f"longest gap in the event loop while {what}: {self.longest_gap * 1000:.1f} ms, "
-            f"{self.longest_work * 1000:.1f} of its own work, {self.longest_own * 1000:.1f} with that of its threads"
+            f"{self.longest_own * 1000:.1f} without other programs, {self.longest_work * 1000:.1f} of work"
         )
+
+
+def _clocks() -> tuple[float, float, float]:
+    delay = int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
+    return time.monotonic(), time.thread_time(), delay

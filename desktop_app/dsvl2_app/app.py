@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 from dsvl2_app import language, texts
 from dsvl2_app.activity_log import ActivityLog, log_path, start_log, stop_log
 from dsvl2_app.app_icon import app_icon
+from dsvl2_app.background import give_way_soon
 from dsvl2_app.collector import Collector
 from dsvl2_app.display import require_display
 from dsvl2_app.engine_client import Engine
@@ -81,6 +82,7 @@ def run_app(load: Load, opening: Opening, *, new_window: bool = False) -> int:
 def _show_window(load: Load, opening: Opening, instance: Instance | None) -> int:
     caught = catch_signals()
     application = QApplication(sys.argv[:1])
+    give_way_soon()
     Collector(application)
     application.setApplicationName(texts.window.APP_NAME)
     start_log(log_path())

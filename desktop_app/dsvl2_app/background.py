@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
 from dsvl2_app.messenger import Messenger, Result
+from dsvl2_app.state import picture_memory
 from dsvl2_runtime.engine.wire_error import wire_error
+
+SWITCH_SECONDS = 0.001
+"""After which a thread that runs Python gives way to the window's; Python's own 5 ms are a third of a frame."""
+
+
+def give_way_soon() -> None:
+    """Let no thread keep the interpreter for long."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class Background(Messenger):
@@ -45,3 +55,4 @@ class Background(Messenger):
     def _run(self) -> None:
         while (job := self._asked.get()) is not None:
             job()
+            picture_memory.give_back()

@@ -15,6 +15,7 @@ os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.fonts.warning=false")
 from PySide6.QtGui import QClipboard, QGuiApplication
 from pytestqt.qtbot import QtBot
 
+from dsvl2_app.background import give_way_soon
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.widgets.main_window import MainWindow
@@ -33,8 +34,9 @@ SLOW = (
 
 
 @pytest.fixture(autouse=True)
-def no_widget_dies_in_another_thread() -> Iterator[None]:
-    """As in the program (`collector.py`): cycles are searched in this thread alone, here after each test."""
+def as_in_the_program() -> Iterator[None]:
+    """Cycles are searched in this thread alone (`collector.py`), here after each test; other threads give way to it."""
+    give_way_soon()
     gc.disable()
     yield
     gc.collect()

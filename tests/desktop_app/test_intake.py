@@ -7,11 +7,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image, _imaging
 
 from decoding_gate import Gate
 from dsvl2_app.state import intake as intake_module
+from dsvl2_app.state import picture_memory
 from dsvl2_app.state.intake import Intake, PastedImage, Result, Source
 from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.engine.image_store import PREFIX, ImageStore, KeptImage
@@ -185,3 +188,22 @@ def test_a_temporary_folder_that_cannot_be_written_is_an_error_of_each_image(
     monkeypatch.setattr(tempfile, "tempdir", folder)
     taken.intake.add(image_file)
     assert taken.next_image().size == (170, 90)
+
+
+def test_memory_of_pictures_is_given_back_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no other thread waits long for the interpreter; in the end nothing is kept."""
+    counts: list[int] = []
+    clock = SimpleNamespace(sleep=lambda _seconds: counts.append(picture_memory.kept_blocks()))
+    monkeypatch.setattr(picture_memory, "time", clock)
+    picture_memory.give_back()
+    counts.clear()
+    picture_memory.keep_blocks()
+    try:
+        large = Image.new("RGB", (8000, 3000))
+        del large
+        kept = picture_memory.kept_blocks()
+        picture_memory.give_back()
+    finally:
+        _imaging.set_blocks_max(0)
+    assert kept > 3
+    assert counts == list(reversed(range(kept)))

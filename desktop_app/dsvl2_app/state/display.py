@@ -14,6 +14,8 @@ from dsvl2_runtime.inputs.rgb import bands
 
 LONGEST_SHOWN = 4096
 """Pixels of the longest side that is shown; the engine reads the whole picture."""
+COPIED_PIXELS = 250_000
+"""At once."""
 SHORTEST_LEVEL = 256
 """A level is not halved below this."""
 
@@ -80,11 +82,11 @@ def _level(image: Image.Image) -> Level:
 def screen_pixels(image: Image.Image) -> NDArray[np.uint8]:
     """An RGB image as [height, width, 4] of uint8 for the screen.
 
-    It is copied a few rows at a time: whoever copies 64 MB at once holds up all other threads of Python, the window's
-    among them.
+    It is copied a few rows at a time: whoever copies 16 MB at once holds up all other threads of Python, the window's
+    among them, for 10 ms.
     """
     pixels = np.empty((image.height, image.width, 4), np.uint8)
-    for top, band in bands(image):
+    for top, band in bands(image, band_pixels=COPIED_PIXELS):
         rows = np.frombuffer(band.tobytes("raw", "BGRX"), np.uint8)
         pixels[top : top + band.height] = rows.reshape(band.height, band.width, 4)
     return pixels

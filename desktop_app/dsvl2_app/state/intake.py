@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from dsvl2_app.state import picture_memory
 from dsvl2_app.state.document import Document, opened_document
 from dsvl2_app.state.turn import Attachment
 from dsvl2_runtime.engine.image_store import ImageStore, KeptImage, delete_abandoned, open_store
@@ -59,6 +60,7 @@ class Intake:
     def __init__(self, on_result: Callable[[Result], None]) -> None:
         self._on_result = on_result
         """Called on the decoding thread, once for each source, in their order."""
+        picture_memory.keep_blocks()
         self._closed = False
         self._sources: queue.SimpleQueue[Source | None] = queue.SimpleQueue()
         self._kept: queue.SimpleQueue[Kept | WireError | None] = queue.SimpleQueue()
@@ -97,6 +99,7 @@ class Intake:
         while (kept := self._kept.get()) is not None:
             if not self._closed:
                 self._on_result(kept if isinstance(kept, WireError) else _decoded(kept))
+            picture_memory.give_back()
 
 
 def _name(source: Source) -> str:

@@ -54,9 +54,9 @@ def to_rgb(image: Image.Image, opaque_format: bool = False) -> tuple[Image.Image
     return rgb, notices
 
 
-def bands(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Pieces of about `BAND_PIXELS` with the row where each begins, which is a multiple of `multiple`."""
-    rows = max(1, BAND_PIXELS // image.width // multiple) * multiple
+def bands(image: Image.Image, multiple: int = 1, band_pixels: int | None = None) -> Iterator[tuple[int, Image.Image]]:
+    """Pieces of about `band_pixels`, or `BAND_PIXELS`, and the row where each begins: a multiple of `multiple`."""
+    rows = max(1, (band_pixels or BAND_PIXELS) // image.width // multiple) * multiple
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 

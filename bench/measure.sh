@@ -1,28 +1,49 @@
 #!/bin/sh
-# Everything that docs/performance.md says about this machine, in one go; it takes an hour and 30 GB of disk.
+# Everything that docs/performance.md says about this machine, in two parts, of which only the second needs an idle machine:
 #
-#   bench/measure.sh FOLDER [LLAMA_BENCH]     results go to FOLDER; LLAMA_BENCH is ik_llama.cpp's program, where it is there
+#   bench/measure.sh prepare FOLDER [LLAMA_BENCH]   makes models and the peers' files in FOLDER, about 20 GB for Small and Tiny
+#   bench/measure.sh measure FOLDER [LLAMA_BENCH]   only times; the most important figures come first
+#   bench/measure.sh profile FOLDER                 where the time goes, by `perf`
 #
-# Single operators come first, on each level that the processor has. Then whole models: each engine and each level takes its
-# turn in a process of its own. The machine has to be idle: bench's report says what the memory reads at that moment.
+# LLAMA_BENCH is ik_llama.cpp's program, where it is there. `measure` adds a line to FOLDER/measured.jsonl after each run, and
+# FOLDER/summary.txt has the medians of all until then. On two cores it takes, in this order: the language model beside the
+# others 15 minutes, vision 2, start and memory 2, slower levels of the kernels 8, the other releases 3; then single operators.
 set -eu
-out=$1
-program=${2:-}
+part=$1
+out=$2
+program=${3:-}
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
 mkdir -p "$out"
-levels=$($python -c 'from dsvl2_kernels.library import open_kernels; print(*open_kernels().levels[1:])')
-for level in $levels; do
-  DSVL2_KERNELS=$level $python -m dsvl2_bench.operators --repeats 15 >"$out/operators-$level.json"
-done
-.venv/bin/dsvl2-onnx doctor --format json >"$out/machine.json"
-peers=llamacpp,torch,openvino
-[ -z "$program" ] || peers=$peers,ik_llama
-for level in off $levels; do
-  DSVL2_KERNELS=$level .venv/bin/dsvl2-onnx bench --synthetic small --repeats 3 --format json >"$out/small-$level.json"
-done
-.venv/bin/dsvl2-onnx bench --synthetic small --repeats 5 --peers "$peers" ${program:+--llama-bench "$program"} \
-  --format json >"$out/small-peers.json"
-for variant in tiny base; do
-  .venv/bin/dsvl2-onnx bench --synthetic $variant --repeats 3 --format json >"$out/$variant.json"
-done
+
+profile() { # NAME, arguments of dsvl2_bench.phases
+  name=$1
+  shift
+  perf record -q -F 499 -o "$out/$name.perf" $python -m dsvl2_bench.phases "$out/models/small-int4" --threads "$(nproc)" "$@" \
+    >"$out/$name.json"
+  perf report --stdio -i "$out/$name.perf" --sort dso,symbol --percent-limit 0.5 2>/dev/null >"$out/$name.profile.txt"
+  grep -v '^#' "$out/$name.profile.txt" | head -15
+}
+
+case $part in
+  prepare)
+    $python -m dsvl2_bench.whole_models prepare "$out" ${program:+--llama-bench "$program"}
+    ;;
+  measure)
+    .venv/bin/dsvl2-onnx doctor --format json >"$out/machine.json"
+    $python -m dsvl2_bench.whole_models measure "$out" ${program:+--llama-bench "$program"}
+    for level in $($python -c 'from dsvl2_kernels.library import open_kernels; print(*reversed(open_kernels().levels[1:]))'); do
+      DSVL2_KERNELS=$level $python -m dsvl2_bench.operators --repeats 15 >"$out/operators-$level.json"
+    done
+    ;;
+  profile)
+    profile prompt --parts decoder --prompts 1415 --contexts --repeats 3
+    profile step --parts decoder --prompts --contexts 0 --repeats 20
+    profile step-3500 --parts decoder --prompts --contexts 3500 --repeats 20
+    profile tiles --parts vision --repeats 5
+    ;;
+  *)
+    echo "usage: bench/measure.sh prepare|measure|profile FOLDER [LLAMA_BENCH]" >&2
+    exit 2
+    ;;
+esac

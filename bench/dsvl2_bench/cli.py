@@ -42,6 +42,13 @@ def bench(
     llama_bench: Annotated[
         Path | None, typer.Option(help="llama-bench of ik_llama.cpp, for the peer ik_llama.", show_default=False)
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where models with random weights are kept for later measurements; by default a cache folder.",
+            show_default=False,
+        ),
+    ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Measure load, vision, prefill, decode and memory on this machine."""
@@ -54,8 +61,8 @@ def bench(
     if peers and (synthetic is None or layers):
         raise UsageError("--peers needs --synthetic without --layers: the others are measured on a release's sizes")
     threads = choose_threads(threads).count
-    others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads, llama_bench)
-    folder = find_model(model) if model is not None else synthetic_bundle(str(synthetic), precision.value, layers)
+    others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads, llama_bench, keep)
+    folder = find_model(model) if model else synthetic_bundle(str(synthetic), precision.value, layers, keep)
     Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures
     # Alone, one process repeats its figures; with others, whole processes take turns.
     within, rounds = (1, repeats) if others else (repeats, 1)
@@ -81,7 +88,7 @@ def bench(
 
 
 def peer_programs(
-    names: list[str], variant: str, threads: int, llama_bench: Path | None = None
+    names: list[str], variant: str, threads: int, llama_bench: Path | None = None, keep: Path | None = None
 ) -> dict[str, Callable[[], Figures]]:
     """The programs that measure each peer on a release's sizes.
 
@@ -102,14 +109,14 @@ def peer_programs(
             from dsvl2_bench.synthetic_models import synthetic_gguf
 
             for kind in ("Q4_0", "Q4_K"):
-                arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind)), "--threads", str(threads))
+                arguments = ("dsvl2_bench.peers.llama_cpp", str(synthetic_gguf(kind, keep)), "--threads", str(threads))
                 programs[f"llamacpp-{kind}"] = lambda arguments=arguments: figures_of(*arguments)  # type: ignore[misc]
         elif name == "ik_llama" and variant == "small":
             if llama_bench is None or not llama_bench.is_file():
                 raise UsageError("the peer ik_llama needs --llama-bench with the path of that program of ik_llama.cpp")
             from dsvl2_bench.synthetic_models import synthetic_gguf
 
-            file, program = str(synthetic_gguf("Q4_0")), str(llama_bench.resolve())
+            file, program = str(synthetic_gguf("Q4_0", keep)), str(llama_bench.resolve())
             line = ("dsvl2_bench.peers.ik_llama", file, "--program", program, "--threads", str(threads))
             programs["ik_llama-Q4_0"] = lambda line=line: figures_of(*line)  # type: ignore[misc]
         else:

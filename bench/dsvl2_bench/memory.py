@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from dsvl2_runtime.machine.machine import GIGABYTE
+from dsvl2_runtime.machine.machine import GIGABYTE, available_memory
 
-ALL_BYTES, FEWEST_BYTES = 1 << 29, 1 << 26
-"""Size of the arrays of all threads together, far larger than most caches, and the least size of one array."""
+ALL_BYTES, FEWEST_BYTES = 1 << 31, 1 << 26
+"""Size of the arrays of all threads together, and the least size of one array. Servers have caches of 480 MB, in which
+a smaller array would be found again."""
+SHARE_OF_MEMORY = 8
+"""The arrays take at most this part of the memory that is free; copying needs twice as much."""
 REPEATS = 7
 SMAPS = Path("/proc/self/smaps_rollup")
 
@@ -54,8 +57,9 @@ def copy_gb_s(threads: int) -> float:
 
 
 def _array_bytes(threads: int) -> int:
-    """Size of each thread's array; on a machine with many cores the arrays must not fill the memory."""
-    return max(FEWEST_BYTES, ALL_BYTES // threads)
+    """Size of each thread's array."""
+    fitting = min(ALL_BYTES, available_memory() // SHARE_OF_MEMORY)
+    return max(FEWEST_BYTES, fitting // threads // 8 * 8)
 
 
 def peak_rss_gb() -> float | None:
@@ -71,11 +75,18 @@ def peak_rss_gb() -> float | None:
 
 def anonymous_rss_gb() -> float | None:
     """Memory in use that is not mapped from a file; None where the system does not say."""
+    return process_memory_gb().get("Anonymous")
+
+
+def process_memory_gb(path: Path = SMAPS) -> dict[str, float]:
+    """Of one process, by the names of `smaps_rollup` (proc_pid_smaps(5)); empty where the system does not say.
+
+    `Rss` is all that is mapped and in memory, `Pss` the same with each page divided among the processes that map it,
+    `Anonymous` what belongs to no file.
+    """
     try:
-        lines = SMAPS.read_text("ascii").splitlines()
+        lines = path.read_text("ascii").splitlines()
     except OSError:
-        return None
-    for line in lines:
-        if line.startswith("Anonymous:"):
-            return int(line.split()[1]) * 1024 / GIGABYTE
-    return None
+        return {}
+    found = (line.split() for line in lines if line.endswith(" kB"))
+    return {name.rstrip(":"): int(number) * 1024 / GIGABYTE for name, number, _ in found}

@@ -15,28 +15,33 @@ from typing import Any
 
 import numpy as np
 
+from dsvl2_bench.lengths import CONTEXTS, DECODE_STEPS, PREFILL_TOKENS, Lengths, add_lengths
 from dsvl2_bench.memory import anonymous_rss_gb, copy_gb_s, peak_rss_gb, read_gb_s
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.inputs.tiling import Tiling
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 
-PREFILL_TOKENS = (421, 1415, 2017)
-"""Prompt lengths with an image of one tile, of 3×2 tiles, of 3×3 tiles."""
-CONTEXTS = (0, 1415, 3500)
-"""Cached rows before the decode steps."""
-DECODE_STEPS = 16
 TILES = 3
+PARTS = ("decoder", "vision")
 
 
-def measure(bundle: Path, threads: int, repeats: int, provider: str | None = None) -> dict[str, Any]:
-    """Every figure of the report except the machine's description."""
+def measure(
+    bundle: Path,
+    threads: int,
+    repeats: int,
+    provider: str | None = None,
+    lengths: Lengths | None = None,
+    parts: Sequence[str] = PARTS,
+) -> dict[str, Any]:
+    """Every figure of the report except the machine's description; a part that is not asked for has None or nothing."""
+    lengths = lengths or Lengths()
     start = time.perf_counter()
     model = load_model(bundle, threads, provider=provider)
     load_s = time.perf_counter() - start
-    prefill = prefill_rates(model, repeats)
-    decode = decode_rates(model, repeats)
-    vision = vision_seconds(model, repeats)
+    prefill = prefill_rates(model, repeats, lengths.prompts) if "decoder" in parts else {}
+    decode = decode_rates(model, repeats, lengths.contexts) if "decoder" in parts else {}
+    vision = vision_seconds(model, repeats) if "vision" in parts else None
     peak, anonymous = peak_rss_gb(), anonymous_rss_gb()
     kernels, runs_on = model.kernels, model.provider
     del model
@@ -66,10 +71,12 @@ def _embeds(model: VisionLanguageModel, seq: int) -> Any:
     return generator.standard_normal((1, seq, language.hidden_size), np.float32)
 
 
-def prefill_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
+def prefill_rates(
+    model: VisionLanguageModel, repeats: int, prompts: Sequence[int] = PREFILL_TOKENS
+) -> dict[str, float]:
     """Prompt length to tokens per second, the median of some runs in turn; lengths beyond the context are left out."""
     context = model.config.language_config.max_position_embeddings
-    lengths = [length for length in PREFILL_TOKENS if length < context]
+    lengths = [length for length in prompts if length < context]
     seconds: dict[int, list[float]] = {length: [] for length in lengths}
     decoder = model.components.decoder
     decoder.prefill(decoder.new_sequence(), _embeds(model, 64))
@@ -82,11 +89,11 @@ def prefill_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
     return {str(length): round(length / statistics.median(times), 2) for length, times in seconds.items()}
 
 
-def decode_rates(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
+def decode_rates(model: VisionLanguageModel, repeats: int, contexts: Sequence[int] = CONTEXTS) -> dict[str, float]:
     """Cached rows to tokens per second, the median over single steps; the rows are zeros, which cost the same."""
     decoder = model.components.decoder
     context = model.config.language_config.max_position_embeddings
-    lengths = [length for length in CONTEXTS if length + DECODE_STEPS < context]
+    lengths = [length for length in contexts if length + DECODE_STEPS < context]
     seconds: dict[int, list[float]] = {length: [] for length in lengths}
     step = _embeds(model, 1)
     for _ in range(repeats):
@@ -123,8 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--provider", help="by default what DSVL2_PROVIDER says")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    add_lengths(parser)
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.bundle, options.threads, options.repeats, options.provider)))
+    lengths = Lengths.asked(options)
+    print(
+        json.dumps(measure(options.bundle, options.threads, options.repeats, options.provider, lengths, options.parts))
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Models with random weights to measure, made once and left in the cache folder of this program."""
+"""Models with random weights to measure, made once and kept: in a cache folder, or where the user says."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ GRAPH_WRITERS = ("dsvl2_export", "dsvl2_quant")
 
 
 def models_folder() -> Path:
-    """The folder of these models."""
+    """The folder of these models, where the user names no other."""
     return cache_folder() / "bench"
 
 
-def synthetic_bundle(variant: str, precision: str, layers: int | None) -> Path:
-    """A bundle of random weights; it is made again when the source code that writes it has changed."""
+def synthetic_bundle(variant: str, precision: str, layers: int | None, keep: Path | None = None) -> Path:
+    """A bundle of random weights; it is made again when the source code that writes it has changed.
+
+    Args:
+        variant: a release, whose sizes it has.
+        precision: of its weights.
+        layers: fewer than the release has, or None.
+        keep: the folder where it is looked for and made; by default `models_folder()`.
+    """
     name = f"{variant}-{precision}" + (f"-{layers}-layers" if layers else "")
-    folder, written_by = models_folder() / name, models_folder() / f"{name}.written-by"
+    kept = keep or models_folder()
+    folder, written_by = kept / name, kept / f"{name}.written-by"
     writer = source_of(GRAPH_WRITERS)
     made = (folder / MANIFEST).is_file()
     if made and written_by.is_file() and written_by.read_text("ascii") == writer:
@@ -57,11 +65,11 @@ def source_of(packages: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def synthetic_gguf(kind: str) -> Path:
-    """Small's language model with random weights for llama.cpp."""
+def synthetic_gguf(kind: str, keep: Path | None = None) -> Path:
+    """Small's language model with random weights for llama.cpp, kept as bundles are."""
     from dsvl2_bench.peers.gguf_model import write_gguf
 
-    path = models_folder() / f"small-{kind}.gguf"
+    path = (keep or models_folder()) / f"small-{kind}.gguf"
     if not path.is_file():
         print_message(f"making {path} for this and later measurements")
         path.parent.mkdir(parents=True, exist_ok=True)

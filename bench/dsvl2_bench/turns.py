@@ -16,12 +16,13 @@ Figures = dict[str, Any]
 """Names to numbers, words, None, or more figures."""
 
 
-def figures_of(module: str, *arguments: str) -> Figures:
+def figures_of(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Figures:
     """Run a module in a fresh process, whose memory is then that of the measured program alone.
 
     Args:
         module: its last line of output is a JSON object of figures.
         arguments: of its command line.
+        environment: variables that it gets beside those of this process.
 
     Raises:
         GenerationError: the process failed.
@@ -30,7 +31,13 @@ def figures_of(module: str, *arguments: str) -> Figures:
     reading, writing = os.pipe()  # the child ends when nobody holds its writing end any more (`child.py`)
     try:
         found = subprocess.run(  # noqa: S603 - our own module
-            command, stdin=reading, capture_output=True, encoding="utf-8", errors="replace", check=False
+            command,
+            stdin=reading,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env={**os.environ, **(environment or {})},
         )
     finally:
         os.close(reading)

@@ -88,3 +88,15 @@ def test_a_synthetic_bundle_is_made_again_when_its_writer_has_changed(
     monkeypatch.setattr(synthetic_models, "GRAPH_WRITERS", ("dsvl2_export",))
     assert synthetic_models.synthetic_bundle("small", "int4", 2) == folder
     assert (folder / "manifest.json").stat().st_mtime_ns > made
+
+
+def test_a_synthetic_bundle_is_kept_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left in the cache folder, and the next measurement finds it there."""
+    monkeypatch.setattr(synthetic_models, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(synth_config, "synthetic_config", lambda variant, layers=None: small_config(variant))
+    folder = synthetic_models.synthetic_bundle("small", "int4", 2, tmp_path / "kept")
+    assert folder == tmp_path / "kept" / "small-int4-2-layers"
+    made = (folder / "manifest.json").stat().st_mtime_ns
+    assert synthetic_models.synthetic_bundle("small", "int4", 2, tmp_path / "kept") == folder
+    assert (folder / "manifest.json").stat().st_mtime_ns == made
+    assert not (tmp_path / "cache").exists()

@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 from llama_cpp import Llama
 
+from dsvl2_bench.lengths import DECODE_STEPS, Lengths, add_lengths
 from dsvl2_bench.memory import anonymous_rss_gb, peak_rss_gb
-from dsvl2_bench.phases import CONTEXTS, DECODE_STEPS, PREFILL_TOKENS
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
 
+WARMING = 64
+"""Tokens before anything is timed."""
 
-def measure(path: Path, threads: int, contexts: Sequence[int]) -> dict[str, Any]:
+
+def measure(path: Path, threads: int, lengths: Lengths) -> dict[str, Any]:
     """Load, prefill and decode, each once; the caller takes medians of processes in turn."""
     start = time.perf_counter()
     model = Llama(
         str(path),
-        n_ctx=max(*PREFILL_TOKENS, *contexts) + DECODE_STEPS + 1,
+        n_ctx=max(WARMING, *lengths.prompts, *lengths.contexts) + DECODE_STEPS + 1,
         n_batch=PREFILL_CHUNK,
         n_ubatch=PREFILL_CHUNK,
         n_threads=threads,
@@ -36,17 +39,17 @@ def measure(path: Path, threads: int, contexts: Sequence[int]) -> dict[str, Any]
     load_s = time.perf_counter() - start
     # Different tokens, so that they go to different experts as those of a real prompt do.
     tokens = np.random.default_rng(0).integers(model.n_vocab(), size=model.n_ctx()).tolist()
-    model.eval(tokens[:64])
+    model.eval(tokens[:WARMING])
     prefill, decode = {}, {}
-    for length in sorted({*PREFILL_TOKENS, *contexts}):
+    for length in sorted({*lengths.prompts, *lengths.contexts}):
         model.reset()
         start = time.perf_counter()
         if length:
             model.eval(tokens[:length])
         seconds = time.perf_counter() - start
-        if length in PREFILL_TOKENS:
+        if length in lengths.prompts:
             prefill[str(length)] = round(length / seconds, 2)
-        if length in contexts:
+        if length in lengths.contexts:
             decode[str(length)] = round(1 / statistics.median(_steps(model, tokens[length:])), 2)
     return {
         "load_s": round(load_s, 3),
@@ -71,9 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.peers.llama_cpp")
     parser.add_argument("file", type=Path)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--contexts", type=int, nargs="*", default=CONTEXTS)
+    add_lengths(parser)
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.file, options.threads, options.contexts)))
+    print(json.dumps(measure(options.file, options.threads, Lengths.asked(options))))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from dsvl2_runtime.cli.batch import asker
 from dsvl2_runtime.cli.verbs import app
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FORM, RECEIPT = EXAMPLES / "small_form.png", EXAMPLES / "small_receipt.png"
@@ -30,6 +32,16 @@ def call(folder: Path, out: Path, *arguments: str, ask: str | None = NAME) -> Re
 
 def lines_of(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+
+
+def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until a run that is still going has written so many; a cluster of its own may take minutes to begin."""
+
+    def are_written() -> bool:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        return out.exists() and out.read_bytes().count(b"\n") >= count
+
+    wait_until(are_written, f"{count} lines in {out.name}", patience=400)
 
 
 def answers_of(out: Path) -> dict[str, Any]:

@@ -10,15 +10,14 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE, wait_until
+
 CHROMIUM = shutil.which("chromium")
-PATIENCE = 120
-"""Seconds: nothing here takes more than a few on an idle machine."""
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe",
     "--disable-background-networking", "--disable-component-update", "--disable-breakpad",
@@ -72,10 +71,7 @@ class Page:
 
     def wait_for(self, expression: str) -> None:
         """Wait until an expression is true in the page."""
-        end = time.monotonic() + PATIENCE
-        while not self.value(expression):
-            assert time.monotonic() < end, expression
-            time.sleep(0.05)
+        wait_until(lambda: self.value(expression), expression)
 
     def choose_file(self, selector: str, path: Path) -> None:
         """Choose a file as a user does."""

@@ -6,8 +6,7 @@ import base64
 import io
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,10 @@ from dsvl2_runtime.server.app import ServedModel, make_app
 from dsvl2_runtime.server.body import BodyLimits
 from dsvl2_runtime.server.gate import Gate
 from dsvl2_runtime.server.listen import AnnouncingServer, open_socket
+from waiting import PATIENCE
 
 FAKE_ENGINE = (str(Path(__file__).parent / "fake_engine.py"),)
 REAL_ENGINE = ENGINE_ARGUMENTS
-PATIENCE = 120
-"""Seconds: nothing here takes more than a few on an idle machine."""
 
 
 @dataclass
@@ -79,14 +77,6 @@ def running(
             assert not thread.is_alive(), "the server does not end"
         finally:
             answers.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another thread or process does."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.01)
 
 
 def data_url(image: Image.Image | Path) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from running_server import PATIENCE
+from waiting import PATIENCE
 
 CLI = (sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()", "serve")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from waiting import wait_until
 
 PROGRAMS = ("Xvfb", "openbox", "xdotool", "xclip", "xrandr", "xprop")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -20,18 +21,6 @@ needs_x11 = pytest.mark.skipif(
     bool(MISSING), reason=f"needs {', '.join(PROGRAMS)}, of which this machine has no {', '.join(MISSING)}"
 )
 """On Debian: xvfb openbox xdotool xclip x11-xserver-utils x11-utils, and what the window needs for X11."""
-
-PATIENCE = 60.0
-"""Seconds: nothing here takes more than a few on an idle machine."""
-LOOK_SECONDS = 0.05
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Look until something is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {PATIENCE} seconds: {what}"
-        time.sleep(LOOK_SECONDS)
 
 
 class Screen:

@@ -18,9 +18,11 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app.background import give_way_soon
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.settings_keeper import SettingsKeeper
+from dsvl2_app.state.session import ChatSession
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS
 from dsvl2_runtime.engine.protocol import Load
+from sessions import LOADED, Sent
 from small_models import MakeBundle, picture
 from windows import FAKE_ENGINE, PATIENCE, OpenWindow
 
@@ -41,6 +43,19 @@ def as_in_the_program() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()  # what is left belongs to the session
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def session(sent: Sent) -> ChatSession:
+    """With its model, and without a window."""
+    made = ChatSession(sent)
+    made.take(LOADED)
+    return made
 
 
 @pytest.fixture

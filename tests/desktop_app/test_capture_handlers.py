@@ -20,8 +20,8 @@ from dsvl2_app.capture.macos import Screencapture
 from dsvl2_app.capture.portal import Portal, file_of, read_and_delete, take_screenshot
 from dsvl2_app.capture.qt_screens import QtScreens
 from dsvl2_runtime.engine.wire_error import WireError
+from waiting import wait_until
 from windows import PATIENCE
-from x11 import wait_until
 
 pytestmark = pytest.mark.gui
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from dsvl2_app.state.prompt_messages import field_names
 from dsvl2_app.state.session import Change, ChatSession, Conversation
 from dsvl2_runtime.engine.client import EngineEnd
@@ -24,18 +22,6 @@ from sessions import CONTEXT, KNOWN, LOADED, Sent, image, other_image, question
 
 IMAGE = image()
 BOX = "<|ref|>total<|/ref|><|det|>[[0, 0, 999, 500]]<|/det|>"
-
-
-@pytest.fixture
-def sent() -> Sent:
-    return Sent()
-
-
-@pytest.fixture
-def session(sent: Sent) -> ChatSession:
-    made = ChatSession(sent)
-    made.take(LOADED)
-    return made
 
 
 def answer(session: ChatSession, text: str, cached: int = 0) -> None:

@@ -39,19 +39,6 @@ IMAGE = image()
 NO_FOLDER = wire_error(ModelNotFoundError(Path("m"), "no such folder", "make it"))
 
 
-@pytest.fixture
-def sent() -> Sent:
-    return Sent()
-
-
-@pytest.fixture
-def session(sent: Sent) -> ChatSession:
-    """With its model."""
-    made = ChatSession(sent)
-    made.take(LOADED)
-    return made
-
-
 def test_a_question_takes_the_pictures_that_are_there(session: ChatSession, sent: Sent) -> None:
     """A picture removed later stays with the question that was asked about it; one added twice counts once."""
     session.add_image(IMAGE)

@@ -24,18 +24,11 @@ from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ContextOverflowError, ImageError
 from dsvl2_runtime.notices import Notice
 from event_loop import LONGEST_GAP, Watchdog
-from sessions import LOADED, Sent, image
+from sessions import image
 from small_models import FIGURE
 from windows import wait_for
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def session() -> ChatSession:
-    made = ChatSession(Sent())
-    made.take(LOADED)
-    return made
 
 
 @pytest.fixture

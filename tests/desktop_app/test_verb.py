@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -21,11 +20,9 @@ from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.images import ImageBytes
 from small_models import picture
+from waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.gui
-
-PATIENCE = 60
-"""Seconds: nothing here takes more than a few on an idle machine."""
 
 
 def test_a_missing_library_of_the_system_is_named(tmp_path: Path) -> None:
@@ -78,14 +75,9 @@ def test_pictures_are_named_as_for_run(tmp_path: Path, monkeypatch: pytest.Monke
 
 def started(window: subprocess.Popen[bytes], temporary: Path) -> psutil.Process:
     """The engine of a window that has kept its picture."""
-    deadline = time.monotonic() + PATIENCE
-    children: list[psutil.Process] = []
-    while time.monotonic() < deadline:
-        children = psutil.Process(window.pid).children()
-        if children and list(temporary.glob(f"{PREFIX}*/contents/*")):
-            break
-        time.sleep(0.05)
-    (engine,) = children
+    process = psutil.Process(window.pid)
+    wait_until(lambda: process.children() and list(temporary.glob(f"{PREFIX}*/contents/*")), "a kept picture")
+    (engine,) = process.children()
     assert len(list(temporary.glob(f"{PREFIX}*"))) == 1
     return engine
 
@@ -129,10 +121,7 @@ def test_a_killed_window_leaves_no_process_and_its_pictures_only_until_the_next(
     engine.wait(PATIENCE)
     following = open_app(tmp_path)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while abandoned.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not abandoned.exists()
+        wait_until(lambda: not abandoned.exists(), "the abandoned pictures go")
     finally:
         following.terminate()
         following.wait(PATIENCE)

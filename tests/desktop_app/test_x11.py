@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from x11 import PATIENCE, Screen, needs_x11, wait_until, x_screen
+from waiting import PATIENCE, wait_until
+from x11 import Screen, needs_x11, x_screen
 
 pytestmark = [pytest.mark.gui, needs_x11]
 

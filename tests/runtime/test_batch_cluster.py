@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 import ray_cluster
-from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, lines_of
+from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, lines_of, wait_for_lines
 from dsvl2_runtime.cli.batch.cluster import NO_REPORTS
 from dsvl2_runtime.errors import MissingExtraError, ResourceError
 
@@ -67,11 +66,7 @@ def test_what_a_lost_worker_had_in_hand_is_done_again(cluster: subprocess.Popen[
     (folder / "bad.png").write_text("no picture")
     command = [sys.executable, "-c", CODE, "batch", str(folder), "--ask", NAME, "--out", str(out)]
     process = subprocess.Popen([*command, "--cluster", address], env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE)
-    give_up = time.monotonic() + PATIENCE
-    while not out.exists() or not out.read_bytes().count(b"\n"):
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_for_lines(out, 1, process)
     cluster.stdin.write("kill\n")
     cluster.stdin.flush()
     assert cluster.stdout.readline().strip() == "killed"

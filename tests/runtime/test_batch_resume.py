@@ -7,18 +7,27 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, counted, lines_of, on_posix, three_pictures
+from batches import (
+    CODE,
+    FORM,
+    NAME,
+    RECEIPT,
+    answers_of,
+    call,
+    counted,
+    lines_of,
+    on_posix,
+    three_pictures,
+    wait_for_lines,
+)
 from dsvl2_runtime.errors import BusyError, ModelNotFoundError, ResourceError, UsageError
 from dsvl2_runtime.machine.files import only_writer
 from own_pdfs import own_pdf
-
-PATIENCE = 240
-"""Seconds that a busy machine may take for a handful of answers."""
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -114,14 +123,6 @@ def test_a_line_that_was_cut_is_dropped(folder: Path, out: Path, cut: int, monke
 def started(folder: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", CODE, "batch", str(folder), "--ask", NAME, "--out", str(out), *arguments]
     return subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-
-def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not out.exists() or out.read_bytes().count(b"\n") < count:
-        assert process.poll() is None
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 @on_posix

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +13,13 @@ import pytest
 from dsvl2_runtime.bundle.bundle import Bundle
 from fake_hub import REPOSITORY, FakeHub, fake_hub
 from small_models import MakeCheckpoint
+from waiting import wait_until
 
 CODE = "from dsvl2_runtime.cli.main import main; main()"
 SMALL_CHUNKS = "import huggingface_hub.constants as constants; constants.DOWNLOAD_CHUNK_SIZE = 4096\n"
 """What arrives is written in pieces of ten million bytes, of which these files have not one."""
 NO_EXPORT = "import subprocess; subprocess.run = lambda *_, **__: exit(0)\n"
 """The download alone; an export takes long."""
-PATIENCE = 240
-"""Seconds; a busy machine takes long to import torch."""
 
 
 @pytest.fixture
@@ -68,13 +66,9 @@ def test_a_download_that_was_killed_goes_on_and_becomes_a_model(hub: FakeHub, mo
         [sys.executable, "-c", SMALL_CHUNKS + CODE, "pull", REPOSITORY], env=environment(hub.url, models)
     )
     try:
-        give_up = time.monotonic() + PATIENCE
-        while not hub.stalled.wait(0.1):
-            assert process.poll() is None
-            assert time.monotonic() < give_up
-        while not any(path.stat().st_size > 4096 for path in kept(models).rglob("*.incomplete")):
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(lambda: hub.stalled.is_set() or process.poll() is not None, "the hub stalls")
+        assert process.poll() is None
+        wait_until(lambda: any(path.stat().st_size > 4096 for path in kept(models).rglob("*.incomplete")), "a piece")
     finally:
         process.kill()
         process.wait()

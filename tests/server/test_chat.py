@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from dsvl2_runtime import GenerationOptions, load_model
-from running_server import PATIENCE, REAL_ENGINE, Running, data_url, image_part, running, until
+from running_server import REAL_ENGINE, Running, data_url, image_part, running
+from waiting import PATIENCE, wait_until
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "small_form.png"
 QUESTION = "What is the name?"
@@ -117,7 +118,7 @@ def test_a_hundred_requests_in_a_row_and_twenty_at_once(demo: Running) -> None:
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(ask, range(20))) == first * 10
     assert demo.answers.counts.ends["stop"] == before + 120
-    until(lambda: demo.answers.taken == 0)
+    wait_until(lambda: demo.answers.taken == 0)
     assert demo.answers.counts.engine_starts == 1
 
 
@@ -306,11 +307,11 @@ def test_a_client_that_leaves_ends_its_answer(server: Running) -> None:
             queued.result(PATIENCE)
     assert server.answers.running is not None
     stream.close()
-    until(lambda: server.answers.counts.ends.get("cancelled", 0) == before + 2)
+    wait_until(lambda: server.answers.counts.ends.get("cancelled", 0) == before + 2)
     with pytest.raises(openai.APITimeoutError):
         server.client().with_options(timeout=0.5).chat.completions.create(model="demo", messages=say("wait"))
-    until(lambda: server.answers.counts.ends.get("cancelled", 0) == before + 3)
-    until(lambda: server.answers.taken == 0)
+    wait_until(lambda: server.answers.counts.ends.get("cancelled", 0) == before + 3)
+    wait_until(lambda: server.answers.taken == 0)
     found = server.client().chat.completions.create(model="demo", messages=say("and on"))
     assert found.choices[0].message.content == "and on"
 
@@ -323,14 +324,14 @@ def test_a_full_queue_is_said_so(server: Running) -> None:
             pool.submit(server.client().chat.completions.create, model="demo", messages=say(f"later {number}"))
             for number in range(2)
         ]
-        until(lambda: server.answers.taken == 3)
+        wait_until(lambda: server.answers.taken == 3)
         error = refusal(server)
         assert (error.status_code, error.code, error.type) == (429, "QueueFullError", "rate_limit_error")
         assert error.response.headers["retry-after"] == "1"
         streams[0].close()
         texts = {future.result(PATIENCE).choices[0].message.content for future in waiting}
     assert texts == {"later 0", "later 1"}
-    until(lambda: server.answers.taken == 0)
+    wait_until(lambda: server.answers.taken == 0)
 
 
 def test_a_server_that_ends_tells_its_clients() -> None:
@@ -339,7 +340,7 @@ def test_a_server_that_ends_tells_its_clients() -> None:
         stream = server.client().chat.completions.create(model="demo", messages=say("wait"), stream=True)
         with ThreadPoolExecutor(1) as pool:
             queued = pool.submit(refusal, server)
-            until(lambda: server.answers.taken == 2)
+            wait_until(lambda: server.answers.taken == 2)
             server.answers.close()
             assert queued.result(PATIENCE).status_code == 503
         with pytest.raises(openai.APIError, match="the server was closed"):
@@ -371,15 +372,15 @@ def test_the_real_engine_killed_midway(demo: Running) -> None:
     os.kill(engine, signal.SIGSTOP)  # so that it cannot answer before it is killed
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(refusal, demo, messages=about(data_url(EXAMPLE)))
-        until(lambda: demo.answers.running is not None)
+        wait_until(lambda: demo.answers.running is not None)
         os.kill(engine, signal.SIGKILL)
         assert asked.result(PATIENCE).status_code == 503
     found = demo.client().chat.completions.create(model="demo", messages=about(data_url(EXAMPLE)))
     assert found.choices[0].message.content == "Anna Weber"
-    until(lambda: demo.answers.running is None)
+    wait_until(lambda: demo.answers.running is None)
     assert demo.answers.engine_id not in (None, engine)
     second = demo.answers.engine_id
     assert second  # 0 would be this process and its children
     assert second != engine
     os.kill(second, signal.SIGKILL)
-    until(lambda: demo.answers.counts.engine_starts == starts + 2 and demo.answers.loaded is not None)
+    wait_until(lambda: demo.answers.counts.engine_starts == starts + 2 and demo.answers.loaded is not None)

@@ -16,7 +16,8 @@ import pytest
 from dsvl2_runtime import load_model
 from dsvl2_runtime.answers.boxes import parse_boxes
 from dsvl2_runtime.inputs.prompt import locate
-from running_server import REAL_ENGINE, Running, data_url, image_part, running, until
+from running_server import REAL_ENGINE, Running, data_url, image_part, running
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 RECEIPT = EXAMPLES / "small_receipt.png"
@@ -119,7 +120,7 @@ def test_a_schema_that_cannot_be_followed_is_refused(demo: Running, schema: obje
     error = refusal(demo, schema)
     assert (error.status_code, error.code) == (400, "UsageError")
     assert why in str(error)
-    until(lambda: demo.answers.taken == 0)
+    wait_until(lambda: demo.answers.taken == 0)
 
 
 def test_a_deep_schema_is_refused_and_the_server_goes_on(demo: Running) -> None:
@@ -194,4 +195,4 @@ def test_an_answer_that_takes_too_long_ends_as_far_as_it_is() -> None:
         assert found.model_extra is not None
         assert found.model_extra["x_dsvl2"]["finish_reason"] == "timeout"
         assert server.answers.counts.ends == {"timeout": 1}
-        until(lambda: server.answers.taken == 0)
+        wait_until(lambda: server.answers.taken == 0)

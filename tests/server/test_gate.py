@@ -20,7 +20,8 @@ from dsvl2_runtime.server import app as app_module
 from dsvl2_runtime.server import listen
 from dsvl2_runtime.server.body import BodyLimits
 from dsvl2_runtime.server.gate import LOOPBACK_NAMES, listen_address
-from running_server import Running, data_url, image_part, running, until
+from running_server import Running, data_url, image_part, running
+from waiting import wait_until
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"messages": [{"role": "user", "content": "hello"}]}'
@@ -251,7 +252,7 @@ def test_nobodys_words_are_logged_or_left(
         "internal error ValueError"
     ]
     assert not [record for record in ours if words in record.getMessage() or record.exc_info]
-    until(lambda: set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")) <= before)
+    wait_until(lambda: set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")) <= before)
 
 
 def test_metrics_are_prometheus_text(server: Running) -> None:

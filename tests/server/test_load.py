@@ -18,9 +18,10 @@ import openai
 import psutil
 import pytest
 
-from running_server import PATIENCE, data_url, image_part, until
+from running_server import data_url, image_part
 from served import served
 from small_models import FIGURE
+from waiting import PATIENCE, wait_until
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 QUESTIONS = (
@@ -116,13 +117,13 @@ def test_memory_stays_and_nothing_is_lost(
     """Of the server and of its engine, each by itself, at every measurement after the warm-up."""
     for number in range(load.warm_up):
         running_verb.ask(number)
-    until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
+    wait_until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
     before, most = running_verb.memory(), {"server": 0, "engine": 0}
     for number in range(load.requests):
         running_verb.ask(number)
         if number % MEASURED_EVERY == MEASURED_EVERY - 1 or number == load.requests - 1:
             most = {who: max(most[who], found) for who, found in running_verb.memory().items()}
-    until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
+    wait_until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
     total = load.warm_up + load.requests
     cancelled = sum(number % CANCELLED_EVERY == 0 for count in (load.warm_up, load.requests) for number in range(count))
     assert running_verb.metric('dsvl2_answers_total{end="cancelled"}') == cancelled
@@ -152,5 +153,5 @@ def test_a_hundred_at_once_are_answered_or_refused(running_verb: Served) -> None
     assert set(found) <= {200, 429}
     assert found.count(200) > QUEUE
     assert running_verb.metric('dsvl2_answers_total{end="stop"}') == found.count(200)
-    until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
+    wait_until(lambda: running_verb.metric("dsvl2_places_taken") == 0)
     running_verb.ask(1)

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from dsvl2_runtime.server.listen import open_socket
-from running_server import PATIENCE, data_url, image_part
+from running_server import data_url, image_part
 from served import CLI, served
+from waiting import PATIENCE
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "small_form.png"
 

@@ -86,6 +86,30 @@ def test_a_system_without_cpuinfo_is_no_error(monkeypatch: pytest.MonkeyPatch, t
     assert describe_machine().features is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("fpu sse2", "neither AVX2 nor NEON dot products: very slow"),
+        ("fpu sse2 avx2 fma", "without VNNI, slower (avx2, fma)"),
+        ("fpu sse2 avx2 fma avx512f avx512_vnni", "fast (avx2, fma, avx512f, avx512_vnni)"),
+    ],
+)
+def test_an_old_processor_is_told_what_it_is_slow_for(
+    bundle: MakeBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: str,
+    said: str,
+) -> None:
+    """It can run a model all the same."""
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n", "utf-8")
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("COLUMNS", "300")
+    examine(str(bundle("small", "int4")), 1, as_json=False)
+    assert said in capsys.readouterr().out
+
+
 def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     """A table for people, one object for programs."""
 

@@ -37,8 +37,9 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-# What reads texts and files of others, with 10,000 examples for each property, and a thousand requests to the server. A
-# single one of these tests may take hours on a busy machine.
+# What reads texts and files of others, with 10,000 examples for each property, and a thousand requests to the server:
+# about half an hour of processor time on two quiet cores, of which one property takes at most three minutes. On a busy
+# machine a single one of these tests may take half an hour by the clock.
 nightly: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 -m "hypothesis or nightly" --hypothesis-profile nightly -o faulthandler_timeout=14400
 

@@ -121,6 +121,14 @@ def test_in_a_narrow_window_the_picture_lies_above_the_conversation(shown: Shown
     assert picture.mapTo(window, picture.rect().topRight()).x() < talk.mapTo(window, talk.rect().topLeft()).x()
 
 
+def test_in_a_low_window_the_picture_stays_beside_the_conversation(shown: Shown) -> None:
+    """As on a screen of 1366x768 at 200 %: a strip above would leave no room for an answer."""
+    window = shown(size=QSize(615, 346))
+    picture, talk = window.picture_pane, window.talk
+    assert picture.mapTo(window, picture.rect().topRight()).x() < talk.mapTo(window, talk.rect().topLeft()).x()
+    assert talk.height() >= 100
+
+
 def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:
     path = tmp_path / "window.json"
     size = QSize(NARROW + 20, 640)

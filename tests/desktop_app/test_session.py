@@ -277,14 +277,16 @@ def test_a_question_for_each_page_is_asked_again_for_that_page_alone(session: Ch
     for number in range(3):
         session.take(Wrote(number, "b"))
         session.take(Finished(number, "stop", 3, 0.5))
+    session.ask_each_page(False)
     assert session.ask_again(session.turns[1])
     assert sent.asks[-1] == question(3, "a", session.images[1].part)
     session.take(Finished(3, "stop", 3, 0.5))
-    assert session.asks_each_page
-    session.ask_each_page(False)
+    assert not session.asks_each_page
     session.ask("all")
+    session.ask_each_page(True)
     assert session.ask_again(session.turns[-1])
     assert [turn.present for turn in session.turns[-2:]] == [tuple(session.images)] * 2
+    assert session.asks_each_page
 
 
 def test_more_pages_than_fit_together_can_be_asked_about_one_by_one(session: ChatSession) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QFontMetrics, QGuiApplication
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -313,6 +313,21 @@ def test_the_theme_changes_what_is_there(talk: TalkView, session: ChatSession) -
         assert theme.colour("sunken").name() in grounds
     finally:
         theme.apply("light")
+
+
+def test_no_line_of_an_answer_is_longer_than_can_be_followed(
+    talk: TalkView, session: ChatSession, qtbot: QtBot
+) -> None:
+    """72 letters, however wide the window is."""
+    talk.resize(1800, 400)
+    session.ask("a")
+    session.take(Wrote(0, "word " * 200))
+    session.take(Finished(0, "stop", 200, 0.5))
+    talk.refresh()
+    answer = talk.turn_views[0].answer
+    metrics = QFontMetrics(answer.font())
+    wait_for(qtbot, lambda: talk.turn_views[0].width() > 1500)
+    assert 60 * metrics.averageCharWidth() < answer.width() < 80 * metrics.averageCharWidth()
 
 
 def test_a_card_names_what_is_searched_for(qtbot: QtBot) -> None:

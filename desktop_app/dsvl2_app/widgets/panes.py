@@ -13,6 +13,8 @@ WIDE = 1000
 """Pixels from which all three stand beside each other; below, the sidebar is a drawer over the others."""
 NARROW = 720
 """Below, the picture is a strip above the conversation."""
+LOW, LEAST_BESIDE = 360, 560
+"""A window that is lower has no room for a strip; from this width on, the two stay beside each other in it."""
 STRIP_HEIGHT = 160
 STRIP_SHARE = 0.36
 """Of the height, which the strip never exceeds at first."""
@@ -87,7 +89,7 @@ class Panes(QWidget):
     @property
     def is_narrow(self) -> bool:
         """Whether the picture is a strip above the conversation."""
-        return self.width() < NARROW
+        return self.width() < (LEAST_BESIDE if self.height() < LOW else NARROW)
 
     def restore(self, layout: Layout) -> None:
         """Divide the panes as they were."""

@@ -22,8 +22,8 @@ from dsvl2_app.widgets.picture_tools import PictureTools
 from dsvl2_app.widgets.picture_view import PictureView
 from dsvl2_runtime.answers.boxes import Box
 
-LOW = 300
-"""Pixels of height below which the chips stand beside the picture."""
+LOW, LEAST_BESIDE = 300, 400
+"""Pixels of height below which the chips stand beside the picture, if the pane is so wide."""
 
 
 class PicturePane(QWidget):
@@ -199,11 +199,12 @@ class PicturePane(QWidget):
 
     def _arrange(self) -> None:
         is_low = self.height() < LOW
+        puts_beside = is_low and self.width() >= LEAST_BESIDE
         edge = theme.TINY if is_low else theme.NORMAL
         self._column.setContentsMargins(theme.LARGE, edge, theme.LARGE, edge)
         direction = QBoxLayout.Direction
-        self._body.setDirection(direction.LeftToRight if is_low else direction.TopToBottom)
-        self.chips.set_upright(is_low)
+        self._body.setDirection(direction.LeftToRight if puts_beside else direction.TopToBottom)
+        self.chips.set_upright(puts_beside)
         self.cost.setVisible(bool(self.cost.text()) and not is_low)
         self.tools.fit_into(self.width() - 2 * theme.LARGE)
         self.strip.setVisible(self.strip.document is not None and not is_low)

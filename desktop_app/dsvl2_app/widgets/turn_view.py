@@ -43,6 +43,7 @@ class TurnView(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.question = PlainText(answer_text.visible(texts.talk.headline(turn)), is_bold=True)
         self.answer = AnswerView()
+        self._limit_width()
         self.answer.box_hovered.connect(self.box_hovered)
         self.answer.box_chosen.connect(self.box_chosen)
         self.answer.code_copied.connect(self.copied)
@@ -115,6 +116,7 @@ class TurnView(QFrame):
         """Take the present colours and sizes."""
         self.question.restyle()
         self.answer.restyle()
+        self._limit_width()
         self._fold_question()
 
     def menu(self) -> QMenu:
@@ -167,6 +169,11 @@ class TurnView(QFrame):
         """Tell that the keyboard is here."""
         super().focusInEvent(event)
         self.came.emit()
+
+    def _limit_width(self) -> None:
+        """A line that is longer is hard to follow to the next one."""
+        metrics = QFontMetrics(self.answer.font())
+        self.answer.setMaximumWidth(WIDEST_ANSWER * metrics.averageCharWidth() + 2 * theme.NORMAL)
 
     def _fold_question(self) -> None:
         height = QFontMetrics(self.question.font()).lineSpacing() * LONG_QUESTION_LINES

@@ -51,7 +51,7 @@ def bench(
     ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
-    """Measure load, vision, prefill, decode and memory on this machine."""
+    """Measure load, vision, prefill, decode, the time to the first token, and memory on this machine."""
     from dsvl2_bench.synthetic_models import synthetic_bundle
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.machine.cores import choose_threads
@@ -137,6 +137,9 @@ def figure_table(name: str, report: dict[str, Any]) -> Table:
     table.add_row("load, first", f"{report['load_s']:.2f} s")
     table.add_row("load, again", f"{report['warm_load_s']:.2f} s")
     table.add_row("vision per tile", f"{report['vision_s_per_tile']:.3f} s")
+    if (first := report["first_token"]) is not None:
+        row = f"first token, {first['tiles']} tiles, {first['prompt_tokens']} tokens"
+        table.add_row(row, f"{first['seconds']:.2f} s")
     for tokens, rate in report["prefill_tok_s"].items():
         table.add_row(f"prefill of {tokens} tokens", f"{rate:.1f} tokens/s")
     for rows, rate in report["decode_tok_s"].items():

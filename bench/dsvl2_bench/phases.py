@@ -17,6 +17,7 @@ import numpy as np
 
 from dsvl2_bench.lengths import CONTEXTS, DECODE_STEPS, PREFILL_TOKENS, Lengths, add_lengths
 from dsvl2_bench.memory import anonymous_rss_gb, copy_gb_s, peak_rss_gb, read_gb_s
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.inputs.processor import ImageInput
 from dsvl2_runtime.inputs.tiling import Tiling
 from dsvl2_runtime.machine.provider import Provider
@@ -24,6 +25,9 @@ from dsvl2_runtime.model import VisionLanguageModel, load_model
 
 TILES = 3
 PARTS = ("decoder", "vision")
+FIRST_TOKEN_PICTURE = (600, 800, 3)
+"""[height, width, 3]: with a release 3x2 tiles, and 1415 tokens beside the question."""
+QUESTION = "What is the total?"
 
 
 def measure(
@@ -42,6 +46,7 @@ def measure(
     prefill = prefill_rates(model, repeats, lengths.prompts) if "decoder" in parts else {}
     decode = decode_rates(model, repeats, lengths.contexts) if "decoder" in parts else {}
     vision = vision_seconds(model, repeats) if "vision" in parts else None
+    first_token = first_token_seconds(model, repeats) if set(PARTS) <= set(parts) else None
     peak, anonymous = peak_rss_gb(), anonymous_rss_gb()
     kernels, runs_on = model.kernels, model.provider
     del model
@@ -56,6 +61,7 @@ def measure(
         "prefill_tok_s": prefill,
         "decode_tok_s": decode,
         "vision_s_per_tile": vision,
+        "first_token": first_token,
         "peak_rss_gb": None if peak is None else round(peak, 3),
         "anon_rss_gb": None if anonymous is None else round(anonymous, 3),
         "copy_gb_s": round(copy_gb_s(threads), 2),
@@ -121,6 +127,27 @@ def vision_seconds(model: VisionLanguageModel, repeats: int) -> float:
         if count:  # the first run takes memory
             times.append((time.perf_counter() - start) / TILES)
     return round(statistics.median(times), 4)
+
+
+def first_token_seconds(model: VisionLanguageModel, repeats: int) -> dict[str, float]:
+    """From a question about a new picture to the first token of its answer, the median over some runs, and its sizes.
+
+    The picture is decoded, its tiles are encoded and the whole prompt is read each time.
+    """
+    picture = np.random.default_rng(0).integers(0, 256, FIRST_TOKEN_PICTURE, np.uint8)  # [height, width, 3]
+    options = GenerationOptions(max_new_tokens=1)
+    inputs = model.prepare(QUESTION, [picture])
+    times = []
+    for count in range(repeats + 1):
+        model.image_cache.clear()
+        start = time.perf_counter()
+        answer = model.generate(QUESTION, [picture], options)
+        next(answer)
+        if count:  # as in `vision_seconds`
+            times.append(time.perf_counter() - start)
+        answer.close()  # type: ignore[attr-defined]  # a generator
+    tiles = sum(len(image.pixel_values) for image in inputs.images)
+    return {"seconds": round(statistics.median(times), 4), "tiles": tiles, "prompt_tokens": len(inputs.input_ids)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dsvl2_bench import synthetic_models
 from dsvl2_export.checkpoint.tensor_names import expected_tensors
@@ -18,8 +19,8 @@ from dsvl2_runtime import load_model
 from small_models import MakeBundle, small_config
 
 FIGURES = {
-    "load_s", "warm_load_s", "prefill_tok_s", "decode_tok_s", "vision_s_per_tile", "copy_gb_s", "read_gb_s",
-    "peak_rss_gb", "anon_rss_gb", "machine", "kernels", "provider",
+    "load_s", "warm_load_s", "first_token", "prefill_tok_s", "decode_tok_s", "vision_s_per_tile", "copy_gb_s",
+    "read_gb_s", "peak_rss_gb", "anon_rss_gb", "machine", "kernels", "provider",
 }  # fmt: skip
 
 
@@ -39,12 +40,17 @@ def test_the_report_has_every_promised_figure(bundle: MakeBundle) -> None:
     assert set(report["prefill_tok_s"]) == {"421"}
     assert set(report["decode_tok_s"]) == {"0"}
     assert report["prefill_tok_s"]["421"] > 0
+    assert report["first_token"]["seconds"] > 0
+    asked = load_model(bundle("small", "int4"), threads=1).prepare("What is the total?", [Image.new("RGB", (800, 600))])
+    sizes = {"tiles": len(asked.pixel_values), "prompt_tokens": len(asked.input_ids)}
+    assert sizes.items() <= report["first_token"].items()
     assert report["peak_rss_gb"] > 0
     if sys.platform == "linux":  # other systems do not say what of it is no file
         assert report["peak_rss_gb"] >= report["anon_rss_gb"] > 0
     assert report["machine"]["threads"] == 1
     table = call("--model", str(bundle("small", "int4")), "--threads", "1", "--repeats", "1")
     assert "prefill of 421 tokens" in table.stdout
+    assert f"first token, {sizes['tiles']} tiles" in table.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("--model", "x", "--synthetic", "small")])

@@ -51,10 +51,11 @@ def sizes(found: Estimate) -> str:
 
 
 def time_needed(first: float | None, whole: float | None) -> str:
-    """Seconds to the first word and to the end, as far as they are known."""
+    """Seconds to the first word and to the end, as far as they are known; loading the model takes more."""
     if whole is None:
         return "how long it takes is not known before a first answer"
-    return about(whole) if first is None else f"{about(whole)}, the first word after {about(first)}"
+    loaded = f"{about(whole)} once the model is loaded"
+    return loaded if first is None else f"{loaded}, the first word after {about(first)}"
 
 
 def total_seconds(estimates: Iterable[Estimate]) -> float | None:

@@ -9,6 +9,9 @@ from PySide6.QtCore import QTimer
 
 LONGEST_GAP = 1.5
 """Seconds. The window's own aim is 0.016; a shared machine may stop any process for longer, but not for so long."""
+MOST_WORK = 0.05
+"""Seconds of the processor in one turn of the loop. A turn takes 0.004 to 0.014 where sixteen programs share two cores;
+what was laid out at once, as a long answer with tables, took 0.07."""
 SCHEDULED = Path("/proc/thread-self/schedstat")
 """Linux: nanoseconds that this thread ran, and that it waited for a processor while others had it."""
 

@@ -23,7 +23,7 @@ from dsvl2_runtime.engine.protocol import Failed, Finished, Prepared, Progressed
 from dsvl2_runtime.engine.wire_error import wire_error
 from dsvl2_runtime.errors import ContextOverflowError, ImageError
 from dsvl2_runtime.notices import Notice
-from event_loop import LONGEST_GAP, Watchdog
+from event_loop import LONGEST_GAP, MOST_WORK, Watchdog
 from sessions import image
 from small_models import FIGURE
 from windows import wait_for
@@ -235,6 +235,7 @@ def test_only_the_newest_of_many_turns_have_cards(
     wait_for(qtbot, lambda: len(talk.turn_views) == MOST_CARDS)
     record_property(FIGURE, watchdog.figure("a conversation of 500 turns is opened"))
     assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_work < MOST_WORK
     assert [view.turn.question for view in talk.turn_views][-2:] == ["Question 498", "Question 499"]
     bar = talk.verticalScrollBar()
     wait_for(qtbot, lambda: bar.value() == bar.maximum() > 0)
@@ -244,30 +245,60 @@ def test_only_the_newest_of_many_turns_have_cards(
         qtbot.wait(5)
     record_property(FIGURE, watchdog.figure("a conversation of 500 turns is resized"))
     assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_work < MOST_WORK
+    watchdog = Watchdog()
     talk.show_earlier()
     wait_for(qtbot, lambda: len(talk.turn_views) == 2 * MOST_CARDS)
     assert talk.turn_views[0].turn.question == f"Question {500 - 2 * MOST_CARDS}"
     assert bar.value() > bar.maximum() // 3  # what was in view is below what came
+    for position in range(bar.maximum(), -1, -200):
+        bar.setValue(position)
+        qtbot.wait(1)
+    record_property(FIGURE, watchdog.figure("earlier turns are shown and scrolled through"))
+    assert watchdog.longest_work < MOST_WORK
 
 
+@pytest.mark.parametrize(("what", "rows"), [("with tables", 40), ("of one table", 400)])
 def test_streaming_holds_up_nothing(
-    talk: TalkView, session: ChatSession, qtbot: QtBot, record_property: Callable[[str, object], None]
+    talk: TalkView,
+    session: ChatSession,
+    qtbot: QtBot,
+    record_property: Callable[[str, object], None],
+    what: str,
+    rows: int,
 ) -> None:
-    """An answer of 2,000 tokens with tables, as fast as they come."""
+    """An answer of 2,000 tokens, as fast as they come."""
     session.on_change = lambda change: talk.show_turns() if change == "turns" else talk.refresh_soon()
     session.ask("a")
     qtbot.wait(20)
     watchdog = Watchdog()
     row = "| some words of an item | 12.50 | **total** |\n"
     for number in range(400):
-        session.take(Wrote(0, "\n\n| A | B | C |\n|---|---|---|\n" if number % 40 == 0 else row))
+        session.take(Wrote(0, "\n\n| A | B | C |\n|---|---|---|\n" if number % rows == 0 else row))
         session.take(Progressed("decode", number * 5, 2048, 0))
         qtbot.wait(1)
     session.take(Finished(0, "stop", 2000, 10.0))
     view = talk.turn_views[0].answer
     wait_for(qtbot, lambda: view._is_final and view.is_whole)
-    record_property(FIGURE, watchdog.figure("an answer of 18 kB with tables streams"))
+    record_property(FIGURE, watchdog.figure(f"an answer of 18 kB {what} streams"))
     assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_work < MOST_WORK
+
+
+def test_a_conversation_of_long_answers_is_opened_piece_by_piece(
+    talk: TalkView, session: ChatSession, qtbot: QtBot, record_property: Callable[[str, object], None]
+) -> None:
+    """Cards that grow above what is looked at move nothing."""
+    table = "| A | B | C |\n|---|---|---|\n" + "| some words of an item | 12.50 | **total** |\n" * 200
+    end = Finished(0, "stop", 5, 1.5)
+    turns = tuple(Turn(0, f"Question {number}", (), table, "done", end) for number in range(12))
+    watchdog = Watchdog()
+    session.show_conversation(Conversation(turns=turns))
+    wait_for(qtbot, lambda: len(talk.turn_views) == 12 and all(view.answer.is_whole for view in talk.turn_views))
+    bar = talk.verticalScrollBar()
+    wait_for(qtbot, lambda: bar.value() == bar.maximum() > 0)
+    record_property(FIGURE, watchdog.figure("a conversation of twelve answers of 9 kB is opened"))
+    assert watchdog.longest_work < MOST_WORK
 
 
 def test_a_long_question_is_folded(talk: TalkView, session: ChatSession, qtbot: QtBot) -> None:

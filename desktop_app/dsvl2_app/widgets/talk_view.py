@@ -74,7 +74,7 @@ class TalkView(QScrollArea):
         bar.rangeChanged.connect(self._on_range)
         bar.valueChanged.connect(self._on_scroll)
         self._refresh = self._timer(REFRESH_MILLISECONDS, self.refresh, is_single=True)
-        self._build = self._timer(0, self._build_one, is_single=True)
+        self._build = self._timer(0, self._build_next, is_single=True)
         self._progress = self._timer(PROGRESS_MILLISECONDS, self.show_progress, is_single=False)
         theme.signals.changed.connect(self._restyle)
         self.show_turns()
@@ -212,6 +212,11 @@ class TalkView(QScrollArea):
         shown = {view.turn.id for view in self.turn_views}
         return [turn for turn in self.session.turns[-self._most :] if turn.id not in shown]
 
+    def _build_next(self) -> None:
+        # The scroll bar that the first cards bring makes all of them narrower, so what is there is laid out first.
+        if all(view.answer.is_whole for view in self.turn_views):
+            self._build_one()
+
     def _build_one(self) -> None:
         missing = self._missing()
         if missing:
@@ -297,6 +302,7 @@ class TalkView(QScrollArea):
             bar.setValue(bar.value() + pixels)
         if view.answer.is_whole:
             self.rest_came.emit()
+            self._build.start()
 
     def _restyle(self) -> None:
         for view in self.turn_views:

@@ -11,6 +11,8 @@ GPU_CHECK_FOLDER ?= models/synthetic/gpu_check
 GPU_PYTHON ?= 3.12
 QUESTION ?= What is the total?
 PICTURE ?= examples/receipt.png
+# The tests that have a watchdog of the event loop.
+WINDOW_GAPS := blocks_nothing or newest_of_many or holds_up or piece_by_piece or does_not_hear or closing_does
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
 export QUESTION PICTURE
 
@@ -36,6 +38,11 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# How long the window's event loop stands still, while it does what takes longest; see docs/desktop.md.
+.PHONY: window-gaps
+window-gaps: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q tests/desktop_app -k "$(WINDOW_GAPS)" | grep -E "longest gap|passed|failed"
 
 # What reads texts and files of others, with 10,000 examples for each property, and a thousand requests to the server:
 # about half an hour of processor time on two quiet cores, of which one property takes at most three minutes. On a busy

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QScreen
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
@@ -127,6 +127,19 @@ def test_in_a_low_window_the_picture_stays_beside_the_conversation(shown: Shown)
     picture, talk = window.picture_pane, window.talk
     assert picture.mapTo(window, picture.rect().topRight()).x() < talk.mapTo(window, talk.rect().topLeft()).x()
     assert talk.height() >= 100
+
+
+def test_no_word_of_the_tools_is_cut_where_there_is_little_room(shown: Shown) -> None:
+    """What is shown of the tools has the width that it asks for."""
+    tools = shown(size=QSize(1180, 700)).picture_pane.tools
+    tools.show_picture(True)
+    for width in (600, 400, 300, 262, 230, 60, 600):
+        tools.fit_into(width)
+        visible = [tool for tool in tools.findChildren(QPushButton) if tool.isVisibleTo(tools)]
+        needed = sum(tool.sizeHint().width() + theme.TINY for tool in visible)
+        assert needed <= width or (tools.open.text() == "" and tools.region not in visible)
+        if width in (60, 600):
+            assert bool(tools.open.text()) == (width == 600)
 
 
 def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 from dsvl2_app import texts
 from dsvl2_app.widgets import controls, theme
 
+LEAST_ROOM = 120
+"""Pixels for a line that is cut off."""
+
 
 class NoteBar(QFrame):
     """A note or an error. Closed, it stays away until it has something else to say."""
@@ -69,7 +72,8 @@ class NoteBar(QFrame):
         taken = sum(button.sizeHint().width() + theme.SMALL for button in buttons)
         room = self.width() - taken - 2 * theme.LARGE
         line = " ".join(self._text.split())
-        self._label.setText(self._label.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, max(room, 1)))
+        shown = self._label.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, max(room, 1))
+        self._label.setText(shown if room >= LEAST_ROOM else "")  # two words and dots say nothing
         self._label.setToolTip(f"<p>{html.escape(self._text)}</p>" if self._text else "")
 
     def add_button(self, button: QPushButton) -> None:

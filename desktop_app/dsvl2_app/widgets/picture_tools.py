@@ -106,10 +106,17 @@ class PictureTools(QWidget):
             wanted += [*self._added, self.open, *([self.recent] if self._others else []), *self._view_tools()]
         elif self._others:
             wanted.append(self.recent)
-        for dispensable in (self.tiles, self.zoom_out, self.zoom_in, self.recent, self.more, self.fit):
+        self.open.setText(texts.pictures.open_short())
+
+        def is_too_wide() -> bool:
             needed = sum(max(tool.sizeHint().width(), tool.minimumWidth()) + theme.TINY for tool in wanted)
-            if needed > self._width and dispensable in wanted:
+            return needed > self._width
+
+        for dispensable in (self.tiles, self.zoom_out, self.zoom_in, self.recent, self.more, self.fit, self.region):
+            if dispensable in wanted and is_too_wide():
                 wanted.remove(dispensable)
+        if is_too_wide():
+            self.open.setText("")  # its icon and its tip say it as well; no word is cut
         for tool in (self.sidebar, *self._added, self.open, self.recent, *self._view_tools()):
             tool.setVisible(tool in wanted)
         self.setVisible(bool(wanted))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dsvl2_runtime.answers.partial_names import partial_length
 from dsvl2_runtime.inputs.tokenizer import DET, DET_END, REF, REF_END
 from dsvl2_runtime.notices import Notice
 
@@ -139,7 +140,7 @@ class BoxStream:
         self._held += text
         begins = self._held.rfind(DET_END) + len(DET_END) if DET_END in self._held else 0
         later = min((at for at in (self._held.find(name, begins) for name in (REF, DET)) if at >= 0), default=-1)
-        keep = later if later >= 0 else len(self._held) - _partial_name(self._held)
+        keep = later if later >= 0 else len(self._held) - partial_length(self._held, (REF, REF_END, DET, DET_END))
         keep = max(keep, begins)
         whole, self._held = self._held[:keep], self._held[keep:]
         return show_boxes(whole, self._style, self._image_sizes, self._move)
@@ -148,12 +149,6 @@ class BoxStream:
         """The rest."""
         held, self._held = self._held, ""
         return show_boxes(held, self._style, self._image_sizes, self._move)
-
-
-def _partial_name(text: str) -> int:
-    """Characters at the end of a text that may become one of the four names."""
-    names = (REF, REF_END, DET, DET_END)
-    return max((size for name in names for size in range(1, len(name)) if text.endswith(name[:size])), default=0)
 
 
 def _label(markup: re.Match[str]) -> str:

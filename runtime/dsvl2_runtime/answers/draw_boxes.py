@@ -38,6 +38,11 @@ def draw_boxes(source: ImageSource, boxes: Sequence[Box]) -> Image.Image:
     Raises:
         ImageError, OutOfMemoryError: as `images.decode_image`.
     """
+    return _drawn(source, boxes)[0]
+
+
+def _drawn(source: ImageSource, boxes: Sequence[Box]) -> tuple[Image.Image, Labels]:
+    """The copy, and how its labels are written: typefaces are searched once."""
     decoded = decode_image(source)
     image = decoded.image
     scale = image.width / decoded.size[0]  # a very large image was halved
@@ -53,7 +58,7 @@ def draw_boxes(source: ImageSource, boxes: Sequence[Box]) -> Image.Image:
     for box in boxes:  # after all the lines, so that none crosses a label
         if box.label:
             _draw_label(canvas, labels, box, scale, colour_of[box.label])
-    return image
+    return image, labels
 
 
 def _draw_label(canvas: ImageDraw.ImageDraw, labels: Labels, box: Box, scale: float, colour: str) -> None:
@@ -74,9 +79,8 @@ def _written(box: Box) -> str:
     return " ".join(box.label.split())[:LONGEST_LABEL]
 
 
-def number_notices(boxes: Sequence[Box]) -> tuple[Notice, ...]:
+def _number_notices(labels: Labels) -> tuple[Notice, ...]:
     """What the numbers in a drawing mean, where no typeface of this system has the letters of its labels."""
-    labels = choose_labels([_written(box) for box in boxes], LEAST_LETTERS)
     if not labels.are_numbers:
         return ()
     legend = ", ".join(f"{number} {label}" for label, number in labels.texts.items() if label)
@@ -95,7 +99,7 @@ def write_drawing(out: Path, source: ImageSource, boxes: Sequence[Box]) -> tuple
         ImageError, OutOfMemoryError: as `images.decode_image`.
     """
     require_drawing_format(out)
-    image = draw_boxes(source, boxes)
+    image, labels = _drawn(source, boxes)
     with disk_errors(out), new_file(out) as path:
         image.save(path, WRITTEN_FORMATS[out.suffix.lower()])
-    return number_notices(boxes)
+    return _number_notices(labels)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsvl2_runtime.answers.constraint import JsonConstraint, JsonVocabulary
+from dsvl2_runtime.answers.partial_names import partial_length
 from dsvl2_runtime.answers.repetition import RepetitionGuard
 from dsvl2_runtime.answers.sampling import GenerationOptions, Sampler
 from dsvl2_runtime.answers.turns import Turns
@@ -200,11 +201,7 @@ class StopText:
         ends = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
         if ends:
             return self._held[: min(ends)], True
-        keep = max(
-            (size for stop in self._stop for size in range(1, len(stop)) if self._held.endswith(stop[:size])),
-            default=0,
-        )
-        safe = len(self._held) - keep
+        safe = len(self._held) - partial_length(self._held, self._stop)
         shown, self._held = self._held[:safe], self._held[safe:]
         return shown, False
 

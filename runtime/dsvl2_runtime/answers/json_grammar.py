@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dsvl2_runtime.answers.exclusive import with_any_of
 from dsvl2_runtime.errors import UsageError
 
 LARGEST_SCHEMA = 100_000
@@ -34,6 +33,8 @@ def grammar(schema: str) -> str:
         ModuleNotFoundError: llguidance is not installed.
     """
     import llguidance
+
+    from dsvl2_runtime.answers.exclusive import with_any_of  # which a question without a schema need not wait for
 
     document = _parsed(schema)
     try:

@@ -22,6 +22,7 @@ from dsvl2_runtime.chat import Chat
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.cost import announce
 from dsvl2_runtime.cli.pdf_password import pdf_password
+from dsvl2_runtime.cli.run import with_box_style
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.geometry import LARGEST_PIXELS
@@ -152,9 +153,8 @@ class Repl:
                 self._announce(answer.usage.prompt_tokens, before)
             boxes, in_line = BoxStream(self.box_style, answer.image_sizes), False
             try:
-                for chunk in answer:
+                for _, text in with_box_style(iter(answer), boxes, []):
                     bars.close()
-                    text = boxes.push(chunk.text) + (boxes.flush() if chunk.finish_reason is not None else "")
                     write_answer(text)
                     in_line = in_line or bool(text)
             except BaseException:

@@ -60,8 +60,7 @@ def test_a_stop_acts_also_where_the_engine_does_not_hear_it(
     first, watchdog = window.engine.process_id, Watchdog()
     press(window, qtbot, Qt.Key.Key_Escape)
     assert turn.state == "stopping"
-    qtbot.wait(50)
-    view = window.talk.turn_views[0]
+    view = window.talk.turn_views[0]  # it says so in the same turn of the event loop
     assert view._progress is not None
     assert view._progress.step.text() == texts.talk.stopping()
     wait_for(qtbot, lambda: not turn.is_open)

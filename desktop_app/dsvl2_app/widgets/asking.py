@@ -106,6 +106,7 @@ class Asking(QObject):
             self.show_prompt()
         else:
             self._session.stop()
+            self._talk.show_progress()  # at once, not with the next words
 
     def show(self, change: Change) -> None:
         """Show what has changed in the session."""

@@ -271,6 +271,7 @@ class TalkView(QScrollArea):
             self.edit_asked.emit(turn)
         elif action == "stop":
             session.stop()
+            self.show_progress()
         elif action == "edit":
             self.edit_asked.emit(turn)
         elif action == "start anew":

@@ -12,8 +12,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 1
-"""Of the operators and their attributes; `CMakeLists.txt` has the same number."""
+VERSION = 2
+"""Of the operators and their attributes; `CMakeLists.txt` has the same number. Graphs of an earlier version run too."""
 DOMAIN = "dsvl2"
 """Of the operators in a graph."""
 SETTING = "DSVL2_KERNELS"

@@ -8,6 +8,7 @@ namespace dsvl2 {
 namespace {
 
 constexpr int64_t kMostHeads = 4096;
+constexpr size_t kManyPositions = 4;
 constexpr float kLog2e = 1.44269504f;
 
 std::string text(const char* name, const Tensor& a, const Tensor& b) {
@@ -51,48 +52,53 @@ LatentStep::LatentStep(const Info& info)
 void LatentStep::compute(const Context& context) const {
   const Tensor q_nope = context.input(0, ort::kFloat, "q_nope"), q_rope = context.input(1, ort::kFloat, "q_rope");
   const Tensor past = context.input(2, ort::kFloat, "past"), fresh = context.input(3, ort::kFloat, "new");
-  require(q_nope.count() == heads_ * nope_ && q_rope.rank() == 2 && q_rope.dim(0) == heads_, text(kName, q_nope, q_rope));
-  const size_t rope = q_rope.dim(1), row = rank_ + rope;
-  require(past.rank() == 2 && past.dim(1) == row && fresh.count() == row, text(kName, past, fresh));
+  require(q_rope.rank() == 2 && q_rope.dim(0) % heads_ == 0, text(kName, q_nope, q_rope));
+  const size_t seq = q_rope.dim(0) / heads_, rope = q_rope.dim(1), row = rank_ + rope;
+  require(q_nope.count() == product(kName, {seq, heads_, nope_}), text(kName, q_nope, q_rope));
+  require(past.rank() == 2 && past.dim(1) == row && fresh.count() == product(kName, {seq, row}), text(kName, past, fresh));
   const size_t past_rows = past.dim(0);
-  float* const y = context.output({1, 1, int64_t(heads_ * value_)});
+  float* const y = context.output({1, int64_t(seq), int64_t(heads_ * value_)});
+  if (seq == 0) return;
 
-  // Heads in groups that share each read of a row; lanes without a head are zeros.
-  const size_t groups = (heads_ + kHeadLanes - 1) / kHeadLanes;
-  Buffer<float> queries(groups * row * kHeadLanes), heads(heads_ * rank_);
+  // Heads of a position in groups that share each read of a row; lanes without a head are zeros.
+  const size_t groups = (heads_ + kHeadLanes - 1) / kHeadLanes, all = product(kName, {seq, groups});
+  Buffer<float> queries(product(kName, {all, row, kHeadLanes})), heads(product(kName, {seq, heads_, rank_}));
   const float scale = kLog2e / std::sqrt(float(nope_ + rope));
-  context.parallel(groups * kHeadLanes, [&](size_t h) {
-    float* const q = queries.data() + h / kHeadLanes * row * kHeadLanes + h % kHeadLanes;
+  context.parallel(groups * kHeadLanes * seq, [&](size_t task) {  // all positions of a head, whose matrix stays in the cache
+    const size_t h = task / seq, t = task % seq;
+    float* const q = queries.data() + (t * groups + h / kHeadLanes) * row * kHeadLanes + h % kHeadLanes;
     if (h >= heads_) {
       for (size_t d = 0; d < row; ++d) q[d * kHeadLanes] = 0;
       return;
     }
-    float* const absorbed = heads.data() + h * rank_;
-    kernels_.int8_columns(q_nope.as<float>() + h * nope_, nope_, up_key_.as<int8_t>() + h * nope_ * rank_,
+    float* const absorbed = heads.data() + (t * heads_ + h) * rank_;
+    kernels_.int8_columns(q_nope.as<float>() + (t * heads_ + h) * nope_, nope_, up_key_.as<int8_t>() + h * nope_ * rank_,
                           up_key_scales_.as<float>() + h * rank_, rank_, absorbed);
     for (size_t d = 0; d < rank_; ++d) q[d * kHeadLanes] = absorbed[d] * scale;
-    for (size_t d = 0; d < rope; ++d) q[(rank_ + d) * kHeadLanes] = q_rope.as<float>()[h * rope + d] * scale;
+    for (size_t d = 0; d < rope; ++d) q[(rank_ + d) * kHeadLanes] = q_rope.as<float>()[(t * heads_ + h) * rope + d] * scale;
   });
 
-  const size_t piece_rows = past_rows <= 512 ? 64 : 128;
-  const size_t per_group = (past_rows + piece_rows - 1) / piece_rows + 1;  // and the new row
+  // Several positions give threads enough to do with longer pieces, which still stay in the second cache.
+  const size_t piece_rows = seq >= kManyPositions ? 512 : past_rows <= 512 ? 64 : 128;
+  const size_t per_group = (past_rows + piece_rows - 1) / piece_rows + 1;  // and the new rows
   const size_t mixed_stride = round_up(rank_, 16), mixed = kHeadLanes * mixed_stride;
-  Buffer<float> all_mixed(product(kName, {groups, per_group, mixed}));
-  std::vector<std::vector<Piece>> pieces(groups, std::vector<Piece>(per_group));
-  context.parallel(groups * per_group, [&](size_t task) {
-    const size_t group = task / per_group, i = task % per_group, first = i * piece_rows;
+  Buffer<float> all_mixed(product(kName, {all, per_group, mixed}));
+  std::vector<std::vector<Piece>> pieces(all, std::vector<Piece>(per_group));
+  context.parallel(per_group * all, [&](size_t task) {  // all positions see a piece before the next one is read
+    const size_t group = task % all, i = task / all, first = i * piece_rows;
     Piece& piece = pieces[group][i];
     piece.mixed = all_mixed.data() + task * mixed;
     const bool last = i + 1 == per_group;
     const float* const rows = last ? fresh.as<float>() : past.as<float>() + first * row;
-    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, row, rank_, last ? 1 : std::min(piece_rows, past_rows - first),
-                         mixed_stride, &piece);
+    const size_t count = last ? group / groups + 1 : std::min(piece_rows, past_rows - first);
+    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, row, rank_, count, mixed_stride, &piece);
   });
-  context.parallel(heads_, [&](size_t h) {
-    float* const latent = heads.data() + h * rank_;
-    join(pieces[h / kHeadLanes], h % kHeadLanes, rank_, mixed_stride, latent);
+  context.parallel(heads_ * seq, [&](size_t task) {
+    const size_t h = task / seq, t = task % seq;
+    float* const latent = heads.data() + (t * heads_ + h) * rank_;
+    join(pieces[t * groups + h / kHeadLanes], h % kHeadLanes, rank_, mixed_stride, latent);
     kernels_.int8_columns(latent, rank_, up_value_.as<int8_t>() + h * rank_ * value_, up_value_scales_.as<float>() + h * value_,
-                          value_, y + h * value_);
+                          value_, y + (t * heads_ + h) * value_);
   });
 }
 

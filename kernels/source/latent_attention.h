@@ -1,11 +1,11 @@
 // Latent attention of one layer over a cache of rows [rank + rope] that all heads share; scores are scaled by the root of
 // nope + rope.
 //
-// LatentStep(q_nope [1, 1, heads * nope], q_rope [heads, rope], past [past, row], new [1, row] f32, up_key s8
+// LatentStep(q_nope [1, seq, heads * nope], q_rope [seq * heads, rope], past [past, row], new [seq, row] f32, up_key s8
 //     [heads, nope, rank], its scales f32 [heads, 1, rank], up_value s8 [heads, rank, value], its scales f32
-//     [heads, 1, value]) -> [1, 1, heads * value]
-//   One position: queries are brought into the latent space, see each row once for all heads, and what they mix is brought
-//   back. up_key and up_value are constants, int8 per column.
+//     [heads, 1, value]) -> [1, seq, heads * value]
+//   One position or a few (from version 2 on): queries are brought into the latent space, see each row once for all heads,
+//   and what they mix is brought back. up_key and up_value are constants, int8 per column.
 //
 // LatentPrompt(q_nope [1, seq, heads * nope], q_rope [seq * heads, rope], expanded [total, heads * (nope + value)],
 //     rows [total, row] f32; heads) -> [1, seq, heads * value]

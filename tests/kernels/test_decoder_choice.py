@@ -83,6 +83,16 @@ def test_a_graph_for_another_version_of_the_library_is_left_alone(folder: Path) 
     assert load_model(folder, threads=1).kernels is None
 
 
+def test_a_graph_for_an_earlier_version_of_the_library_is_used(folder: Path) -> None:
+    def older(document: dict[str, object]) -> None:
+        for graph in document["graphs"]:  # type: ignore[attr-defined]
+            if DOMAIN in graph["opsets"]:
+                graph["opsets"][DOMAIN] = 1
+
+    edit_manifest(folder, older)
+    assert load_model(folder, threads=1).kernels is not None
+
+
 def test_a_graph_that_cannot_be_loaded_is_passed_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One line, and the answer comes from ONNX Runtime's operators."""
     path = folder / OWN

@@ -21,7 +21,9 @@ def assert_close(found: NDArray[F], expected: NDArray[np.float64]) -> None:
     assert np.abs(found - expected).max() <= RELATIVE * np.abs(expected).max()
 
 
-def step_case(heads: int, nope: int, rope: int, rank: int, value: int, past: int, spread: float = 1) -> dict[str, Any]:
+def step_case(
+    heads: int, nope: int, rope: int, rank: int, value: int, past: int, spread: float = 1, seq: int = 1
+) -> dict[str, Any]:
     rng = generator(heads, nope, rope, rank, value, past)
 
     def columns(depth: int, width: int) -> tuple[NDArray[np.int8], NDArray[F]]:
@@ -31,10 +33,10 @@ def step_case(heads: int, nope: int, rope: int, rank: int, value: int, past: int
     up_key, up_value = columns(nope, rank), columns(rank, value)
     return {
         "feeds": {
-            "q_nope": rng.standard_normal((1, 1, heads * nope), F) * F(spread),
-            "q_rope": rng.standard_normal((heads, rope), F) * F(spread),
+            "q_nope": rng.standard_normal((1, seq, heads * nope), F) * F(spread),
+            "q_rope": rng.standard_normal((seq * heads, rope), F) * F(spread),
             "past": rng.standard_normal((past, rank + rope), F),
-            "new": rng.standard_normal((1, rank + rope), F),
+            "new": rng.standard_normal((seq, rank + rope), F),
         },
         "up_key": up_key,
         "up_value": up_value,
@@ -73,6 +75,27 @@ def test_a_step(level: str, sizes: tuple[int, int, int, int, int, int]) -> None:
     expected = reference.latent_step(q_nope, feeds["q_rope"], rows, case["up_key"], case["up_value"])
     for threads in (1, 3):
         assert_close(run_step(case, threads)[0, 0], expected.reshape(-1))
+
+
+@pytest.mark.parametrize("seq", [2, 3, 4, 7, 64, 65])
+@pytest.mark.parametrize("sizes", [(16, 128, 64, 512, 128, 130), (1, 3, 2, 5, 7, 0), (17, 6, 4, 24, 11, 513)])
+def test_a_few_positions(level: str, sizes: tuple[int, int, int, int, int, int], seq: int) -> None:
+    """Each sees the rows before it and its own, and none behind."""
+    case = step_case(*sizes, seq=seq)
+    feeds = case["feeds"]
+    heads, nope, rope, _, _, past = sizes
+    rows = np.concatenate([feeds["past"], feeds["new"]])
+    q_nope, q_rope = feeds["q_nope"].reshape(seq, heads, nope), feeds["q_rope"].reshape(seq, heads, rope)
+    expected = [
+        reference.latent_step(q_nope[t], q_rope[t], rows[: past + t + 1], case["up_key"], case["up_value"]).reshape(-1)
+        for t in range(seq)
+    ]
+    for threads in (1, 3):
+        assert_close(run_step(case, threads)[0], np.stack(expected))
+
+
+def test_no_position_gives_none(level: str) -> None:
+    assert run_step(step_case(4, 6, 4, 24, 11, 9, seq=0)).shape == (1, 0, 44)
 
 
 def test_scores_far_apart(level: str) -> None:
@@ -150,6 +173,7 @@ STEP = (4, 6, 4, 24, 11, 9)
         ("q_rope", np.s_[:, :-1]),
         ("past", np.s_[:, :-1]),
         ("new", np.s_[:, :-1]),
+        ("new", np.s_[:0]),
         ("up_key", np.s_[:-1]),
         ("up_key", np.s_[:, :, :-1]),
         ("up_value", np.s_[:-1]),

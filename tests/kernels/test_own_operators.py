@@ -98,6 +98,36 @@ class Session:
         return logits
 
 
+@pytest.mark.parametrize(
+    ("seq", "cached", "absorbed"),
+    [
+        (1, 0, True),
+        (1, 5, True),
+        (2, 31, False),
+        (2, 32, True),
+        (21, 350, True),
+        (22, 350, False),
+        (64, 1024, True),
+        (65, 5000, False),
+    ],
+)
+def test_a_few_positions_over_a_long_cache_are_absorbed(
+    bundle: MakeBundle, tmp_path: Path, seq: int, cached: int, absorbed: bool
+) -> None:
+    path, _ = own_graph(bundle("small", "int4"), tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    (branch,) = {node.input[0] for node in model.graph.node if node.op_type == "If"}
+    model.graph.output.append(onnx.helper.make_tensor_value_info(branch, onnx.TensorProto.BOOL, [1]))
+    path.write_bytes(model.SerializeToString())
+    session = Session(path, own=True)
+    hidden = session.session.get_inputs()[0].shape[2]
+    feeds = {name: np.zeros((cached, array.shape[1]), F) for name, array in session.past.items()}
+    feeds[graph_io.INPUTS_EMBEDS] = np.ones((1, seq, hidden), F)
+    feeds[graph_io.POSITION_IDS] = np.arange(seq, dtype=np.int64)[None]  # the tables are short
+    found = session.session.run([branch], feeds)[0]
+    assert found.tolist() == [absorbed]
+
+
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_logits_equal_those_of_onnxruntime(
@@ -109,7 +139,7 @@ def test_logits_equal_those_of_onnxruntime(
     hidden = theirs.session.get_inputs()[0].shape[2]
     rng = np.random.default_rng(7)
     past = theirs.past
-    for seq in (70, 33, 2, 1, 1):
+    for seq in (70, 33, 2, 1, 1, 6):
         x = rng.standard_normal((1, seq, hidden), F)
         expected, found = theirs.run(x, past), ours.run(x, past)
         assert np.linalg.norm(found - expected) <= BETWEEN_ENGINES * np.linalg.norm(expected)

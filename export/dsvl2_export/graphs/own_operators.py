@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper
+from onnx import TensorProto, helper
 
 from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
@@ -21,6 +21,11 @@ from dsvl2_kernels.library import DOMAIN, VERSION
 BITS = (4, 8)
 LARGEST_BLOCK = 256
 """Values; `kernels/source/blocks.h`."""
+
+MOST_ABSORBED = 64
+"""Positions that attend to the cached rows as they are; more of them share the work of expanding keys and values."""
+ROWS_PER_ABSORBED = 16
+"""So many cached rows for each such position make it cheaper than expanding (`docs/performance.md`)."""
 
 Rewrite = Callable[[Any, dict[str, Any]], Any]
 """(node, its attributes) -> the node that replaces it, or None."""
@@ -43,6 +48,7 @@ def replace_operators(model: Any) -> int:
     """Replace, in place, every node that there is an operator of ours for; returns how many."""
     shapes = {entry.name: tuple(entry.dims) for entry in model.graph.initializer}
     count = _replace_in(model.graph, shapes)
+    _absorb_a_few(model.graph)
     if count:
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
         drop_unused(model.graph)
@@ -65,6 +71,36 @@ def _replace_in(graph: Any, shapes: dict[str, tuple[int, ...]]) -> int:
         if made is not None:
             graph.node[index].CopyFrom(made)
     return count
+
+
+def _absorb_a_few(graph: Any) -> None:
+    """Let `LatentStep` take a few positions over a long cache too, where the graph gives it single ones, in place."""
+    branches = [node for node in graph.node if node.op_type == "If" and _step_of(node) is not None]
+    if not branches:
+        return
+    condition = branches[0].input[0]  # the same of all layers
+    at = next(index for index, node in enumerate(graph.node) if condition in node.output)
+    seq = graph.node[at].input[0]  # of `Equal(seq, 1)`
+    past = _step_of(branches[0]).input[2]
+    numbers = {"absorbed.one": 1, "absorbed.most": MOST_ABSORBED, "absorbed.rows": ROWS_PER_ABSORBED}
+    graph.initializer.extend(helper.make_tensor(name, TensorProto.INT64, [1], [n]) for name, n in numbers.items())
+    nodes = [
+        helper.make_node("Shape", [past], ["absorbed.cached"], start=0, end=1),
+        helper.make_node("Div", ["absorbed.cached", "absorbed.rows"], ["absorbed.affordable"]),
+        helper.make_node("Min", ["absorbed.affordable", "absorbed.most"], ["absorbed.few"]),
+        helper.make_node("Max", ["absorbed.few", "absorbed.one"], ["absorbed.limit"]),
+        helper.make_node("LessOrEqual", [seq, "absorbed.limit"], ["absorbed"]),
+    ]
+    for node in branches:
+        node.input[0] = "absorbed"
+    behind = list(graph.node)[at + 1 :]
+    del graph.node[at + 1 :]
+    graph.node.extend([*nodes, *behind])
+
+
+def _step_of(branch: Any) -> Any:
+    """The `LatentStep` of an `If`, or None."""
+    return next((node for node in attributes_of(branch)["then_branch"].node if node.op_type == "LatentStep"), None)
 
 
 def _block_linear(node: Any, attributes: dict[str, Any]) -> Any:

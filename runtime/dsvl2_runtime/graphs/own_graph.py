@@ -14,10 +14,10 @@ REMEDY = "verify the bundle with `dsvl2-onnx verify`, or export it again"
 def own_graph(bundle: Bundle, name: str) -> tuple[GraphEntry, Kernels] | None:
     """What the manifest says about the graph of that name with our operators, and the library that has them.
 
-    None where the bundle has no such graph for this version, or there is no library that can be used.
+    None where the bundle has no such graph, or only one for a later version, or there is no library that can be used.
     """
     for entry in bundle.manifest.graphs:
         ours = (entry.name, entry.target, entry.domains) == (name, CPU_TARGET, frozenset({DOMAIN}))
-        if ours and entry.opsets[DOMAIN] == VERSION and (kernels := usable_kernels()) is not None:
+        if ours and entry.opsets[DOMAIN] <= VERSION and (kernels := usable_kernels()) is not None:
             return entry, kernels
     return None

@@ -147,7 +147,7 @@ def set_icon(target: HasIcon, name: str, role: Role = "text") -> None:
 def _icon(name: str, enabled: str, disabled: str) -> QIcon:
     made = QIcon()
     modes = QIcon.Mode
-    for mode, shown in ((modes.Normal, enabled), (modes.Selected, enabled), (modes.Disabled, disabled)):
+    for shown, wanted in ((enabled, (modes.Normal, modes.Selected)), (disabled, (modes.Disabled,))):
         svg = _svg(name).replace("currentColor", shown).replace(*STROKE)
         renderer = QSvgRenderer(QByteArray(svg.encode()))
         for side in ICON_SIDES:
@@ -156,7 +156,8 @@ def _icon(name: str, enabled: str, disabled: str) -> QIcon:
             painter = QPainter(pixmap)
             renderer.render(painter)
             painter.end()
-            made.addPixmap(pixmap, mode)
+            for mode in wanted:
+                made.addPixmap(pixmap, mode)
     return made
 
 

@@ -131,6 +131,16 @@ def test_the_libraries_of_the_system_are_the_same_wherever_they_are_listed() -> 
     assert set(lists.values()) == {DEBIAN_PACKAGES}
 
 
+def test_continuous_integration_installs_as_contributing_says() -> None:
+    """Without make there is nothing else that keeps both the same."""
+
+    def install(path: str) -> str:
+        lines = (ROOT / path).read_text("utf-8").replace("/Scripts/", "/bin/").splitlines()
+        return next(line.strip() for line in lines if "constraints.txt -e" in line and "python -m pip" in line)
+
+    assert install(".github/workflows/check.yml") == install("CONTRIBUTING.md")
+
+
 def test_contributing_has_every_room_of_the_runtime_in_order() -> None:
     """As the import contract has them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]

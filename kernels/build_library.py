@@ -8,9 +8,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +21,7 @@ SOURCE = Path(__file__).resolve().parent
 PACKAGE = SOURCE / "dsvl2_kernels"
 BUILD = SOURCE.parent / "build" / "kernels"
 COMPILERS = ("c++", "g++", "clang++", "cl")
+OLDEST_MACOS_OF_ARM64 = 11
 
 
 def compiler() -> str | None:
@@ -35,15 +39,52 @@ def missing_tools() -> list[str]:
     return missing
 
 
+def mac_architecture() -> str:
+    """The architecture that the library is built for on macOS: that of ARCHFLAGS, or this machine's.
+
+    Raises:
+        OSError: ARCHFLAGS names several; the library has the kernels of one.
+    """
+    named = list(dict.fromkeys(re.findall(r"-arch\s+(\S+)", os.environ.get("ARCHFLAGS", ""))))
+    if len(named) > 1:
+        found = " and ".join(named)
+        raise OSError(f"ARCHFLAGS asks for {found}, but one library is for one of them: build a wheel for each")
+    return named[0] if named else platform.machine()
+
+
+def wheel_platform() -> str:
+    """The platform in the name of a wheel that has the library in it.
+
+    On macOS Python's own name may be that of two architectures (`universal2`), or of another one than the library's.
+    """
+    found = sysconfig.get_platform()
+    if platform.system() == "Darwin":
+        version, architecture = found.split("-")[1], mac_architecture()
+        if architecture == "arm64" and int(version.split(".")[0]) < OLDEST_MACOS_OF_ARM64:
+            version = f"{OLDEST_MACOS_OF_ARM64}.0"  # pip takes no older name for arm64
+        found = f"macosx-{version}-{architecture}"
+    return found.replace("-", "_").replace(".", "_")
+
+
+def configure_command(build: Path, options: tuple[str, ...] = ()) -> list[str]:
+    """CMake's command line that prepares `build`.
+
+    On macOS it always names the architecture. CMake would take the machine's, or the one of the build before.
+    """
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    architecture = [f"-DCMAKE_OSX_ARCHITECTURES={mac_architecture()}"] if platform.system() == "Darwin" else []
+    return ["cmake", "-S", str(SOURCE), "-B", str(build), *generator, *architecture, *options]
+
+
 def build_library(build: Path = BUILD, package: Path = PACKAGE, options: tuple[str, ...] = ()) -> Path:
     """Build, copy the library into `package` and describe it there; returns its path.
 
     Raises:
-        OSError, subprocess.CalledProcessError: a tool is missing or failed; its output was printed.
+        OSError, subprocess.CalledProcessError: a tool is missing or failed, and its output was printed; or ARCHFLAGS
+            names several architectures.
     """
-    generator = ("-G", "Ninja") if shutil.which("ninja") else ()
     build.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cmake", "-S", str(SOURCE), "-B", str(build), *generator, *options], check=True)
+    subprocess.run(configure_command(build, options), check=True)
     jobs = str(os.cpu_count() or 1)
     subprocess.run(["cmake", "--build", str(build), "--config", "Release", "--parallel", jobs], check=True)
     subprocess.run(

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).parent))
-from build_library import build_library, compiler, missing_tools
+from build_library import build_library, compiler, missing_tools, wheel_platform
 
 SETTING = "DSVL2_BUILD_KERNELS"
 CHOICES = ("auto", "skip", "require")
@@ -42,9 +41,8 @@ class KernelsBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling i
             self.app.display_warning(f"dsvl2-onnx is installed without its own kernels, and slower: {error}")
             return
         if version != "editable":
-            platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-{platform}"
+            build_data["tag"] = f"py3-none-{wheel_platform()}"
             for path in (library, library.with_name("library.json")):
                 build_data["force_include"][str(path)] = f"dsvl2_kernels/{path.name}"
 

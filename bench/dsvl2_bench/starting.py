@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from dsvl2_bench.first_token import first_token
 from dsvl2_bench.memory import process_memory_gb
-from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.model import VisionLanguageModel, load_model
 
-SCREEN = (1080, 1920, 3)
-"""Nine tiles and 1807 tokens with the question."""
+SCREEN = (1080, 1920)
+"""(height, width): nine tiles and 1807 tokens with the question."""
 QUESTION = "What?"
 KEPT = ("Rss", "Pss", "Anonymous")
 LOADED = "loaded"
@@ -36,13 +36,13 @@ def measure(bundle: Path, threads: int) -> dict[str, Any]:
     ready_s = time.time() - psutil.Process().create_time()
     touch(model)
     before = process_memory_gb()
-    first, tokens = zip(*(first_token_s(model) for _ in range(2)), strict=True)
+    first, again = (first_token(model, QUESTION, SCREEN) for _ in range(2))
     found: dict[str, Any] = {
         "kernels": model.kernels,
         "start_to_ready_s": round(ready_s, 3),
         "load_s": load_seconds(bundle, threads),
-        "prompt_tokens": tokens[0],
-        "first_token_s": {"first": round(first[0], 3), "again": round(first[1], 3)},
+        "prompt_tokens": first.prompt_tokens,
+        "first_token_s": {"first": round(first.seconds, 3), "again": round(again.seconds, 3)},
         "loaded_gb": {name: before[name] for name in KEPT if name in before},
         "after_prompt_gb": {name: value for name, value in process_memory_gb().items() if name in KEPT},
     }
@@ -70,16 +70,6 @@ def touch(model: VisionLanguageModel) -> None:
     hidden = model.config.language_config.hidden_size
     decoder = model.components.decoder
     decoder.prefill(decoder.new_sequence(), np.random.default_rng(0).standard_normal((1, 64, hidden), np.float32))
-
-
-def first_token_s(model: VisionLanguageModel) -> tuple[float, int]:
-    """Seconds from a screenshot as an array to the first token of the answer, and the tokens of the prompt."""
-    model.image_cache.clear()
-    screen = np.random.default_rng(0).integers(0, 256, SCREEN, np.uint8)
-    start = time.perf_counter()
-    inputs = model.prepare(QUESTION, screen)
-    next(iter(model.answer(inputs, GenerationOptions(max_new_tokens=1))))
-    return time.perf_counter() - start, int(inputs.input_ids.size)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

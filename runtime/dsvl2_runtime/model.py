@@ -39,6 +39,7 @@ from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
 if TYPE_CHECKING:  # a single question needs neither a conversation nor its file, and `run` starts sooner without them
     from dsvl2_runtime.chat import Chat
+    from dsvl2_runtime.graphs.cuda.weights import Fill
     from dsvl2_runtime.graphs.sequence_file import RowType
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,11 @@ class VisionLanguageModel:
         *,
         target: Target = CPU,
         provider_reason: str = "",
+        fill: Fill | None = None,
     ) -> None:
+        """Load the graphs; `load_model` chooses the target. `fill` is for benchmarks: see `open_components`."""
         self._manifest_sha256 = bytes.fromhex(bundle.manifest_sha256)
-        opened = open_components(bundle, self._manifest_sha256, threads, watch, target)
+        opened = open_components(bundle, self._manifest_sha256, threads, watch, target, fill)
         self.components, self._kernels, self._kept = opened.components, opened.kernels, opened.kept
         self.bundle = bundle
         self.config = bundle.manifest.config

@@ -20,7 +20,6 @@ from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_export.upgrade import add_cuda_graphs
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.graphs.cuda.weights import SharedWeights
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.model import VisionLanguageModel
 
@@ -112,12 +111,7 @@ def test_graphs_of_full_size_run_with_weights_made_in_memory(tmp_path: Path, mon
     assert not list((tmp_path / "sized").glob("*.data"))
     complete(tmp_path / "sized", tmp_path / "full")
     monkeypatch.setattr(sized_graphs, "PIECE_BYTES", 1 << 16)
-
-    def fill(self: Any, _folder: Path, memory: Any, tensors: Any, watch: Any) -> None:
-        fill_at_random(self._addresses, memory, tensors, watch)
-
-    monkeypatch.setattr(SharedWeights, "_fill", fill)
-    model = VisionLanguageModel(Bundle.open(tmp_path / "full"), 1, target=CUDA_ON_CPU)
+    model = VisionLanguageModel(Bundle.open(tmp_path / "full"), 1, target=CUDA_ON_CPU, fill=fill_at_random)
     logits = model.next_token_logits("What is this?")
     assert np.isfinite(logits).all()
     assert logits.std() > 0

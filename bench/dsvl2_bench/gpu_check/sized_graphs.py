@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dsvl2_runtime.bundle.graph_tensors import ExternalTensor
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.graphs.cuda.elements import BFLOAT16, BY_ONNX, FLOAT16, FLOAT32, INT64, UINT8, from_float32
 from dsvl2_runtime.graphs.cuda.memory import DeviceMemory
+from dsvl2_runtime.graphs.cuda.weights import Addresses
 from dsvl2_runtime.progress import Watch
 
 LAYER = re.compile(r"layers\.(\d+)\.")
@@ -136,9 +137,9 @@ def complete(folder: Path, out: Path) -> None:
 
 
 def fill_at_random(
-    addresses: dict[tuple[str, int], int], memory: DeviceMemory, tensors: Iterable[ExternalTensor], watch: Watch
+    _folder: Path, addresses: Addresses, memory: DeviceMemory, tensors: Collection[ExternalTensor], watch: Watch
 ) -> None:
-    """Random integers and small random floats in place of what lies in the files."""
+    """Random integers and small random floats in place of what lies in the files; a `Fill`."""
     generator = np.random.default_rng(7)
     pieces: dict[int, NDArray[np.uint8]] = {}
     for tensor in tensors:

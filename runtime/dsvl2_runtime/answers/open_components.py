@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dsvl2_kernels.library import Kernels
 from dsvl2_runtime.answers.constraint import JsonVocabulary
@@ -22,6 +23,9 @@ from dsvl2_runtime.graphs.target import CPU, Target
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.progress import Watch
 
+if TYPE_CHECKING:
+    from dsvl2_runtime.graphs.cuda.weights import Fill
+
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +40,14 @@ class Opened:
     """Of other targets: what has to live as long as the components."""
 
 
-def open_components(bundle: Bundle, manifest_sha256: bytes, threads: int, watch: Watch, target: Target = CPU) -> Opened:
+def open_components(
+    bundle: Bundle,
+    manifest_sha256: bytes,
+    threads: int,
+    watch: Watch,
+    target: Target = CPU,
+    fill: Fill | None = None,
+) -> Opened:
     """Load a bundle's graphs.
 
     Args:
@@ -45,6 +56,7 @@ def open_components(bundle: Bundle, manifest_sha256: bytes, threads: int, watch:
         threads: of one operator.
         watch: told how many graphs are loaded, and asked before each whether to go on.
         target: where they shall run.
+        fill: on a GPU, what writes the decoder's weights; by default they come from the bundle's files.
 
     Raises:
         ModelCorruptError: a file is not what the manifest says.
@@ -60,7 +72,7 @@ def open_components(bundle: Bundle, manifest_sha256: bytes, threads: int, watch:
     if target.name != CPU.name:
         from dsvl2_runtime.graphs.cuda.opened import open_cuda_graphs
 
-        found = open_cuda_graphs(bundle, manifest_sha256, threads, watch, target)
+        found = open_cuda_graphs(bundle, manifest_sha256, threads, watch, target, fill)
         parts = found.vision, found.embedding, found.decoder, found.image_cache
         return Opened(Components(tokenizer, *parts, Turns(), vocabulary), kept=found)
     embedding = Embedding(bundle.graph(graph_io.EMBED_TOKENS, CPU.name), config.language_config, watch)

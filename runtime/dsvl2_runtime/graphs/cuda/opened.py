@@ -17,7 +17,7 @@ from dsvl2_runtime.graphs.cuda.elements import BY_NAME
 from dsvl2_runtime.graphs.cuda.images import CudaImageEncoder, DeviceImageCache, FeatureStore
 from dsvl2_runtime.graphs.cuda.memory import CudaMemory, DeviceMemory, HostMemory
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptEmbedding
-from dsvl2_runtime.graphs.cuda.weights import SharedWeights
+from dsvl2_runtime.graphs.cuda.weights import Fill, SharedWeights
 from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import KEPT_CONTEXTS
 from dsvl2_runtime.graphs.session import Shape, open_session
@@ -42,7 +42,9 @@ class CudaGraphs:
     """The sessions read them, so they have to live as long."""
 
 
-def open_cuda_graphs(bundle: Bundle, manifest_sha256: bytes, threads: int, watch: Watch, target: Target) -> CudaGraphs:
+def open_cuda_graphs(
+    bundle: Bundle, manifest_sha256: bytes, threads: int, watch: Watch, target: Target, fill: Fill | None = None
+) -> CudaGraphs:
     """Load everything that runs on the GPU.
 
     Args:
@@ -51,6 +53,7 @@ def open_cuda_graphs(bundle: Bundle, manifest_sha256: bytes, threads: int, watch
         threads: of what ONNX Runtime does on the CPU all the same.
         watch: told how far the load is, and asked whether to go on.
         target: `CUDA`, or the one that runs the same graphs on the CPU.
+        fill: writes the decoder's weights; by default from the bundle's files.
 
     Raises:
         ModelCorruptError: a graph cannot be loaded.
@@ -65,7 +68,7 @@ def open_cuda_graphs(bundle: Bundle, manifest_sha256: bytes, threads: int, watch
         found = "its cache is another one than that of prompts"
         raise ModelCorruptError(bundle.folder / step.file, found, "export the bundle again")
     layout = CacheLayout(graph_io.cache_tensors(language, step.cache), language.max_position_embeddings)
-    weights = SharedWeights(bundle, (prompt, step), memory, watch, on_gpu=target.is_gpu)
+    weights = SharedWeights(bundle, (prompt, step), memory, watch, on_gpu=target.is_gpu, fill=fill)
     watch.report("load", 1, STAGES)
 
     def session(entry: GraphEntry, ports: Ports, *, capture: bool = False) -> onnxruntime.InferenceSession:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,41 +28,37 @@ PIECE_BYTES = 64_000_000
 """Copied between two looks at whether a load shall go on."""
 DLPACK_CPU, DLPACK_CUDA = 1, 2
 """Of `DLDeviceType`."""
+Addresses = dict[tuple[str, int], int]
+"""Where each tensor lies on the device, by its file and its offset there."""
+Fill = Callable[[Path, Addresses, DeviceMemory, Collection[ExternalTensor], Watch], None]
+"""Writes the tensors of a bundle's folder to their addresses; asks the watch whether to go on."""
 
 
 class SharedWeights:
-    """The weights of some graphs of one bundle, on one device."""
+    """The weights of some graphs of one bundle, on one device; `fill` is `fill_from_files` where none is given."""
 
     def __init__(
-        self, bundle: Bundle, graphs: Iterable[GraphEntry], memory: DeviceMemory, watch: Watch, *, on_gpu: bool
+        self,
+        bundle: Bundle,
+        graphs: Iterable[GraphEntry],
+        memory: DeviceMemory,
+        watch: Watch,
+        *,
+        on_gpu: bool,
+        fill: Fill | None = None,
     ) -> None:
         sizes = {entry.path: entry.size for entry in bundle.manifest.files}
         self._by_graph = {graph.file: read_external_tensors(bundle.folder / graph.file, sizes) for graph in graphs}
         places = {(each.file, each.offset): each for found in self._by_graph.values() for each in found.values()}
         self.nbytes = sum(tensor.length + -tensor.length % ALIGNMENT for tensor in places.values())
         start = memory.allocate(self.nbytes)
-        self._addresses: dict[tuple[str, int], int] = {}
+        self._addresses: Addresses = {}
         for place, tensor in places.items():
             self._addresses[place] = start
             start += tensor.length + -tensor.length % ALIGNMENT
         self._device = DLPACK_CUDA if on_gpu else DLPACK_CPU
         self._values: list[Any] = []
-        self._fill(bundle.folder, memory, places.values(), watch)
-
-    def _fill(self, folder: Path, memory: DeviceMemory, tensors: Iterable[ExternalTensor], watch: Watch) -> None:
-        for name in {tensor.file: None for tensor in tensors}:
-            path = folder / name
-            with read_errors(path), path.open("rb") as file:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                content = np.frombuffer(data, np.uint8)
-            for tensor in tensors:
-                if tensor.file != name:
-                    continue
-                address = self._addresses[name, tensor.offset]
-                for done in range(0, tensor.length, PIECE_BYTES):
-                    watch.check()
-                    piece = content[tensor.offset + done : tensor.offset + min(done + PIECE_BYTES, tensor.length)]
-                    memory.write(address + done, piece)
+        (fill or fill_from_files)(bundle.folder, self._addresses, memory, places.values(), watch)
 
     def give_to(self, options: onnxruntime.SessionOptions, graph: GraphEntry) -> None:
         """Let a session that is opened with these options use the weights; this object must outlive it."""
@@ -71,6 +67,25 @@ class SharedWeights:
             value = onnxruntime.OrtValue.from_dlpack(_capsule(address, tensor, self._device))
             self._values.append(value)
             options.add_initializer(tensor.name, value)
+
+
+def fill_from_files(
+    folder: Path, addresses: Addresses, memory: DeviceMemory, tensors: Collection[ExternalTensor], watch: Watch
+) -> None:
+    """Copy the tensors from the files of a bundle; a `Fill`."""
+    for name in {tensor.file: None for tensor in tensors}:
+        path = folder / name
+        with read_errors(path), path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            content = np.frombuffer(data, np.uint8)
+        for tensor in tensors:
+            if tensor.file != name:
+                continue
+            address = addresses[name, tensor.offset]
+            for done in range(0, tensor.length, PIECE_BYTES):
+                watch.check()
+                piece = content[tensor.offset + done : tensor.offset + min(done + PIECE_BYTES, tensor.length)]
+                memory.write(address + done, piece)
 
 
 class _Tensor(ctypes.Structure):

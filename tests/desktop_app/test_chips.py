@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PIL import Image
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app.state.picture_order import ordered, without
 from dsvl2_app.state.recent import Recent
 from dsvl2_app.state.session import Attachment
+from dsvl2_app.widgets.chip_delegate import PAD, ChipDelegate, card_rect
 from dsvl2_app.widgets.chips import Chips
 from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -33,6 +38,22 @@ def chips(qtbot: QtBot) -> Chips:
     return made
 
 
+def drawn(chips: Chips, row: int, ratio: int = 1) -> QImage:
+    """A chip as a screen shows it that has so many pixels for one of the window."""
+    option = QStyleOptionViewItem()
+    option.rect = QRect(0, 0, chips.item(row).sizeHint().width(), chips.item(row).sizeHint().height())
+    option.widget = chips
+    shown = QImage(option.rect.size() * ratio, QImage.Format.Format_RGB32)
+    shown.setDevicePixelRatio(ratio)
+    shown.fill(Qt.GlobalColor.white)
+    painter = QPainter(shown)
+    delegate = chips.itemDelegate()
+    assert isinstance(delegate, ChipDelegate)
+    delegate.paint(painter, option, chips.model().index(row, 0))
+    painter.end()
+    return shown
+
+
 IMAGES = [image(number) for number in range(20)]
 
 
@@ -47,7 +68,7 @@ def test_a_new_picture_is_chosen_and_scrolled_into_view(chips: Chips, qtbot: QtB
     chips.show_images(IMAGES[:19])
     chips.show_images(IMAGES)
     assert chips.currentRow() == 19
-    assert chips.viewport().rect().intersects(chips.visualItemRect(chips.item(19)))
+    assert chips.viewport().rect().contains(card_rect(chips.visualItemRect(chips.item(19))))
     chips.setCurrentRow(3)
     chips.show_images(IMAGES[:10])
     assert chips.currentRow() == 3
@@ -57,6 +78,37 @@ def test_a_long_name_makes_no_chip_wider(chips: Chips) -> None:
     long = image(1, "a" * 300 + ".png")
     chips.show_images([image(0), long, image(2, "账单 é😀.png")])
     assert len({chips.visualItemRect(chips.item(row)).width() for row in range(3)}) == 1
+
+
+def test_a_long_name_is_shortened_in_its_middle(chips: Chips) -> None:
+    """Pictures of one series differ in the beginning of their names or in the end, and both can be seen."""
+    middle = "a" * 300
+    chips.show_images([image(1, name) for name in (f"{middle}1.png", f"{middle}2.png", f"2{middle}2.png")])
+    for row in range(3):
+        chips.item(row).setSelected(False)
+    first, other_end, other_beginning = (drawn(chips, row) for row in range(3))
+    assert first != other_end
+    assert other_end != other_beginning
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_a_thumbnail_has_a_pixel_for_each_of_the_screen(chips: Chips, ratio: int) -> None:
+    """One that was made for a coarse screen is blurred on a fine one."""
+    chips.show_images(IMAGES[:1])
+    height = card_rect(QRect(0, 0, 208, chips.item(0).sizeHint().height())).height()
+    side = (height - 2 * PAD - 2) * ratio
+    stripes = Image.new("RGB", (side, side), "white")
+    for left in range(0, side, 2):
+        stripes.paste("black", (left, 0, left + 1, side))
+    content = KeptImage(Path("stripes.png"), "a" * 64)
+    chips.show_images([Attachment("stripes.png", content, (side, side), stripes)])
+    shown = drawn(chips, 0, ratio)
+    left, middle = (PAD + 2) * ratio, shown.height() // 2
+    inside = [shown.pixelColor(x, middle).lightness() for x in range(left + 2 * ratio, left + side - 4 * ratio)]
+    assert set(inside) == {0, 255}
+    assert all(before != after for before, after in pairwise(inside))
+    beyond = range(left + side, left + side + PAD * ratio - 1)
+    assert len({shown.pixelColor(x, middle).rgb() for x in beyond}) == 1
 
 
 def test_chips_beyond_the_context_are_marked(chips: Chips) -> None:

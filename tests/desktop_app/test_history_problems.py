@@ -41,7 +41,6 @@ def problem(work: Callable[[], object]) -> Problem:
 
 def execute(folder: Path, *statements: str) -> None:
     with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as connection:
-        connection.execute("PRAGMA writable_schema = ON")
         for statement in statements:
             connection.execute(statement)
 
@@ -108,7 +107,7 @@ def test_two_damaged_databases_of_one_day_are_both_there(folder: Path) -> None:
         "CREATE VIEW v AS SELECT 1",
         "DROP TRIGGER turn_removed",
         "PRAGMA application_id = 7",
-        "ALTER TABLE turns ADD COLUMN x",
+        "ALTER TABLE turns ADD COLUMN x INTEGER",
     ],
 )
 def test_a_database_with_other_tables_is_not_used(folder: Path, statement: str) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QScreen
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
@@ -156,6 +156,26 @@ def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:
     assert second.size() == size
     assert second.panes.picture_share == share
     assert (theme.choice(), theme.text_percent()) == ("dark", 120)
+
+
+def test_the_next_window_opens_pictures_where_the_last_one_did(
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_file: Path
+) -> None:
+    """Also where a picture was saved last; the folder in which the program was started has nothing to do with it."""
+    asked: list[str] = []
+
+    def choose(parent: object, title: str, folder: str, kinds: str) -> tuple[list[str], str]:
+        asked.append(folder)
+        return [str(image_file)], kinds
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", choose)
+    path = tmp_path / "window.json"
+    first = shown(path)
+    first.intake.choose()
+    first.close()
+    shown(path).intake.choose()
+    assert asked[0] != str(image_file.parent)
+    assert asked[1] == str(image_file.parent)
 
 
 def test_f6_gives_the_focus_to_the_next_pane(shown: Shown, qtbot: QtBot) -> None:

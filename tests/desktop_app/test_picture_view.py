@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPixmap
+from PySide6.QtGui import QColor, QImage, QPainter, QPixmap
 from PySide6.QtWidgets import QGraphicsView
 from pytestqt.qtbot import QtBot
 
@@ -90,6 +90,29 @@ def test_the_level_has_a_pixel_for_each_of_the_screen(shown: ShownPicture) -> No
     assert shown.level_for(0.5).width == 400
     assert shown.level_for(0.51).width == 800
     assert shown.level_for(4.0).width == 800
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_a_screen_of_fine_pixels_shows_those_of_the_picture(
+    view: PictureView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratio: int
+) -> None:
+    """At half of its size a picture of thin stripes is grey, unless the screen has two pixels for one of the window."""
+    stripes = Image.new("RGB", (1600, 1600), "white")
+    for left in range(0, 1600, 2):
+        stripes.paste("black", (left, 0, left + 1, 1600))
+    path = tmp_path / "stripes.png"
+    stripes.save(path)
+    view.show_picture(shown_picture(SHA, path))
+    screen = QImage(800 * ratio, 800 * ratio, QImage.Format.Format_RGB32)
+    screen.setDevicePixelRatio(ratio)
+    painter = QPainter(screen)
+    view.scene().render(painter, QRectF(0, 0, 800, 800), QRectF(0, 0, 1600, 1600))
+    painter.end()
+    inside = {screen.pixelColor(x, 400 * ratio).lightness() for x in range(4, 790 * ratio)}
+    assert inside == {0, 255} if ratio == 2 else inside <= set(range(100, 156))
+    monkeypatch.setattr(PictureView, "devicePixelRatioF", lambda view: float(ratio))
+    view.show_pixels()
+    assert view.zoom == pytest.approx(1 / ratio)
 
 
 def test_a_picture_is_drawn_whole_and_in_its_colours(view: PictureView) -> None:

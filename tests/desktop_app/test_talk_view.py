@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetrics, QGuiApplication
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAccessibleEvent, QFontMetrics, QGuiApplication
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -66,6 +66,14 @@ def buttons(view: QWidget) -> dict[str, QPushButton]:
 def old_turns(count: int) -> tuple[Turn, ...]:
     end = Finished(0, "stop", 5, 1.5)
     return tuple(Turn(0, f"Question {number}", (), f"**Answer** {number}", "done", end) for number in range(count))
+
+
+def tab_stops(talk: TalkView) -> list[QWidget]:
+    return [
+        child
+        for child in talk.findChildren(QWidget)
+        if child.focusPolicy() & Qt.FocusPolicy.TabFocus and child.isVisible()
+    ]
 
 
 def test_a_card_follows_its_turn(talk: TalkView, session: ChatSession) -> None:
@@ -183,9 +191,7 @@ def test_the_whole_conversation_is_one_stop_of_tab(talk: TalkView, session: Chat
         session.ask(text)
         answer(session, text.upper())
     qtbot.wait(1)
-    stops = [child for child in talk.findChildren(QWidget) if child.focusPolicy() & Qt.FocusPolicy.TabFocus]
-    stops = [child for child in stops if child.isVisible()]
-    assert stops == [talk.turn_views[-1]]
+    assert tab_stops(talk) == [talk.turn_views[-1]]
     assert talk.turn_views[1].accessibleName().startswith("Question: b. Answer: B. 5 tokens")
     assert talk.accessibleName()
     talk.activateWindow()
@@ -203,6 +209,24 @@ def test_the_whole_conversation_is_one_stop_of_tab(talk: TalkView, session: Chat
     assert QApplication.focusWidget() is talk.turn_views[1]
 
 
+def test_nothing_in_a_card_is_a_stop_of_its_own(talk: TalkView, session: ChatSession, qtbot: QtBot) -> None:
+    """Neither the cards of a conversation that is opened, nor the buttons of folded, failed and waiting questions."""
+    session.show_conversation(Conversation(turns=old_turns(3)))
+    wait_for(qtbot, lambda: len(talk.turn_views) == 3)
+    assert len(tab_stops(talk)) <= 1
+    session.ask("word " * 3000)
+    answer(session, "| a |\n|---|\n| 1 |\n\n```\ncode\n```\n")
+    session.ask("b")
+    session.take(Failed(1, wire_error(ImageError("/x.png", "it is damaged", "save it again"))))
+    for text in ("c", "d"):
+        session.ask(text)
+    qtbot.wait(1)
+    talk.refresh()
+    names = {name for view in talk.turn_views for name in buttons(view)}
+    assert {texts.talk.show_all(), plain(texts.talk.take_back()), plain(texts.talk.ask_again())} <= names
+    assert tab_stops(talk) == [talk.turn_views[-1]]
+
+
 def test_escape_on_a_card_stops(talk: TalkView, session: ChatSession, qtbot: QtBot) -> None:
     session.ask("a")
     qtbot.keyClick(talk.turn_views[0], Qt.Key.Key_Escape)
@@ -214,7 +238,13 @@ def test_a_screen_reader_hears_the_end_of_an_answer_once(
 ) -> None:
     """Also of one that failed; not those of a conversation that is opened."""
     heard: list[str] = []
-    monkeypatch.setattr(talk, "announce", heard.append)
+
+    def hear(event: QAccessibleEvent) -> None:
+        assert isinstance(event, QAccessibleAnnouncementEvent)
+        assert event.object() is talk
+        heard.append(event.message())
+
+    monkeypatch.setattr(QAccessible, "updateAccessibility", hear)
     session.ask("a")
     answer(session, "5")
     talk.refresh()

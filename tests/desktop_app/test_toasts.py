@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QSize, QUrl
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAccessibleEvent
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -40,6 +41,20 @@ def test_an_error_stays_until_it_is_closed_and_a_note_goes(
     row.close_button.click()
     assert toasts.texts() == []
     assert not toasts.isVisible()
+
+
+def test_a_screen_reader_says_each_row(parent: QWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def hear(event: QAccessibleEvent) -> None:
+        assert isinstance(event, QAccessibleAnnouncementEvent)
+        heard.append(event.message())
+
+    monkeypatch.setattr(QAccessible, "updateAccessibility", hear)
+    toasts = Toasts(parent)
+    toasts.tell("refused", "error")
+    toasts.tell("saved")
+    assert heard == ["refused", "saved"]
 
 
 def test_twenty_refusals_are_kept_and_do_not_cover_the_window(parent: QWidget) -> None:

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +27,26 @@ from batches import (
     wait_for_lines,
 )
 from dsvl2_runtime.errors import BusyError, ModelNotFoundError, ResourceError, UsageError
+from dsvl2_runtime.inputs.documents import Page, pages
+from dsvl2_runtime.inputs.pdf_reader import next_reply
 from dsvl2_runtime.machine.files import only_writer
 from own_pdfs import own_pdf
 from waiting import PATIENCE
+
+
+class Counting:
+    """Passes replies of the process that draws on, and keeps the numbers of the pages."""
+
+    def __init__(self, before: Callable[..., Any]) -> None:
+        self._before = before
+        self.pages: list[int] = []
+
+    def __call__(self, name: str, page: int | None, *rest: Any) -> Any:
+        reply = self._before(name, page, *rest)
+        if page is not None:
+            assert reply["page"] == page
+            self.pages.append(page)
+        return reply
 
 
 @pytest.fixture
@@ -104,6 +123,38 @@ def test_a_document_goes_on_at_the_page_where_it_was(
     assert call(folder, out, "-n", "4").exit_code == 0
     assert asked == ["page 2", "page 3"]
     assert [line["page"] for line in lines_of(out)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--pages", "1-3"), ("--split", "auto")], ids=["all", "chosen", "strips"])
+def test_pages_that_are_answered_are_not_drawn_again(
+    arguments: tuple[str, ...], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one before them that failed; the place of a page in its document stays what it is."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(own_pdf([(50, 250)] * 3))
+    options = ("-n", "2", "--dpi", "720", *arguments)
+    call(folder, out, *options)
+    whole = lines_of(out)
+    assert ("strip" in whole[0]) == ("--split" in arguments)
+    failed = whole[0] | {"error": {"error": "OutOfMemoryError", "exit_code": 6, "text": "too little memory"}}
+    out.write_text("".join(json.dumps(line) + "\n" for line in (failed, *whole[1:])), "utf-8")
+    drawn: list[int] = []
+
+    def spy(*arguments: Any, **options: Any) -> Iterator[Page]:
+        for page in pages(*arguments, **options):
+            drawn.append(page.number)
+            yield page
+
+    monkeypatch.setattr("dsvl2_runtime.cli.batch.pieces.pages", spy)
+    monkeypatch.setattr("dsvl2_runtime.inputs.documents.next_reply", counting := Counting(next_reply))
+    assert call(folder, out, *options).exit_code == 0
+    assert drawn == counting.pages == [1]
+    found = sorted(lines_of(out), key=lambda line: (line["page"], line.get("strip", 0)))
+    names = ("page", "pages", "strip", "strips", "last", "answer")
+    assert [[line.get(name) for name in names] for line in found] == [
+        [line.get(name) for name in names] for line in whole
+    ]
 
 
 @pytest.mark.parametrize("cut", [1, 40, -1, 0])

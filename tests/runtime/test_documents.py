@@ -20,7 +20,7 @@ from dsvl2_runtime.errors import CancelledError, Dsvl2Error, ImageError, TimeLim
 from dsvl2_runtime.inputs import pdf_reader
 from dsvl2_runtime.inputs.documents import Page, page_count, pages
 from dsvl2_runtime.inputs.images import ImageBytes
-from dsvl2_runtime.inputs.pdf_child import chosen_pages
+from dsvl2_runtime.inputs.pdf_child import chosen_pages, page_ranges
 from dsvl2_runtime.inputs.pdf_reader import Password
 from dsvl2_runtime.progress import Progress, Watch
 
@@ -74,6 +74,18 @@ def test_dots_per_inch_have_bounds(three: Path, dpi: float) -> None:
     """Also what is no number."""
     with pytest.raises(UsageError, match="dots per inch"):
         next(pages(three, dpi=dpi))
+
+
+def test_pages_that_are_left_out_keep_their_places(three: Path, tmp_path: Path) -> None:
+    """Of a PDF and of a TIFF: they count as chosen, and none of them is drawn or decoded."""
+    frames = [Image.new("RGB", (30, 20), colour) for colour in own_pdfs.COLOURS[:3]]
+    frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
+    for source in (three, tmp_path / "scan.tif"):
+        found = list(pages(source, "3,1-2", without={1}))
+        assert [(page.number, page.position, page.chosen) for page in found] == [(3, 1, 3), (2, 3, 3)]
+        assert [colour(page) for page in found] == [own_pdfs.COLOURS[2], own_pdfs.COLOURS[1]]
+        assert list(pages(source, without=range(1, 4))) == []
+    assert page_ranges([7, 1, 2, 3, 9, 8]) == [(1, 3), (7, 9)]
 
 
 def test_many_pages_need_a_choice() -> None:

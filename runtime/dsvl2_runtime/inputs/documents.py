@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -37,6 +37,8 @@ class Page:
     """In the document, counted from 1."""
     chosen: int
     """How many pages were chosen."""
+    position: int
+    """Which of the chosen pages it is, counted from 1."""
     image: Image.Image
     """RGB, upright; an `images.ImageSource`."""
     notices: tuple[Notice, ...] = ()
@@ -54,6 +56,7 @@ def pages(
     *,
     password: Password = None,
     most_pixels: int = LARGEST_PIXELS,
+    without: Collection[int] = (),
 ) -> Iterator[Page]:
     """Draw the pages of a document one after the other; the next one is begun when this one is taken.
 
@@ -65,6 +68,7 @@ def pages(
         password: of a protected PDF. It reaches the reader over a pipe, and stands in no argument, file or log.
         most_pixels: width times height of a page; a page with more is refused before it is drawn or decoded. A PDF's
             page may never have more than `MOST_PAGE_PIXELS`.
+        without: numbers of pages that are neither drawn nor given, though they count as chosen.
 
     Raises:
         UsageError: the choice or `dpi` is none, or the document has no such page.
@@ -83,10 +87,10 @@ def pages(
         head = file.read(HEAD_BYTES)
         file.seek(0)
         if is_pdf(head):
-            asked = Asked(choice, dpi, min(most_pixels, MOST_PAGE_PIXELS))
+            asked = Asked(choice, dpi, min(most_pixels, MOST_PAGE_PIXELS), frozenset(without))
             yield from _pdf_pages(name, file, asked, watch, password)
         else:
-            yield from _image_pages(name, file, source, choice, watch, most_pixels)
+            yield from _image_pages(name, file, source, choice, watch, most_pixels, without)
 
 
 def page_count(source: DocumentSource, watch: Watch = UNWATCHED, *, password: Password = None) -> int:
@@ -118,7 +122,13 @@ def is_pdf(head: bytes) -> bool:
 
 
 def _image_pages(
-    name: str, file: BinaryIO, source: DocumentSource, choice: str | None, watch: Watch, most_pixels: int
+    name: str,
+    file: BinaryIO,
+    source: DocumentSource,
+    choice: str | None,
+    watch: Watch,
+    most_pixels: int,
+    without: Collection[int],
 ) -> Iterator[Page]:
     """Pages of a TIFF; another image is one page."""
     count = _count_pages(file)
@@ -129,10 +139,12 @@ def _image_pages(
     _require_few(name, choice, count)
     watch.report("pages", 0, len(chosen))
     for done, number in enumerate(chosen, 1):
+        if number in without:
+            continue
         watch.check()
         decoded = decode_page(source, number - 1, most_pixels)
         watch.report("pages", done, len(chosen))
-        yield Page(number, len(chosen), decoded.image, decoded.notices)
+        yield Page(number, len(chosen), done, decoded.image, decoded.notices)
 
 
 def _count_pages(file: BinaryIO) -> int:
@@ -164,7 +176,9 @@ def _pdf_pages(name: str, file: BinaryIO, asked: Asked, watch: Watch, password: 
         _require_few(name, asked.choice, count)
         watch.report("pages", 0, len(chosen))
         for done, number in enumerate(chosen, 1):
+            if number in asked.without:
+                continue
             reply = next_reply(name, number, process, replies, watch)
             image = Image.frombytes("RGB", (reply["width"], reply["height"]), reply["pixels"])
             watch.report("pages", done, len(chosen))
-            yield Page(number, len(chosen), image)
+            yield Page(number, len(chosen), done, image)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -30,7 +30,7 @@ PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of `fpdfview.h`."""
 PASSWORD, NOT_A_PDF, RANGE, SIZE, DAMAGED, MEMORY = "password", "not a pdf", "range", "size", "damaged", "memory"
 """Kinds of errors in a reply."""
-ARGUMENTS: tuple[Callable[[str], Any], ...] = (json.loads, float, int, json.loads)
+ARGUMENTS: tuple[Callable[[str], Any], ...] = (json.loads, float, int, json.loads, json.loads)
 """How each of the arguments is read."""
 
 
@@ -67,6 +67,17 @@ def chosen_pages(choice: str | None, count: int | None = None) -> list[int]:
     return pages
 
 
+def page_ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and last number of each run of pages: short, as the arguments of a process may not be long."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], number
+        else:
+            ranges.append((number, number))
+    return ranges
+
+
 class _FailedError(Exception):
     """What ends the rendering, as the last reply."""
 
@@ -75,7 +86,14 @@ class _FailedError(Exception):
         self.reply = {"error": kind, **values}
 
 
-def _render(choice: str | None, dpi: float, most_pixels: int, has_password: bool, out: BinaryIO) -> None:
+def _render(
+    choice: str | None,
+    dpi: float,
+    most_pixels: int,
+    has_password: bool,
+    without: list[tuple[int, int]],
+    out: BinaryIO,
+) -> None:
     import pypdfium2 as pdfium
 
     def reply(**values: object) -> None:
@@ -100,6 +118,8 @@ def _render(choice: str | None, dpi: float, most_pixels: int, has_password: bool
     with suppress(pdfium.PdfiumError):  # without its form the page is shown with empty fields
         document.init_forms()
     for number in pages:
+        if any(first <= number <= last for first, last in without):
+            continue
         try:
             page = document[number - 1]
             width, height = (max(1.0, points * dpi / POINTS_PER_INCH) for points in page.get_size())
@@ -124,13 +144,14 @@ def _render(choice: str | None, dpi: float, most_pixels: int, has_password: bool
 def main() -> None:
     """Entry point.
 
-    The arguments are the choice of pages as JSON, dots per inch, the most pixels of a page, and whether a password
-    comes from standard input, as JSON.
+    The arguments are the choice of pages as JSON, dots per inch, the most pixels of a page, whether a password
+    comes from standard input, as JSON, and the ranges of pages that are not drawn, as JSON.
     """
-    choice, dpi, most_pixels, has_password = (read(text) for read, text in zip(ARGUMENTS, sys.argv[1:], strict=True))
+    asked = (read(text) for read, text in zip(ARGUMENTS, sys.argv[1:], strict=True))
+    choice, dpi, most_pixels, has_password, without = asked
     limit_this_process(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS)
     try:
-        _render(choice, dpi, most_pixels, has_password, sys.stdout.buffer)
+        _render(choice, dpi, most_pixels, has_password, without, sys.stdout.buffer)
     except _FailedError as failed:
         sys.stdout.buffer.write(json.dumps(failed.reply).encode() + b"\n")
     except MemoryError:

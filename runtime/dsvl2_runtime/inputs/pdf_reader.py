@@ -51,6 +51,8 @@ class Asked:
     choice: str | None
     dpi: float
     most_pixels: int = MOST_PAGE_PIXELS
+    without: frozenset[int] = frozenset()
+    """Chosen pages that are not drawn."""
 
 
 @contextmanager
@@ -90,7 +92,8 @@ def _child(
 ) -> Iterator[tuple[subprocess.Popen[bytes], queue.Queue[Reply]]]:
     """The process that draws, and what it says; it is gone when the block ends, whatever it does."""
     has_password = password is not None
-    arguments = (json.dumps(asked.choice), repr(float(asked.dpi)), str(asked.most_pixels), json.dumps(has_password))
+    choice, without = json.dumps(asked.choice), json.dumps(pdf_child.page_ranges(asked.without))
+    arguments = (choice, repr(float(asked.dpi)), str(asked.most_pixels), json.dumps(has_password), without)
     with ExitStack() as stack:
         process = subprocess.Popen(  # noqa: S603 - our own module, in our own Python
             [sys.executable, *CHILD, *arguments],

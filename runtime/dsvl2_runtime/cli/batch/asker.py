@@ -63,9 +63,7 @@ class Asker:
             if found.error is not None:
                 raise found.error
             content = read_content(found.path, found.name)
-            for piece in pieces_of(content, self.question.options, self.model.config):
-                if piece.key in done and piece.error is None:
-                    continue
+            for piece in pieces_of(content, self.question.options, self.model.config, done):
                 yield from self._lines_of(found, content, piece)
         except ModelCorruptError:
             raise

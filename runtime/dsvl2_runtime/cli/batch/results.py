@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class Done:
 
     sha256: str | None = None
     parts: set[PartKey] = field(default_factory=set)
-    """Answered pages and strips of that content."""
+    """Answered pages and strips of that content; a page with all of its strips is there as a whole too."""
     is_complete: bool = False
     """All of it is answered, and nothing failed."""
 
@@ -42,6 +43,8 @@ class _Entry:
     file: str
     sha256: str | None
     part: PartKey
+    strips: int | None
+    """Of its page or picture, where it is one of several."""
     failed: bool
     is_last: bool
 
@@ -105,6 +108,8 @@ class Results:
         now = [mine[index] for index in _current(mine) if mine[index].sha256 == latest]
         failed = any(entry.failed for entry in now) or mine[-1].failed
         answered = {entry.part for entry in now if not entry.failed}
+        strips = Counter(page for page, strip in answered if strip is not None)
+        answered |= {(entry.part[0], None) for entry in now if entry.strips and strips[entry.part[0]] == entry.strips}
         return Done(latest, answered, any(entry.is_last for entry in now) and not failed)
 
     def add(self, line: Line) -> None:
@@ -190,8 +195,9 @@ def _document(line: bytes) -> dict[str, Any] | None:
 
 
 def _entry(document: Line) -> _Entry:
-    part = document.get("page"), document.get("strip")
-    return _Entry(document["file"], document.get("sha256"), part, "error" in document, document.get("last") is True)
+    part, strips = (document.get("page"), document.get("strip")), document.get("strips")
+    failed, is_last = "error" in document, document.get("last") is True
+    return _Entry(document["file"], document.get("sha256"), part, strips, failed, is_last)
 
 
 def _latest_sums(entries: list[_Entry]) -> dict[str, str | None]:

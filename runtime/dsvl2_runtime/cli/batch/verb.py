@@ -173,8 +173,8 @@ def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -
     tiles = 0
     for each in waiting:
         with suppress(Dsvl2Error):  # which becomes a line when it is asked about
-            for piece in pieces_of(read_content(each.found.path, each.found.name), options, config):
-                if piece.part is not None and piece.key not in each.parts:
+            for piece in pieces_of(read_content(each.found.path, each.found.name), options, config, each.parts):
+                if piece.part is not None:
                     counts = _counts(question, decode_image(piece.part.images[0]).size, config)
                     tiles += counts[0].num_tiles
                     found += [estimate(each, speeds, options.max_tokens) for each in counts]

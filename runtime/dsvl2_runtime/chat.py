@@ -26,7 +26,7 @@ from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
-from dsvl2_runtime.graphs.sequence_file import RowType
+from dsvl2_runtime.graphs.stored_rows import RowType
 from dsvl2_runtime.inputs.processor import Images, ModelInputs, ReadImage, image_sources, prepare_inputs, read_image
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content
 from dsvl2_runtime.inputs.tiling import is_tiled
@@ -147,7 +147,8 @@ class Chat:
 
         Args:
             path: the file, replaced if there is one.
-            row_type: float16 takes half the space and rounds the cached rows to 11 bits.
+            row_type: of the cached rows; float16 takes half the space and rounds to 11 bits, int8 a little more than a
+                quarter and rounds to 1/254 of the largest of 64 values, so that answers may differ.
 
         Raises:
             UsageError: a cached value is too large for float16.

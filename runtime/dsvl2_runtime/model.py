@@ -40,7 +40,7 @@ from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 if TYPE_CHECKING:  # a single question needs neither a conversation nor its file, and `run` starts sooner without them
     from dsvl2_runtime.chat import Chat
     from dsvl2_runtime.graphs.cuda.weights import Fill
-    from dsvl2_runtime.graphs.sequence_file import RowType
+    from dsvl2_runtime.graphs.stored_rows import RowType
 
 log = logging.getLogger(__name__)
 

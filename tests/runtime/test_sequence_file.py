@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ResourceError, SequenceFileError, UsageError
-from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, SIZES
+from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, IMAGE, SIZES
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
 from fuzzing import examples
@@ -78,6 +78,44 @@ def test_what_is_loaded_is_what_was_saved(
     assert abs((tmp_path / "saved").stat().st_size - values * value_bytes) < 4000
 
 
+def test_int8_rows_are_within_half_a_step(model: VisionLanguageModel, tmp_path: Path) -> None:
+    """A step is the largest of 64 values by 127; the file has a byte a value and four for each 64 of a row."""
+    sequence, _ = first_turn(model)
+    length = sequence.cache.length
+    next(sequence.cache.rows(length))[0, :] = 0
+    model.save_sequence(sequence, tmp_path / "saved", "int8")
+    loaded = model.load_sequence(tmp_path / "saved")
+    assert (loaded.token_ids, loaded.images) == (sequence.token_ids, sequence.images)
+    assert loaded.cache.length == length > 0
+    size = 0
+    for found, kept in zip(loaded.cache.rows(length), sequence.cache.rows(length), strict=True):
+        for start in range(0, kept.shape[1], 64):
+            block = kept[:, start : start + 64]
+            step = np.abs(block).max(axis=1, keepdims=True) / 127
+            assert (np.abs(found[:, start : start + 64] - block) <= 0.50001 * step).all()  # fp32 rounds the product
+            size += length * (block.shape[1] + 4)
+    assert not np.array_equal(found, kept)
+    assert not next(loaded.cache.rows(length))[0].any()
+    assert size < (tmp_path / "saved").stat().st_size < size + 4000
+
+
+def test_int8_has_room_for_what_float16_has_not(model: VisionLanguageModel, tmp_path: Path) -> None:
+    """Large and tiny values; what is no number is refused, and what was there before stays."""
+    sequence, _ = first_turn(model)
+    row = next(sequence.cache.rows(1))[0]
+    row[:2] = np.finfo(np.float32).max, np.finfo(np.float32).smallest_subnormal
+    model.save_sequence(sequence, tmp_path / "saved", "int8")
+    assert next(model.load_sequence(tmp_path / "saved").cache.rows(1))[0, 0] == pytest.approx(row[0])
+    row[:] = np.finfo(np.float32).smallest_subnormal
+    model.save_sequence(sequence, tmp_path / "saved", "int8")
+    assert not next(model.load_sequence(tmp_path / "saved").cache.rows(1)).any()
+    before = (tmp_path / "saved").read_bytes()
+    row[0] = np.nan
+    with pytest.raises(UsageError, match="not finite"):
+        model.save_sequence(sequence, tmp_path / "saved", "int8")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"saved": before}
+
+
 def test_an_empty_sequence_can_be_kept_too(model: VisionLanguageModel, tmp_path: Path) -> None:
     """A conversation that has not begun."""
     model.save_sequence(model.new_sequence(), tmp_path / "saved")
@@ -137,6 +175,29 @@ def test_a_damaged_file_is_refused(
     with pytest.raises(SequenceFileError, match=found) as caught:
         model.load_sequence(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda saved, at: saved[:-1], "bytes, but its header means"),
+        (lambda saved, at: header(saved, value_bytes=2), "bytes, but its header means"),
+        (lambda saved, at: saved[:at] + struct.pack("<f", np.nan) + saved[at + 4 :], "not finite"),
+        (lambda saved, at: saved[:at] + struct.pack("<f", np.inf) + saved[at + 4 :], "not finite"),
+        (lambda saved, at: saved[:at] + struct.pack("<f", 3e38) + saved[at + 4 :], "not finite"),
+        (lambda saved, at: saved[:at] + struct.pack("<f", -1) + saved[at + 4 :], "not what was saved"),
+        (lambda saved, at: saved[:-1] + bytes([saved[-1] ^ 1]), "not what was saved"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_int8_is_refused(model: VisionLanguageModel, tmp_path: Path, damage: Any, found: str) -> None:
+    """Scales too, and products of a scale and a value that no float32 holds."""
+    sequence, path = first_turn(model)[0], tmp_path / "saved"
+    model.save_sequence(sequence, path, "int8")
+    tensors, images = len(sequence.cache.tensors), len(sequence.images)
+    first_scale = LAYOUT + 4 * tensors + 4 * len(sequence.token_ids) + IMAGE.size * images
+    path.write_bytes(damage(path.read_bytes(), first_scale))
+    with pytest.raises(SequenceFileError, match=found):
+        model.load_sequence(path)
 
 
 def test_ids_and_images_beyond_the_model_are_refused(model: VisionLanguageModel, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from dsvl2_runtime.answers.answer import ANSWER_TOKENS
 from dsvl2_runtime.config import STRICT, ModelConfig, describe
 from dsvl2_runtime.errors import SequenceFileError
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.graphs.sequence_file import RowType, is_regular, read_sequence, write_sequence
+from dsvl2_runtime.graphs.sequence_file import is_regular, read_sequence, write_sequence
+from dsvl2_runtime.graphs.stored_rows import RowType
 from dsvl2_runtime.inputs.processor import ReadImage
 from dsvl2_runtime.inputs.prompt import Content, ContentPart, ImagePlace, Message, SpecialToken
 from dsvl2_runtime.inputs.tiling import choose_tiling
@@ -100,7 +101,7 @@ def save_chat(path: Path, chat: SavedChat, sequence: Sequence, manifest_sha256: 
         chat: what was said.
         sequence: of the conversation; no run of it is going on.
         manifest_sha256: of the model, 32 bytes.
-        row_type: float16 takes half the space and rounds the cached rows to 11 bits.
+        row_type: as `sequence_file.save_sequence` says.
 
     Raises:
         UsageError: a cached value is too large for float16.

@@ -5,13 +5,13 @@ is taken, and a digest over all of it is checked before the sequence is given ou
 
 | part | content |
 |---|---|
-| header | magic, version, bytes per value (4: float32, 2: float16), tokens, rows, images, cache tensors: uint32 each |
+| header | magic, version, bytes per value, tokens, rows, images, cache tensors: uint32 each |
 | | SHA-256 of the model's manifest, 32 bytes |
 | | SHA-256 of the header up to here and of everything behind the header, 32 bytes |
 | layout | values per row of each cache tensor, uint32 |
 | ids | token ids, uint32 |
 | images | of each: start, stop, tiles wide, tiles high, uint32; SHA-256 of its content, 32 bytes |
-| cache | of each tensor: [rows, row], float32 or float16 |
+| cache | of each tensor: [rows, row], as `stored_rows.py` says |
 """
 
 from __future__ import annotations
@@ -21,23 +21,20 @@ import os
 import stat
 import struct
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dsvl2_runtime.errors import SequenceFileError, UsageError
+from dsvl2_runtime.errors import SequenceFileError
 from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
+from dsvl2_runtime.graphs.stored_rows import ROW_TYPES, VALUE_BYTES, RowType, restore, store, stored_bytes
 from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, read_errors
-
-RowType = Literal["float32", "float16"]
 
 MAGIC, VERSION = b"DSVL2SEQ", 1
 SIZES = struct.Struct("<8s6I32s")
 """The header up to the digest."""
 IMAGE = struct.Struct("<4I32s")
 DIGEST_BYTES = 32
-ROW_TYPES: dict[int, np.dtype[np.floating]] = {4: np.dtype("<f4"), 2: np.dtype("<f2")}
 
 
 def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_type: RowType = "float32") -> None:
@@ -47,7 +44,8 @@ def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_ty
         path: the file, replaced if there is one.
         sequence: no run of which is going on.
         manifest_sha256: of the model, 32 bytes.
-        row_type: float16 takes half the space and rounds the cached rows to 11 bits.
+        row_type: of the cached rows; float16 takes half the space and rounds to 11 bits, int8 a little more than a
+            quarter and rounds to 1/254 of the largest of 64 values.
 
     Raises:
         UsageError: a cached value is too large for float16.
@@ -66,9 +64,8 @@ def save_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes, row_ty
 def write_sequence(file: BinaryIO, sequence: Sequence, manifest_sha256: bytes, row_type: RowType) -> None:
     """Write a sequence at the end of a file; arguments and errors as `save_sequence`."""
     cache = sequence.cache
-    value_bytes = np.dtype(row_type).itemsize
     sizes = (len(sequence.token_ids), cache.length, len(sequence.images), len(cache.tensors))
-    head = SIZES.pack(MAGIC, VERSION, value_bytes, *sizes, manifest_sha256)
+    head = SIZES.pack(MAGIC, VERSION, VALUE_BYTES[row_type], *sizes, manifest_sha256)
     digest = hashlib.sha256(head)
     file.write(head)
     digest_at = file.tell()
@@ -83,17 +80,9 @@ def write_sequence(file: BinaryIO, sequence: Sequence, manifest_sha256: bytes, r
     for image in sequence.images:
         write(IMAGE.pack(image.start, image.stop, *image.tiles, bytes.fromhex(image.sha256)))
     for rows in cache.rows(cache.length):  # [rows, row]
-        write(_as_stored(rows, ROW_TYPES[value_bytes]).tobytes())
+        write(store(rows, row_type))
     file.seek(digest_at)
     file.write(digest.digest())
-
-
-def _as_stored(rows: NDArray[np.float32], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-    with np.errstate(over="ignore"):
-        stored = rows.astype(dtype)
-    if not np.isfinite(stored).all():
-        raise UsageError("a value of this sequence is too large for float16; save it as float32")
-    return stored
 
 
 def load_sequence(path: Path, sequence: Sequence, manifest_sha256: bytes) -> None:
@@ -152,7 +141,8 @@ class _Reader:
             raise self._wrong(f"it has {found}, which do not fit the model")
         row_sizes = [tensor.row for tensor in cache.tensors]
         size = SIZES.size + DIGEST_BYTES + 4 * tensors + 4 * tokens + IMAGE.size * images
-        size += sum(row_sizes) * rows * value_bytes
+        row_type = ROW_TYPES[value_bytes]
+        size += rows * sum(stored_bytes(row, row_type) for row in row_sizes)
         if found_size != size:
             raise self._wrong(f"{found_size} bytes, but its header means {size}")
         if np.frombuffer(self._take(4 * tensors), "<u4").tolist() != row_sizes:
@@ -162,10 +152,10 @@ class _Reader:
             raise self._wrong(f"it has token {token_ids.max()}, but the model has {len(sequence.logits)}")
         spans = self._images(images, tokens)
         for index, row in enumerate(row_sizes):
-            stored = np.frombuffer(self._take(rows * row * value_bytes), ROW_TYPES[value_bytes])
-            if not np.isfinite(stored).all():
+            restored = restore(self._take(rows * stored_bytes(row, row_type)), rows, row, row_type)
+            if not np.isfinite(restored).all():
                 raise self._wrong("a value of its cache is not finite")
-            cache.put(index, stored.reshape(rows, row))
+            cache.put(index, restored)
         if self._digest.digest() != expected_digest:
             raise self._wrong("its content is not what was saved")
         sequence.token_ids, sequence.images = token_ids.tolist(), spans

@@ -199,27 +199,44 @@ struct Attention {
 
   // ----------------------------------------------------------------------------------------------- a decode step
 
-  static void int8_columns(const float* x, size_t depth, const int8_t* w, const float* scales, size_t width, float* y) {
-    size_t n = 0;
-    for (; n + 4 * W <= width; n += 4 * W) {
-      Vector sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
-      for (size_t k = 0; k < depth; ++k) {
-        const Vector a = V::set1(x[k]);
-        DSVL2_UNROLL(4)
-        for (size_t j = 0; j < 4; ++j) sums[j] = V::fma(a, V::load_int8(w + k * width + n + j * W), sums[j]);
-      }
-      DSVL2_UNROLL(4)
-      for (size_t j = 0; j < 4; ++j) V::store(y + n + j * W, V::mul(sums[j], V::load(scales + n + j * W)));
+  static constexpr size_t kColumnVectors = 8;           // of columns, whose sums stand in registers
+  static constexpr size_t kRowBytes = size_t(4) << 10;  // of rows at a time, so that memory is read in its own order
+  static constexpr size_t kAhead = size_t(2) << 10;     // and that far in advance of its use
+
+  // sums[n] += x[k] * w[k * width + n] of N vectors of columns; the rows behind these are asked for.
+  template <size_t N>
+  static DSVL2_INLINE void add_columns(const float* x, size_t rows, const int8_t* w, size_t width, bool fresh, float* sums) {
+    Vector v[N];
+    DSVL2_UNROLL(8)
+    for (size_t j = 0; j < N; ++j) v[j] = fresh ? V::zero() : V::load(sums + j * W);
+    for (size_t k = 0; k < rows; ++k, w += width) {
+      for (size_t byte = 0; byte < N * W; byte += 64) DSVL2_PREFETCH(w + kAhead + byte);
+      const Vector a = V::set1(x[k]);
+      DSVL2_UNROLL(8)
+      for (size_t j = 0; j < N; ++j) v[j] = V::fma(a, V::load_int8(w + j * W), v[j]);
     }
-    for (; n < width; n += W) {
-      const size_t here = least(W, width - n);
-      Vector sum = V::zero();
-      for (size_t k = 0; k < depth; ++k) {
-        alignas(64) int8_t bytes[W] = {};
-        for (size_t i = 0; i < here; ++i) bytes[i] = w[k * width + n + i];
-        sum = V::fma(V::set1(x[k]), V::load_int8(bytes), sum);
+    DSVL2_UNROLL(8)
+    for (size_t j = 0; j < N; ++j) V::store(sums + j * W, v[j]);
+  }
+
+  static void int8_columns(const float* x, size_t depth, const int8_t* w, const float* scales, size_t width, float* y) {
+    const size_t together = width < kRowBytes ? kRowBytes / width : 1;
+    for (size_t first = 0; first < depth; first += together) {
+      const size_t rows = least(together, depth - first);
+      const int8_t* const at = w + first * width;
+      size_t n = 0;
+      for (; n + kColumnVectors * W <= width; n += kColumnVectors * W)
+        add_columns<kColumnVectors>(x + first, rows, at + n, width, first == 0, y + n);
+      for (; n + W <= width; n += W) add_columns<1>(x + first, rows, at + n, width, first == 0, y + n);
+      for (; n < width; ++n) {
+        float sum = first == 0 ? 0.f : y[n];
+        for (size_t k = 0; k < rows; ++k) sum += x[first + k] * float(at[k * width + n]);
+        y[n] = sum;
       }
-      store(y + n, V::mul(sum, load(scales + n, here)), here);
+    }
+    for (size_t n = 0; n < width; n += W) {
+      const size_t here = least(W, width - n);
+      store(y + n, V::mul(load(y + n, here), load(scales + n, here)), here);
     }
   }
 

@@ -3,8 +3,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define DSVL2_INLINE inline __attribute__((always_inline))
+#define DSVL2_PREFETCH(at) __builtin_prefetch(at)
 #else
 #define DSVL2_INLINE __forceinline
+#define DSVL2_PREFETCH(at) static_cast<void>(at)
 #endif
 #define DSVL2_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -15,6 +15,14 @@ std::string text(const char* name, const Tensor& a, const Tensor& b) {
   return std::string(name) + ": sizes do not fit: " + a.shape() + " and " + b.shape();
 }
 
+// Values of `count` heads of `width` each to [width][16], scaled; lanes without a head are zeros.
+void interleave(const float* heads, size_t count, size_t width, float scale, float* out) {
+  for (size_t d = 0; d < width; ++d, out += kHeadLanes) {
+    for (size_t h = 0; h < count; ++h) out[h] = heads[h * width + d] * scale;
+    for (size_t h = count; h < kHeadLanes; ++h) out[h] = 0;
+  }
+}
+
 // Pieces of the cache into the first one, each weighed by how far its largest score lies below the largest of all.
 void join(std::vector<Piece>& pieces, size_t head, size_t rank, size_t mixed_stride, float* out) {
   float top = pieces[0].top[head];
@@ -64,18 +72,17 @@ void LatentStep::compute(const Context& context) const {
   const size_t groups = (heads_ + kHeadLanes - 1) / kHeadLanes, all = product(kName, {seq, groups});
   Buffer<float> queries(product(kName, {all, row, kHeadLanes})), heads(product(kName, {seq, heads_, rank_}));
   const float scale = kLog2e / std::sqrt(float(nope_ + rope));
-  context.parallel(groups * kHeadLanes * seq, [&](size_t task) {  // all positions of a head, whose matrix stays in the cache
+  context.parallel(heads_ * seq, [&](size_t task) {  // all positions of a head, whose matrix stays in the cache
     const size_t h = task / seq, t = task % seq;
-    float* const q = queries.data() + (t * groups + h / kHeadLanes) * row * kHeadLanes + h % kHeadLanes;
-    if (h >= heads_) {
-      for (size_t d = 0; d < row; ++d) q[d * kHeadLanes] = 0;
-      return;
-    }
-    float* const absorbed = heads.data() + (t * heads_ + h) * rank_;
     kernels_.int8_columns(q_nope.as<float>() + (t * heads_ + h) * nope_, nope_, up_key_.as<int8_t>() + h * nope_ * rank_,
-                          up_key_scales_.as<float>() + h * rank_, rank_, absorbed);
-    for (size_t d = 0; d < rank_; ++d) q[d * kHeadLanes] = absorbed[d] * scale;
-    for (size_t d = 0; d < rope; ++d) q[(rank_ + d) * kHeadLanes] = q_rope.as<float>()[(t * heads_ + h) * rope + d] * scale;
+                          up_key_scales_.as<float>() + h * rank_, rank_, heads.data() + (t * heads_ + h) * rank_);
+  });
+  // Heads side by side, by one thread: of several that write into the same cache lines each waits for the others.
+  context.parallel(all, [&](size_t task) {
+    const size_t t = task / groups, first = task % groups * kHeadLanes, here = std::min(kHeadLanes, heads_ - first);
+    float* const q = queries.data() + task * row * kHeadLanes;
+    interleave(heads.data() + (t * heads_ + first) * rank_, here, rank_, scale, q);
+    interleave(q_rope.as<float>() + (t * heads_ + first) * rope, here, rope, scale, q + rank_ * kHeadLanes);
   });
 
   // Several positions give threads enough to do with longer pieces, which still stay in the second cache.

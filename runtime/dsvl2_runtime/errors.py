@@ -2,7 +2,8 @@
 
 One base class; each child owns its message, which says what was asked, what was found and what to do.
 Exit codes: 1 internal, 2 usage, 3 model not found, 4 model or saved sequence corrupt,
-5 unreadable picture, 6 context, 7 memory or disk, 8 generation failed, 9 busy, 10 out of time, 130 interrupted.
+5 unreadable picture, 6 context, 7 memory or disk, 8 generation failed, 9 busy, 10 out of time, 130 interrupted,
+141 nobody reads the output any more, 143 terminated.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 
 import ray_cluster
 from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, lines_of, wait_for_lines
-from dsvl2_runtime.cli.batch.cluster import NO_REPORTS
+from dsvl2_runtime.cli.batch.cluster import NO_REPORTS, with_whole_paths
+from dsvl2_runtime.cli.batch.question import BatchQuestion
+from dsvl2_runtime.cli.run_options import RunOptions
 from dsvl2_runtime.errors import MissingExtraError, ResourceError
 
 PATIENCE = 400
@@ -89,6 +92,22 @@ def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, address: str) -
     assert isinstance(found.exception, ResourceError)
     assert repr(address) in str(found.exception)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_worker_gets_the_path_of_a_password_and_not_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path leads to the same file from every working folder; what stands in it, or in the variable, is not sent."""
+    (tmp_path / "word.txt").write_text("open sesame\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSVL2_PDF_PASSWORD", "open sesame")
+    options = RunOptions(pdf_password_file="word.txt")  # noqa: S106 - a path
+    sent = with_whole_paths(BatchQuestion.of(NAME, None, options))
+    assert sent.options.pdf_password_file == str(tmp_path / "word.txt")
+    assert b"sesame" not in pickle.dumps(sent)
+    plain = BatchQuestion.of(NAME, None, RunOptions())
+    assert with_whole_paths(plain) == plain
+    assert b"sesame" not in pickle.dumps(plain)
 
 
 def test_without_the_extra_it_is_named(tmp_path: Path) -> None:

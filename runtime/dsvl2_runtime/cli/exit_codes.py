@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from dsvl2_runtime.errors import DISK_ERRNOS, Dsvl2Error, MissingExtraError, Out
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 """As shells count a program that a signal ended: 130 and 143."""
+CLOSED_PIPE = 128 + 13
+"""As for a program that SIGPIPE ended, which Python ignores and Windows does not have."""
 EXTRA_OF_MODULE = {
     "onnxruntime": "cpu",
     "jsonschema": "schema",
@@ -63,7 +66,7 @@ def _exit_code_of(call: Callable[[], Any]) -> int:
     try:
         call()
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return _code_of_exit(end)
     except (Dsvl2Error, MemoryError) as error:
         return print_error(error if isinstance(error, Dsvl2Error) else OutOfMemoryError())
     except ImportError as error:
@@ -78,6 +81,13 @@ def _exit_code_of(call: Callable[[], Any]) -> int:
             raise
         return _print_system_error(error)
     return 0
+
+
+def _code_of_exit(end: SystemExit) -> int:
+    cause = end.__context__  # Typer leaves with 1 where nobody reads the output any more, as behind `| head -1`
+    if isinstance(cause, OSError) and cause.errno == errno.EPIPE:
+        return CLOSED_PIPE
+    return end.code if isinstance(end.code, int) else int(end.code is not None)
 
 
 def _print_system_error(error: OSError) -> int:

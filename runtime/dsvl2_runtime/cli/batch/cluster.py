@@ -2,6 +2,10 @@
 
 The workers need this program, the model under the same name or path, and the folder under the same path. Ray trusts
 everything within its cluster, and so has whoever starts one.
+
+The password of a protected PDF is not sent: Ray keeps what it sends in the memory and, if that is full, on the disks of
+all machines, and encrypts nothing unless it is told to. Each worker reads the file of `--pdf-password-file` under its
+path, or the variable that it was started with.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +78,7 @@ def ask_on_cluster(
         ModelCorruptError: a worker has another model under this name.
         MissingExtraError: ray is not installed.
     """
+    question = with_whole_paths(question)
     with _cluster(address) as ray:
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         processors = [int(count) for count in nodes if count >= 1]
@@ -103,6 +109,16 @@ def ask_on_cluster(
                 yield waiting[row["number"]].found, about
         except ray.exceptions.RayError as error:
             raise ResourceError(f"the cluster at {address} failed: {_said(error)}; {AGAIN}") from error
+
+
+def with_whole_paths(question: BatchQuestion) -> BatchQuestion:
+    """A worker has another working folder, and may belong to another user."""
+    file = question.options.pdf_password_file
+    if file is None:
+        return question
+    return replace(
+        question, options=replace(question.options, pdf_password_file=str(Path(file).expanduser().absolute()))
+    )
 
 
 @contextmanager

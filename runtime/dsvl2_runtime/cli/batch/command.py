@@ -31,7 +31,11 @@ def batch(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also the folders below.")] = False,
     cluster: Annotated[
         str | None,
-        typer.Option(help="HOST:PORT of a Ray cluster whose workers answer; local for one here.", show_default=False),
+        typer.Option(
+            help="HOST:PORT of a Ray cluster whose workers answer, and have their own file or variable with a PDF's "
+            "password; local for one here.",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin a file of other answers anew.")] = False,
 ) -> None:

@@ -46,6 +46,7 @@ from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError
 from dsvl2_runtime.inputs.processor import ReadImage, read_image
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message, SpecialToken
+from dsvl2_runtime.machine import speeds
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
@@ -356,9 +357,13 @@ def test_a_follow_up_computes_its_own_words_alone(
         Ask(1, (first,), options),
         Ask(2, messages, options),
     ]
+    reads, read = list[Path](), speeds._read
+    monkeypatch.setattr(speeds, "_read", lambda path: reads.append(path) or read(path))
     events = serve_all(b"".join(to_line(command) for command in commands), monkeypatch)
     assert isinstance(events[-1], Measured)
     assert events[-1].speeds is not None  # of the answers that came before
+    assert events[-1].speeds == speeds.known_speeds(model.speed_key)
+    assert len(reads) == 1 + 2 + 1  # at the load, after each answer, and here
     opening, ending = (event for event in events if isinstance(event, Finished))
     prompt = model.prepare("What?", [image_file])
     assert opening.cached_tokens == 0

@@ -83,9 +83,11 @@ def test_what_is_remembered_is_known_again(tmp_path: Path) -> None:
     """Of this model with so many threads, and of no other."""
     path = tmp_path / "state" / "speeds.json"
     assert known_speeds(KEY, path) is None
-    remember_speeds(KEY, SOME, path)
-    remember_speeds(KEY, SOME, path)
+    assert remember_speeds(KEY, Speeds(), path) is None
+    assert remember_speeds(KEY, SOME, path) == SOME
+    said = remember_speeds(KEY, SOME, path)
     found = known_speeds(KEY, path)
+    assert said == remember_speeds(KEY, Speeds(), path) == found
     assert found == Speeds(tile=Measured(units=4, total=2.0), answer=Measured(units=2, total=14))
     assert (found.seconds_per_tile, found.tokens_per_answer, found.seconds_per_prompt_token) == (0.5, 7, None)
     for other in (SpeedKey.here("b" * 64, 2), SpeedKey.here("a" * 64, 3), KEY.model_copy(update={"machine": "x"})):
@@ -158,7 +160,7 @@ def test_places_that_cannot_be_used_are_left_alone(tmp_path: Path) -> None:
         tmp_path / "link" / "speeds.json",
         tmp_path / ("n" * 300) / "speeds.json",
     ):
-        remember_speeds(KEY, SOME, path)
+        assert remember_speeds(KEY, SOME, path) is None
         assert known_speeds(KEY, path) is None
     assert sorted(tmp_path.rglob("*")) == before
 

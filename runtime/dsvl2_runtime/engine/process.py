@@ -57,7 +57,7 @@ from dsvl2_runtime.graphs.target import CPU, CUDA
 from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, SpecialToken, special_parts
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 from dsvl2_runtime.machine.provider import Provider, asked_provider
-from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
+from dsvl2_runtime.machine.speeds import SpeedMeter, Speeds, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.progress import Progress, ProgressCallback, Stopped, Watch
 
@@ -171,9 +171,7 @@ def serve(inbox: Inbox, send: Send) -> NoReturn:
         try:
             if model is not None and kept is None:
                 kept = Kept.nothing(model)
-            answer(model, command, inbox, send, kept)
-            if model is not None:
-                send(Measured(known_speeds(model.speed_key)))
+            send(Measured(answer(model, command, inbox, send, kept)))
         except Exception as error:
             # The client must hear of every error: its question would otherwise wait for ever.
             send(Failed(turn, wire_error(error)))
@@ -221,7 +219,7 @@ def answer(
     inbox: Inbox,
     send: Send,
     kept: Kept | None = None,
-) -> None:
+) -> Speeds | None:
     """Answer one question, piece by piece.
 
     Args:
@@ -230,6 +228,9 @@ def answer(
         inbox: says whether it was stopped.
         send: takes the events.
         kept: of the questions before.
+
+    Returns:
+        What is known by now of the model's speeds.
 
     Raises:
         NoModelError: there is no model to answer it.
@@ -257,7 +258,7 @@ def answer(
             inputs = model.prepare(messages, kept.images.read(images, before_each))
     except Stopped as end:
         send(Finished(ask.turn, end.reason, 0, round(time.monotonic() - start, 3)))
-        return
+        return known_speeds(model.speed_key)
     sizes = tuple(image.size for image in inputs.images)
     send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
     for chunk in model.answer(inputs, ask.options, watch, kept.sequence):
@@ -274,7 +275,7 @@ def answer(
                 ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes()
             )
             send(finished)
-    remember_speeds(model.speed_key, meter.take())
+    return remember_speeds(model.speed_key, meter.take())
 
 
 def model_messages(

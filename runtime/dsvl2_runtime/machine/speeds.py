@@ -185,8 +185,8 @@ def known_speeds(key: SpeedKey, path: Path | None = None) -> Speeds | None:
     return next((entry.speeds for entry in reversed(entries) if _is_of(entry, key)), None)
 
 
-def remember_speeds(key: SpeedKey, speeds: Speeds, path: Path | None = None) -> None:
-    """Add what an answer took; where that cannot be written, nothing happens.
+def remember_speeds(key: SpeedKey, speeds: Speeds, path: Path | None = None) -> Speeds | None:
+    """Add what an answer took, to what the file holds by now; where that cannot be written, nothing happens.
 
     Two processes that write at the same time lose what one of them adds, which is a mean of many.
 
@@ -194,21 +194,27 @@ def remember_speeds(key: SpeedKey, speeds: Speeds, path: Path | None = None) -> 
         key: of the model that answered.
         speeds: from `SpeedMeter.take`.
         path: of the file; by default `speeds_file`, which is not made where there is no home folder.
+
+    Returns:
+        What `known_speeds` would give from now on.
     """
-    if speeds == Speeds():
-        return
     if path is None:
         with suppress(RuntimeError):  # nobody knows a home folder
             if Path.home().is_dir():
-                remember_speeds(key, speeds, speeds_file())
-        return
+                return remember_speeds(key, speeds, speeds_file())
+        return known_speeds(key)
     entries = _read(path)
-    before = next((entry.speeds for entry in reversed(entries) if _is_of(entry, key)), Speeds())
+    before = next((entry.speeds for entry in reversed(entries) if _is_of(entry, key)), None)
+    if speeds == Speeds():
+        return before
     others = [entry for entry in entries if not _is_of(entry, key)]
-    newest = _Entry(**key.model_dump(), speeds=before.plus(speeds))
-    with suppress(OSError):
+    newest = _Entry(**key.model_dump(), speeds=(before or Speeds()).plus(speeds))
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, _SpeedsFile(entries=(*others[1 - MOST_MODELS :], newest)))
+    except OSError:
+        return before
+    return newest.speeds
 
 
 def _is_of(entry: _Entry, key: SpeedKey) -> bool:

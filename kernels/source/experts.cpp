@@ -9,6 +9,9 @@ namespace {
 
 constexpr size_t kTokensAtATime = 16;
 constexpr size_t kMostChosen = 256;
+// Of gates and ups, and of the output, in one task of a few tokens, which are bound by memory: a task that begins waits for
+// its first lines.
+constexpr size_t kBlocksTogether = 4, kPanelsTogether = 16;
 
 // The k highest of `count` values, the first of equals first; NaN is below everything.
 void highest(const float* values, size_t count, size_t k, std::vector<int32_t>& chosen) {
@@ -117,14 +120,16 @@ void Experts::compute(const Context& context) const {
     }
   });
 
-  // Gate and up of one block of the intermediate features, activated and quantised at once.
-  context.parallel(all.size() * inner.layout.blocks, [&](size_t task) {
-    const Piece& piece = all[task / inner.layout.blocks];
-    const size_t b = task % inner.layout.blocks, first_row = b * block * 2;
+  // Gate and up of some blocks of the intermediate features, activated and quantised at once.
+  const size_t blocks = inner.layout.blocks, together = tokens <= kFewRows ? kBlocksTogether : 1;
+  const size_t groups = (blocks + together - 1) / together;
+  context.parallel(all.size() * groups, [&](size_t task) {
+    const Piece& piece = all[task / groups];
+    const size_t begin = task % groups * together, end = std::min(blocks, begin + together), first_row = begin * block * 2;
     const Weights w = gate_up_.matrix(piece.expert);
-    const size_t ld = 2 * block;
-    float* const both = float_scratch((piece.count + 2) * ld);
-    float *const row = both + piece.count * ld, *const apart = row + ld;
+    const size_t pair = 2 * block, ld = (end - begin) * pair;
+    float* const both = float_scratch(piece.count * ld + 2 * pair);
+    float *const row = both + piece.count * ld, *const apart = row + pair;
     const bool few = piece.count <= few_rows(gate_up_.bits);
     if (few) {
       const uint8_t* some[kFewRows];
@@ -132,25 +137,27 @@ void Experts::compute(const Context& context) const {
       kernels_.row_products(w, first_row, ld, outer.layout, some, piece.count, both, ld);
     } else {
       // A panel of 32 rows gives 16 gates and then 16 ups.
-      for (size_t i = 0; i < block; i += kPanel / 2)
-        kernels_.panel_product(w, {first_row + 2 * i, true}, outer.layout, outer.record(piece.first), piece.count, both + 2 * i,
-                               ld, kPanel, panel_scratch());
+      for (size_t i = 0; i < ld; i += kPanel)
+        kernels_.panel_product(w, {first_row + i, true}, outer.layout, outer.record(piece.first), piece.count, both + i, ld,
+                               kPanel, panel_scratch());
     }
-    for (size_t r = 0; r < piece.count; ++r) {
-      const float* const at = both + r * ld;
-      if (few) {  // g0, u0, g1, u1, ..
-        for (size_t i = 0; i < block; ++i) apart[i] = at[2 * i], apart[block + i] = at[2 * i + 1];
-        kernels_.swiglu(apart, apart + block, block, row);
-      } else {
-        for (size_t i = 0; i < block; i += kPanel / 2) kernels_.swiglu(at + 2 * i, at + 2 * i + kPanel / 2, kPanel / 2, row + i);
+    for (size_t r = 0; r < piece.count; ++r)
+      for (size_t b = begin; b < end; ++b) {
+        const float* const at = both + r * ld + (b - begin) * pair;
+        if (few) {  // g0, u0, g1, u1, ..
+          for (size_t i = 0; i < block; ++i) apart[i] = at[2 * i], apart[block + i] = at[2 * i + 1];
+          kernels_.swiglu(apart, apart + block, block, row);
+        } else {
+          for (size_t i = 0; i < block; i += kPanel / 2) kernels_.swiglu(at + 2 * i, at + 2 * i + kPanel / 2, kPanel / 2, row + i);
+        }
+        kernels_.quantize(row, block, inner.layout, b, inner.record(piece.first + r));
       }
-      kernels_.quantize(row, block, inner.layout, b, inner.record(piece.first + r));
-    }
   });
 
   // Some columns of the output. Experts add to a token in their order: a task waits for the one of the expert before, which
   // has begun already, as tasks begin in order. Few tokens are bound by memory and take more columns at a time.
-  const size_t width = tokens <= kWaiting ? 4 * kPanel : kPanel, parts = (hidden + width - 1) / width;
+  const size_t panels = tokens <= kFewRows ? kPanelsTogether : tokens <= kWaiting ? 4 : 1;
+  const size_t width = panels * kPanel, parts = (hidden + width - 1) / width;
   std::vector<std::atomic<size_t>> turn(parts);
   for (auto& t : turn) t = 0;
   std::atomic<bool> stopped{false};  // where memory ran out, nobody waits for what will not come

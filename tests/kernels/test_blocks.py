@@ -162,6 +162,7 @@ def experts_model(gate_up: Matrices, down: Matrices, k: int, bits: int, block: i
         (37, 6, 256, 192, 2, 4, 32),
         (40, 5, 256, 256, 3, 4, 128),
         (19, 4, 512, 256, 2, 4, 256),
+        (5, 2, 576, 320, 2, 8, 64),  # few tokens, but panels; ends of five blocks and of 576 columns are short
         (37, 9, 128, 64, 4, 8, 64),
         (150, 5, 512, 1408, 3, 4, 64),
         (700, 3, 256, 128, 2, 4, 64),  # more than one piece to an expert

@@ -33,11 +33,13 @@ SWITCHES = (
 )  # fmt: skip
 FAMILIES = ("DSVL2_", "FONTCONFIG_", "ORT_", "HF_", "TRANSFORMERS_", "QT_", "XDG_", "TYPER_", "_TYPER_")
 """Variables of ours and of libraries begin like this."""
+REQUIRED = "DSVL2_BUILD_KERNELS"
+"""Stays: where it is `require`, as in continuous integration, no test does without a library (`own_library.py`)."""
 
 
 def _forget(names: tuple[str, ...], families: tuple[str, ...] = ()) -> None:
     for name in list(os.environ):
-        if name in names or name.startswith(families):
+        if name in names or (name.startswith(families) and name != REQUIRED):
             del os.environ[name]
 
 

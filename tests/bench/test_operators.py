@@ -7,13 +7,13 @@ import pytest
 
 from dsvl2_bench import operators
 from dsvl2_export.graphs.own_operators import replace_operators
-from dsvl2_runtime.machine.kernels import find_kernels, usable_kernels
-
-pytestmark = pytest.mark.skipif(usable_kernels() is None, reason="the library of operators was not built")
+from dsvl2_runtime.machine.kernels import find_kernels
+from own_library import need_library
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_library()
     for name, value in {"HIDDEN": 128, "INTERMEDIATE": 64, "QUERIES_AND_LATENT": 96, "TOKENS": (1, 9)}.items():
         monkeypatch.setattr(operators, name, value)
 

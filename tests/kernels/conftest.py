@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 from dsvl2_kernels.library import SETTING, KernelsError, open_kernels
-
-REQUIRED = "DSVL2_BUILD_KERNELS"
-"""Where it is `require`, as in continuous integration, a missing library is a failure, compiler or not."""
-COMPILERS = ("c++", "g++", "clang++", "cl")
+from own_library import need_library
 
 
 def available_levels() -> tuple[str, ...]:
@@ -28,19 +22,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def library(request: pytest.FixtureRequest) -> None:
-    """Without a library its tests are skipped where nothing could have built one, and fail everywhere else."""
-    if request.node.get_closest_marker("without_library"):
-        return
-    if available_levels():
-        if open_kernels().stale:
-            pytest.fail("the library is older than its sources: run `python kernels/build_library.py`")
-        return
-    try:
-        open_kernels()
-    except KernelsError as error:
-        if os.environ.get(REQUIRED) == "require" or any(shutil.which(name) for name in COMPILERS):
-            pytest.fail(f"there should be a library, but {error}")
-        pytest.skip(str(error))
+    """All tests here need it that do not say otherwise."""
+    if not request.node.get_closest_marker("without_library"):
+        need_library()
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -60,6 +61,8 @@ def _isolate() -> None:
     os.environ["FONTCONFIG_FILE"] = str(settings)
     os.environ[INTERNET_ATTEMPTS] = str(folder / "internet")
     os.environ["PYTHONPATH"] = str(GUARD)
+    # A shell that starts them in the background has it ignored, which processes of tests would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _guard() -> None:

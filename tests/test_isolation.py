@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,27 @@ def test_sockets_of_this_machine_stay_open() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.strip() == "here"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a child inherits as ignored")
+def test_ctrl_c_reaches_processes_of_tests_that_run_in_the_background() -> None:
+    code = (
+        "import isolation, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)\n"
+        "isolation.remove()\n"
+    )
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    environment = {name: value for name, value in os.environ.items() if name != isolation.FOLDER}
+    found = subprocess.run(
+        [sys.executable, "-c", code, child],
+        env=environment,
+        cwd=Path(__file__).parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert found.stdout.strip() == "True"
 
 
 def test_what_the_user_has_set_does_not_arrive() -> None:

@@ -19,6 +19,7 @@ from dsvl2_runtime.engine import image_store
 from dsvl2_runtime.engine.image_store import PREFIX, ImageStore, delete_abandoned, open_store
 from dsvl2_runtime.errors import ImageError, ResourceError
 from dsvl2_runtime.inputs.images import ImageBytes
+from dsvl2_runtime.machine import machine
 from dsvl2_runtime.machine.files import only_writer
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links differ there")
@@ -105,7 +106,8 @@ def test_a_session_has_a_largest_size(store: ImageStore, monkeypatch: pytest.Mon
     monkeypatch.setattr(image_store, "LARGEST_STORE_BYTES", 2_000_000)
     store.keep(ImageBytes("a", b"a" * 1_500_000))
     with pytest.raises(ResourceError, match=r"1\.00 GB.*1\.50 GB") as caught:
-        monkeypatch.setattr(image_store, "GIGABYTE", 1e6)
+        for module in (image_store, machine):
+            monkeypatch.setattr(module, "GIGABYTE", 1e6)
         store.keep(ImageBytes("b", b"b" * 1_000_000))
     assert "start the program again" in str(caught.value)
     store.keep(ImageBytes("c", b"c" * 500_000))

@@ -17,7 +17,7 @@ from dsvl2_app.state.answer_pieces import MOST_ROWS, pieces
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.answer_document import answer_document, blocks, code_blocks, fragments, tables
-from dsvl2_app.widgets.answer_view import AnswerView
+from dsvl2_app.widgets.answer_view import LONGEST_PAUSE, AnswerView
 from small_models import picture
 from windows import wait_for
 
@@ -120,6 +120,16 @@ def test_an_answer_that_grows_is_laid_out_after_a_pause(qtbot: QtBot) -> None:
     assert view.text() == "a b and **c"
     view.show_answer("a **b** and **c** d *e*", is_final=True)
     assert view.text() == "a b and c d e"
+
+
+def test_a_machine_that_stood_still_delays_the_next_words_by_a_second_at_most(qtbot: QtBot) -> None:
+    times = iter([0.0, 0.0, 0.0, 100.0])  # asked when it comes, when it is laid out, after its one piece, at the end
+    view = AnswerView(clock=lambda: next(times, 100.0))
+    qtbot.addWidget(view)
+    view.show_answer("a", is_final=False)
+    view.show_answer("a b", is_final=False)
+    assert view.text() == "a"
+    assert view._later.interval() == LONGEST_PAUSE * 1000
 
 
 def test_what_is_selected_stays_selected_while_the_answer_grows(qtbot: QtBot) -> None:

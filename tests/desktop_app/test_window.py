@@ -17,6 +17,7 @@ from dsvl2_app import texts
 from dsvl2_app.state.answer_text import shown_markdown
 from dsvl2_app.state.session import Change
 from dsvl2_app.widgets.answer_document import answer_document
+from dsvl2_app.widgets.answer_view import AnswerView
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
@@ -206,10 +207,11 @@ def test_text_of_the_model_is_never_markup(window: MainWindow, qtbot: QtBot) -> 
     """Angle brackets are shown as they are."""
     ask(window, qtbot, "<b>bold</b>")
     wait_for(qtbot, lambda: window.session.open_turn is None)
-    view = window.talk.turn_views[0]
-    assert view.question.text() == "<b>bold</b>"
+    assert window.talk.turn_views[0].question.text() == "<b>bold</b>"
+    answer = AnswerView()  # that of the window would still be refreshed with what the model said
+    qtbot.addWidget(answer)
     for text in ("<i>total</i> and", "<i>total</i> and <img src='x'>"):  # growing takes another way than replacing
-        view.answer.show_answer(text, is_final=False)
-        wait_for(qtbot, lambda text=text: view.answer.text() == text)  # type: ignore[misc]
-    view.answer.show_answer("<i>total</i> and <img src='x'>", is_final=True)
-    assert view.answer.text() == "<i>total</i> and <img src='x'>"
+        answer.show_answer(text, is_final=False)
+        wait_for(qtbot, lambda text=text: answer.text() == text)  # type: ignore[misc]
+    answer.show_answer("<i>total</i> and <img src='x'>", is_final=True)
+    assert answer.text() == "<i>total</i> and <img src='x'>"

@@ -21,6 +21,8 @@ SLICE_SECONDS = 0.003
 """After which what is left of an answer waits for the next turn of the event loop."""
 LEAST_PAUSE = 9.0
 """Times what the last words of a growing answer took: so much time passes before they are laid out again."""
+LONGEST_PAUSE = 1.0
+"""Seconds: a machine that stood still for a while says nothing about the next words."""
 
 
 class AnswerView(FittingText):
@@ -105,7 +107,7 @@ class AnswerView(FittingText):
         self._place_copy_buttons()
         self.fit()
         ended = self._clock()
-        self._next = ended + LEAST_PAUSE * (ended - begun)
+        self._next = ended + min(LEAST_PAUSE * (ended - begun), LONGEST_PAUSE)
         if not self.is_whole:
             self._later.start(0)
         elif self._is_final:

@@ -6,8 +6,8 @@
 #   bench/measure.sh profile FOLDER                 where the time goes, by `perf`
 #
 # LLAMA_BENCH is ik_llama.cpp's program, where it is there. `measure` adds a line to FOLDER/measured.jsonl after each run, and
-# FOLDER/summary.txt has the medians of all until then. On two cores it takes, in this order: the language model beside the
-# others 15 minutes, vision 2, start and memory 2, slower levels of the kernels 8, the other releases 3; then single operators.
+# FOLDER/summary.txt has the medians of all until then. On two cores the language model beside the others took 12
+# minutes, vision 4, start and memory 1; slower levels of the kernels, the other releases and single operators follow.
 set -eu
 part=$1
 out=$2

@@ -18,6 +18,7 @@ from dsvl2_runtime.engine.protocol import (
     ImagePart,
     Load,
     Loaded,
+    Measured,
     Prepared,
     Stop,
     TextPart,
@@ -68,6 +69,7 @@ def answer(ask: Ask) -> None:
     else:
         send(Wrote(ask.turn, BOX if text == "box" else text))
     send(Finished(ask.turn, reason, 3, 0.5))  # type: ignore[arg-type]
+    send(Measured(None))  # as the real one, which tells after an answer what it took
 
 
 def main() -> None:

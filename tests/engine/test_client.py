@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    Measured,
     MessageTooLongError,
     ProtocolError,
     ProtocolVersionError,
@@ -32,10 +34,9 @@ from dsvl2_runtime.engine.protocol import (
     user_message,
 )
 from dsvl2_runtime.engine.wire_error import WireError
+from running_server import FAKE_ENGINE
 from small_models import MakeBundle
-
-PATIENCE = 60
-"""Seconds: nothing here takes more than a few on an idle machine."""
+from waiting import PATIENCE, wait_until
 
 ERROR = WireError("ImageError", "damaged", 5, 400)
 LOADED = Loaded("m", "int4", "")
@@ -135,7 +136,7 @@ def test_nothing_is_reported_from_an_engine() -> None:
 
 
 def test_a_question_is_answered_by_a_real_engine(bundle: MakeBundle) -> None:
-    """Start, load, ask, read the events to the last one, close."""
+    """Start, load, ask, read the events to the last one of the turn, close; the speeds may come before the end."""
     client = EngineClient(Load(str(bundle("small", "int4")), 1))
     try:
         client.send(question(4))
@@ -148,7 +149,21 @@ def test_a_question_is_answered_by_a_real_engine(bundle: MakeBundle) -> None:
         assert any(isinstance(event, Wrote) for event in events)
     finally:
         client.close()
-    assert client.next_event(PATIENCE) == EngineEnd("closed")
+    rest = [*iter(lambda: client.next_event(PATIENCE), EngineEnd("closed"))]
+    assert all(isinstance(event, Measured) for event in rest), rest
+
+
+def test_what_an_engine_said_before_it_was_closed_comes_before_the_end(tmp_path: Path) -> None:
+    """What it measured is sent after the last event of a turn, here certainly before the client closes it."""
+    client = EngineClient(Load(str(tmp_path)), FAKE_ENGINE)
+    try:
+        client.send(question(4))
+        while not isinstance(event := client.next_event(PATIENCE), Finished):
+            assert not isinstance(event, Failed | EngineEnd), event
+        wait_until(lambda: not client._events.empty(), "what was measured does not come")
+    finally:
+        client.close()
+    assert [client.next_event(PATIENCE), client.next_event(PATIENCE)] == [Measured(None), EngineEnd("closed")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
-from dsvl2_runtime.errors import CancelledError, ImageError
+from dsvl2_runtime.errors import CancelledError, ImageError, UsageError
 from dsvl2_runtime.inputs.documents import is_pdf, page_count, pages
 from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format
+from dsvl2_runtime.inputs.pdf_reader import PROTECTED, WRONG_PASSWORD
 from dsvl2_runtime.progress import Watch
 
 PAGE_DPI = (200.0, 100.0, 50.0, 24.0)
@@ -42,6 +43,19 @@ class Document:
     content: KeptImage
     count: int
     """Of pages."""
+    password: str | None = field(default=None, repr=False)
+    """That opens it; it lives in the memory alone, and no file, log or argument of a process has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedDocument:
+    """A document that nobody can read without its password."""
+
+    name: str
+    """As of a document."""
+    content: KeptImage
+    was_refused: bool = False
+    """A password was given, and does not open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +70,27 @@ class PageThumbnail:
     """RGB."""
 
 
-def opened_document(name: str, content: KeptImage) -> Document | None:
+def opened_document(name: str, content: KeptImage, password: str | None = None) -> Document | LockedDocument | None:
     """The document that a content is; None for a picture of one page, which is decoded as such.
 
     Raises:
-        ImageError: it is damaged or protected; by its name and not that of the copy.
+        ImageError: it is damaged; by its name and not that of the copy.
     """
     with content.path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     form = image_format(head)
     if not is_pdf(head) and (form is None or form.name != "TIFF"):
         return None
-    with _named(name, content.path):
-        count = page_count(content.path)
-    return Document(name, content, count) if count > 1 or is_pdf(head) else None
+    try:
+        with _named(name, content.path):
+            count = page_count(content.path, password=password)
+    except ImageError as error:
+        if error.found not in (PROTECTED, WRONG_PASSWORD):
+            raise
+        return LockedDocument(name, content, was_refused=error.found == WRONG_PASSWORD)
+    except UsageError:  # no PDF can have such a password
+        return LockedDocument(name, content, was_refused=True)
+    return Document(name, content, count, password) if count > 1 or is_pdf(head) else None
 
 
 def write_page(document: Document, number: int, out: Path) -> None:
@@ -77,7 +98,7 @@ def write_page(document: Document, number: int, out: Path) -> None:
     for dpi in PAGE_DPI:
         try:
             with _named(document.name, document.content.path):
-                (page,) = pages(document.content.path, str(number), dpi)
+                (page,) = pages(document.content.path, str(number), dpi, password=document.password)
         except ImageError as error:
             if dpi == PAGE_DPI[-1] or not error.found.startswith(TOO_LARGE):
                 raise
@@ -107,7 +128,8 @@ class PageThumbnails:
             for first in range(1, last + 1, BATCH):
                 choice = f"{first}-{min(first + BATCH - 1, last)}"
                 with _named(document.name, document.content.path):
-                    for page in pages(document.content.path, choice, THUMBNAIL_DPI, watch):
+                    drawn = pages(document.content.path, choice, THUMBNAIL_DPI, watch, password=document.password)
+                    for page in drawn:
                         page.image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
                         self._on_result(PageThumbnail(document.content.sha256, page.number, page.image))
         except CancelledError:

@@ -6,13 +6,13 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from dsvl2_app.state import picture_memory
-from dsvl2_app.state.document import Document, opened_document
+from dsvl2_app.state.document import Document, LockedDocument, opened_document
 from dsvl2_app.state.turn import Attachment
 from dsvl2_runtime.engine.image_store import ImageStore, KeptImage, delete_abandoned, open_store
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
@@ -36,9 +36,17 @@ class PastedImage:
     """And the hash of the document's content."""
 
 
-Source = Path | ImageBytes | PastedImage
-Result = Attachment | Document | WireError
-"""Of one source: the image, the document whose pages are images, or why there is neither."""
+@dataclass(frozen=True, slots=True)
+class Unlocking:
+    """A document that was added before, with what the user takes for its password."""
+
+    document: LockedDocument
+    password: str = field(repr=False)
+
+
+Source = Path | ImageBytes | PastedImage | Unlocking
+Result = Attachment | Document | LockedDocument | WireError
+"""Of one source: the image, the document whose pages are images, that it needs a password, or why there is neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +111,16 @@ class Intake:
 
 
 def _name(source: Source) -> str:
+    if isinstance(source, Unlocking):
+        return source.document.name
     return str(source) if isinstance(source, Path) else source.name
 
 
 def _keep(store: ImageStore, source: Source) -> KeptImage:
     if isinstance(source, PastedImage):
         return store.keep_written(source.write)
+    if isinstance(source, Unlocking):
+        return source.document.content
     if isinstance(source, Path) and source.is_dir():
         raise ImageError(str(source), "it is a folder", "open it and choose the pictures that you want to ask about")
     return store.keep(source)
@@ -118,8 +130,9 @@ def _decoded(kept: Kept) -> Result:
     name, content = _name(kept.source), kept.content
     page = kept.source.page if isinstance(kept.source, PastedImage) else None
     document = kept.source.document if isinstance(kept.source, PastedImage) else None
+    password = kept.source.password if isinstance(kept.source, Unlocking) else None
     try:
-        opened = opened_document(name, content)
+        opened = opened_document(name, content, password)
         if opened is not None:
             return opened
         decoded = decode_image(content.path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_app.state.app_request import AUTO, AppRequest, CaptureKind, PictureBytes
-from dsvl2_app.state.intake import PastedImage, Source
+from dsvl2_app.state.intake import Source
 from dsvl2_runtime.engine.protocol import Load
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.inputs.images import ImageBytes
@@ -33,7 +33,7 @@ class Opening:
 
 def request_of(opening: Opening) -> AppRequest:
     """The same for the window of another process."""
-    pictures = tuple(_picture(source) for source in opening.images if not isinstance(source, PastedImage))
+    pictures = tuple(_picture(source) for source in opening.images if isinstance(source, Path | ImageBytes))
     return AppRequest(
         pictures=pictures,
         capture=opening.capture,

@@ -4,7 +4,20 @@ Each function returns `QCoreApplication.translate(area, English)`, which is wher
 where a translation takes its place. Numbers and names are put in afterwards, so that a translation can move them.
 """
 
-from dsvl2_app.texts import capture, engine, errors, guide, history, models, pictures, prompt, settings, talk, window
+from dsvl2_app.texts import (
+    capture,
+    engine,
+    errors,
+    guide,
+    history,
+    models,
+    password,
+    pictures,
+    prompt,
+    settings,
+    talk,
+    window,
+)
 
 __all__ = [
     "capture",
@@ -13,6 +26,7 @@ __all__ = [
     "guide",
     "history",
     "models",
+    "password",
     "pictures",
     "prompt",
     "settings",

@@ -956,6 +956,41 @@ A second start of the program tells the open window what to open, through a sock
     </message>
 </context>
 <context>
+    <name>password</name>
+    <message>
+        <source>Password of a document</source>
+        <translation>文档密码</translation>
+    </message>
+    <message>
+        <source>“{name}” is protected. Its password opens it.</source>
+        <translation>“{name}”受密码保护，请输入密码打开。</translation>
+    </message>
+    <message>
+        <source>Password</source>
+        <translation>密码</translation>
+    </message>
+    <message>
+        <source>This password does not open it.</source>
+        <translation>密码不正确，无法打开。</translation>
+    </message>
+    <message>
+        <source>Opening…</source>
+        <translation>正在打开…</translation>
+    </message>
+    <message>
+        <source>The password is not kept. Pages that you ask about are kept with the conversation, like any picture.</source>
+        <translation>密码不会被保存。您提问的页面会像其他图片一样随对话保存。</translation>
+    </message>
+    <message>
+        <source>&amp;Open</source>
+        <translation>打开(&amp;O)</translation>
+    </message>
+    <message>
+        <source>&amp;Cancel</source>
+        <translation>取消(&amp;C)</translation>
+    </message>
+</context>
+<context>
     <name>pictures</name>
     <message>
         <source>&amp;Open picture…</source>

@@ -62,6 +62,7 @@ class Asking(QObject):
         pane.box_hovered.connect(self._hover_in_picture)
         for signal in (reader.was_read, reader.failed):
             signal.connect(self._ask_held)
+        reader.given_up.connect(self._give_back)
         paste = QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), window)
         paste.activated.connect(self._paste)
         QShortcut(QKeySequence("Ctrl+L"), window).activated.connect(prompt.edit.setFocus)
@@ -100,11 +101,7 @@ class Asking(QObject):
 
     def stop(self) -> None:
         """Stop the answer; a question that waits for its picture goes back into the box."""
-        if self._held is not None:
-            (question, task), self._held = self._held, None
-            self._prompt.show_question(question, task)
-            self.show_prompt()
-        else:
+        if not self._give_back():
             self._session.stop()
             self._talk.show_progress()  # at once, not with the next words
 
@@ -160,6 +157,15 @@ class Asking(QObject):
             (question, task), self._held = self._held, None
             self.ask(question, task)
             self.show_prompt()
+
+    def _give_back(self) -> bool:
+        """Put a question that waits for its pictures back into the box; False if there is none."""
+        if self._held is None:
+            return False
+        (question, task), self._held = self._held, None
+        self._prompt.show_question(question, task)
+        self.show_prompt()
+        return True
 
     def _edit(self, turn: Turn) -> None:
         self._prompt.show_question(turn.question, turn.task)

@@ -32,7 +32,8 @@ class DocumentDesk(QObject):
         strip.page_shown.connect(self._show_page)
         strip.each_toggled.connect(self._ask_each)
         strip.closed.connect(lambda document: self._choose(document, []))
-        reader.failed.connect(self._forget_failed)
+        for signal in (reader.failed, reader.given_up):
+            signal.connect(self._forget_failed)
 
     @property
     def strip(self) -> PageStrip:

@@ -40,6 +40,7 @@ from dsvl2_app.widgets.document_desk import DocumentDesk
 from dsvl2_app.widgets.drop_zone import example_path
 from dsvl2_app.widgets.note_bar import NoteBar
 from dsvl2_app.widgets.panes import Panes
+from dsvl2_app.widgets.password_desk import PasswordDesk
 from dsvl2_app.widgets.picture_intake import PictureIntake, drag_text
 from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
@@ -94,6 +95,7 @@ class MainWindow(QMainWindow):
         self.intake.told.connect(self.notify)
         self._build()
         self.documents = DocumentDesk(self.session, self.reader, self.picture_pane, self)
+        self.passwords = PasswordDesk(self.reader, self)
         self._build_menus()
         self._connect()
         self._restore()

@@ -28,7 +28,8 @@ class Opener(QObject):
         flow.failed.connect(lambda error: window.notify(error.message))
         flow.ended.connect(self._end_capture)
         window.reader.was_read.connect(self._ask_if_read)
-        window.reader.failed.connect(self._count_failure)
+        for signal in (window.reader.failed, window.reader.given_up):
+            signal.connect(self._count_failure)
 
     def open(self, opening: Opening) -> None:
         """Begin with it.

@@ -31,6 +31,7 @@ REPLY_BYTES = 1 << 16
 CHILD = module_arguments(pdf_child.__name__)
 """Of the program that runs this."""
 PROTECTED = "it is protected with a password"
+WRONG_PASSWORD = "the password that was given does not open it"  # noqa: S105 - what is found
 PRINT_ADVICE = "print it into a new PDF, or save the page as PNG"
 Password = str | Callable[[str], str | None] | None
 """Of a protected PDF; a function is asked for it with the document's name, only where the document is protected."""
@@ -82,7 +83,7 @@ def opened_pdf(
             except ImageError as second:
                 if second.found != PROTECTED:
                     raise
-                raise ImageError(name, "the password that was given does not open it", "check it") from None
+                raise ImageError(name, WRONG_PASSWORD, "check it") from None
         yield first, process, replies
 
 

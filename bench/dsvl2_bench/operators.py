@@ -2,6 +2,9 @@
 
 Both run in this process in turns, on one thread by default, and the least processor time of each counts: what other
 programs do at the same time then matters least. Rates are of multiplications and additions of the weights.
+
+In a model one layer follows another, so a layer's weights come from memory and not from a cache. Therefore each
+operator is there many times, with weights of its own, and all of them are run before the first one is run again.
 """
 
 from __future__ import annotations
@@ -9,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -18,10 +22,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from dsvl2_bench.memory import FEWEST_BYTES
 from dsvl2_bench.turns import Figures
 from dsvl2_export.graphs.own_operators import replace_operators
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.kernels import find_kernels
+from dsvl2_runtime.machine.machine import available_memory
 
 BLOCK = 64
 HIDDEN, INTERMEDIATE, EXPERTS, CHOSEN = 2048, 1408, 16, 4
@@ -29,6 +35,12 @@ HIDDEN, INTERMEDIATE, EXPERTS, CHOSEN = 2048, 1408, 16, 4
 QUERIES_AND_LATENT = 3648
 """Rows of the first product of its attention."""
 TOKENS = (1, 8, 128, 512)
+WEIGHT_BYTES = 1 << 30
+"""Of all copies of an operator: servers have caches of 480 MB (`memory.py`)."""
+SHARE_OF_MEMORY = 16
+"""The weights take at most this part of the memory that is free; both engines have them, one of them packed as well."""
+TOKENS_OF_A_TURN = 64
+"""With fewer of them a turn runs several copies, because one alone would take less than a thousandth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +49,15 @@ class Case:
 
     name: str
     model: Any
-    feeds: Callable[[int], Mapping[str, NDArray[np.float32]]]
-    """Number of tokens -> inputs."""
+    feeds: Callable[[int, int], Mapping[str, NDArray[np.float32]]]
+    """(number of tokens, how often all copies have been run) -> inputs."""
     multiplications: int
     """Per token."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of one copy."""
+        return sum(len(initializer.raw_data) for initializer in self.model.graph.initializer)
 
 
 def cases() -> list[Case]:
@@ -59,13 +76,13 @@ def linear_case(bits: int) -> Case:
     return Case(
         f"product in {bits} bit",
         model,
-        lambda tokens: {"x": np.random.default_rng(0).standard_normal((1, tokens, HIDDEN), np.float32)},
+        lambda tokens, _: {"x": np.random.default_rng(0).standard_normal((1, tokens, HIDDEN), np.float32)},
         HIDDEN * QUERIES_AND_LATENT,
     )
 
 
 def experts_case() -> Case:
-    """`QMoE`."""
+    """`QMoE`. Neighbouring tokens choose different experts, and the next time others, until all have been chosen."""
     rng = np.random.default_rng(0)
     gate_up = rng.integers(0, 256, (EXPERTS, 2 * INTERMEDIATE, HIDDEN // 2), np.uint8)
     down = rng.integers(0, 256, (EXPERTS, HIDDEN, INTERMEDIATE // 2), np.uint8)
@@ -87,10 +104,10 @@ def experts_case() -> Case:
         "weights_prepacked": 0,
     }  # fmt: skip
 
-    def feeds(tokens: int) -> Mapping[str, NDArray[np.float32]]:
-        random = np.random.default_rng(tokens)
-        choice = random.standard_normal((tokens, EXPERTS), np.float32)
-        x = random.standard_normal((1, tokens, HIDDEN), np.float32)
+    def feeds(tokens: int, times: int) -> Mapping[str, NDArray[np.float32]]:
+        x = np.random.default_rng(tokens).standard_normal((1, tokens, HIDDEN), np.float32)
+        first = CHOSEN * (times + np.arange(tokens)[:, None])
+        choice = -((np.arange(EXPERTS) - first) % EXPERTS).astype(np.float32)  # the first one and those behind it
         return {"x": x, "choice": choice, "weights": np.full_like(choice, 1 / CHOSEN)}
 
     return Case(
@@ -123,20 +140,42 @@ def _model(
 
 def measure(threads: int, repeats: int) -> Figures:
     """Of each case and number of tokens: GFLOP/s of both, and how many times as fast ours is."""
-    library = find_kernels()
-    found: Figures = {"kernels": library.level, "threads": threads}
-    for case in cases():
-        theirs = _session(case.model.SerializeToString(), threads, None)
-        replace_operators(case.model)
-        ours = _session(case.model.SerializeToString(), threads, str(library.path))
-        found[case.name] = {}
-        for tokens in TOKENS:
-            feeds = dict(case.feeds(tokens))
-            seconds = [min(times) for times in zip(*(_turn(ours, theirs, feeds) for _ in range(repeats)), strict=True)]
-            rates = [round(2e-9 * tokens * case.multiplications / each, 1) for each in seconds]
-            ratio = round(seconds[1] / seconds[0], 2)
-            found[case.name][str(tokens)] = {"ours": rates[0], "onnxruntime": rates[1], "ratio": ratio}
+    found: Figures = {"kernels": find_kernels().level, "threads": threads}
+    return found | {case.name: measure_case(case, threads, repeats) for case in cases()}
+
+
+def measure_case(case: Case, threads: int, repeats: int) -> Figures:
+    """The same of one case, by the number of tokens; the case's model is changed."""
+    copies, library = copies_of(case), str(find_kernels().path)
+    theirs = [_session(case.model.SerializeToString(), threads, None) for _ in range(copies)]
+    replace_operators(case.model)
+    ours = [_session(case.model.SerializeToString(), threads, library) for _ in range(copies)]
+    found: Figures = {}
+    order = rotation(copies)
+    for tokens in TOKENS:
+        turns = (list(islice(order, copies_of_a_turn(copies, tokens))) for _ in range(repeats))
+        times = [_turn(ours, theirs, turn, case, tokens) for turn in turns]
+        seconds = [min(of_one) for of_one in zip(*times, strict=True)]
+        rates = [round(2e-9 * tokens * case.multiplications / each, 1) for each in seconds]
+        ratio = round(seconds[1] / seconds[0], 2)
+        found[str(tokens)] = {"ours": rates[0], "onnxruntime": rates[1], "ratio": ratio}
     return found
+
+
+def copies_of(case: Case) -> int:
+    """So many that no cache holds the weights of all of them."""
+    wanted = max(FEWEST_BYTES, min(WEIGHT_BYTES, available_memory() // SHARE_OF_MEMORY))
+    return -(-wanted // case.weight_bytes)
+
+
+def copies_of_a_turn(copies: int, tokens: int) -> int:
+    """How many are run one after another where the clock is not looked at."""
+    return min(copies, -(-TOKENS_OF_A_TURN // tokens))
+
+
+def rotation(copies: int) -> Iterator[tuple[int, int]]:
+    """Endless: which copy is next, and how often all of them have been run."""
+    return ((index % copies, index // copies) for index in count())
 
 
 def _session(model: bytes, threads: int, library: str | None) -> onnxruntime.InferenceSession:
@@ -147,12 +186,21 @@ def _session(model: bytes, threads: int, library: str | None) -> onnxruntime.Inf
     return onnxruntime.InferenceSession(model, options, providers=[CPU.provider])
 
 
-def _turn(ours: Any, theirs: Any, feeds: dict[str, NDArray[np.float32]]) -> tuple[float, float]:
+def _turn(
+    ours: Sequence[onnxruntime.InferenceSession],
+    theirs: Sequence[onnxruntime.InferenceSession],
+    turn: Sequence[tuple[int, int]],
+    case: Case,
+    tokens: int,
+) -> tuple[float, float]:
+    """Processor seconds of one run, ours and theirs; the same copies of both are run."""
+    inputs = {times: dict(case.feeds(tokens, times)) for _, times in turn}
     taken = []
-    for session in (ours, theirs):
+    for sessions in (ours, theirs):
         before = _processor_seconds()
-        session.run(None, feeds)
-        taken.append(_processor_seconds() - before)
+        for copy, times in turn:
+            sessions[copy].run(None, inputs[times])
+        taken.append((_processor_seconds() - before) / len(turn))
     return taken[0], taken[1]
 
 

@@ -14,7 +14,8 @@ from own_library import need_library
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     need_library()
-    for name, value in {"HIDDEN": 128, "INTERMEDIATE": 64, "QUERIES_AND_LATENT": 96, "TOKENS": (1, 9)}.items():
+    sizes = {"HIDDEN": 128, "INTERMEDIATE": 64, "QUERIES_AND_LATENT": 96, "TOKENS": (1, 9), "TOKENS_OF_A_TURN": 4}
+    for name, value in {**sizes, "FEWEST_BYTES": 1, "WEIGHT_BYTES": 400_000}.items():
         monkeypatch.setattr(operators, name, value)
 
 
@@ -31,8 +32,39 @@ def test_both_sides_compute_the_same(small: None) -> None:
     """Else the comparison would be worth nothing; 8-bit activations differ where a last bit does."""
     path = str(find_kernels().path)
     for case in operators.cases():
-        feeds = dict(case.feeds(9))
+        feeds = dict(case.feeds(9, 0))
         (expected,) = operators._session(case.model.SerializeToString(), 1, None).run(None, feeds)
         assert replace_operators(case.model) == 1
         (found,) = operators._session(case.model.SerializeToString(), 1, path).run(None, feeds)
         assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_weights_of_all_copies_are_read_before_one_is_read_again(
+    small: None, monkeypatch: pytest.MonkeyPatch, index: int
+) -> None:
+    """Else a cache would hold them, and the figures of one token would say nothing about a model."""
+    case = operators.cases()[index]
+    copies = operators.copies_of(case)
+    assert copies * case.weight_bytes >= operators.WEIGHT_BYTES > (copies - 1) * case.weight_bytes
+    read: list[tuple[int, int]] = []
+
+    def turn(
+        ours: list[object], theirs: list[object], visits: list[tuple[int, int]], *_: object
+    ) -> tuple[float, float]:
+        assert len({id(session) for session in [*ours, *theirs]}) == 2 * copies
+        read.extend(visits)
+        return 1.0, 1.0
+
+    monkeypatch.setattr(operators, "cases", lambda: [case])
+    monkeypatch.setattr(operators, "_session", lambda *_: object())
+    monkeypatch.setattr(operators, "_turn", turn)
+    operators.measure(1, copies)
+    assert len(read) > 2 * copies
+    assert read == [(visit % copies, visit // copies) for visit in range(len(read))]
+
+
+def test_one_token_goes_to_all_experts_in_turn(small: None) -> None:
+    case = operators.experts_case()
+    chosen = [set(np.argsort(case.feeds(1, times)["choice"][0])[-operators.CHOSEN :].tolist()) for times in range(4)]
+    assert sorted(expert for experts in chosen for expert in experts) == list(range(operators.EXPERTS))

@@ -21,7 +21,7 @@ SOURCE = Path(__file__).resolve().parent
 PACKAGE = SOURCE / "dsvl2_kernels"
 BUILD = SOURCE.parent / "build" / "kernels"
 COMPILERS = ("c++", "g++", "clang++", "cl")
-OLDEST_MACOS_OF_ARM64 = 11
+OLDEST_MACOS_OF_ARM64 = FIRST_MACOS_OF_WHOLE_VERSIONS = 11
 
 
 def compiler() -> str | None:
@@ -52,28 +52,43 @@ def mac_architecture() -> str:
     return named[0] if named else platform.machine()
 
 
+def mac_version() -> str:
+    """The oldest macOS that the library is built for and its wheel names, such as "10.13" or "11.0".
+
+    It is that of MACOSX_DEPLOYMENT_TARGET, or Python's own. From 11 on pip knows wheels for whole versions alone, so
+    13.3 becomes 13.0.
+    """
+    named = os.environ.get("MACOSX_DEPLOYMENT_TARGET") or sysconfig.get_platform().split("-")[1]
+    major, _, minor = named.partition(".")
+    if mac_architecture() == "arm64" and int(major) < OLDEST_MACOS_OF_ARM64:
+        return f"{OLDEST_MACOS_OF_ARM64}.0"  # the first one for arm64
+    return f"{major}.0" if int(major) >= FIRST_MACOS_OF_WHOLE_VERSIONS else f"{major}.{minor or 0}"
+
+
 def wheel_platform() -> str:
     """The platform in the name of a wheel that has the library in it.
 
     On macOS Python's own name may be that of two architectures (`universal2`), or of another one than the library's.
     """
-    found = sysconfig.get_platform()
-    if platform.system() == "Darwin":
-        version, architecture = found.split("-")[1], mac_architecture()
-        if architecture == "arm64" and int(version.split(".")[0]) < OLDEST_MACOS_OF_ARM64:
-            version = f"{OLDEST_MACOS_OF_ARM64}.0"  # pip takes no older name for arm64
-        found = f"macosx-{version}-{architecture}"
+    mac = platform.system() == "Darwin"
+    found = f"macosx-{mac_version()}-{mac_architecture()}" if mac else sysconfig.get_platform()
     return found.replace("-", "_").replace(".", "_")
 
 
 def configure_command(build: Path, options: tuple[str, ...] = ()) -> list[str]:
     """CMake's command line that prepares `build`.
 
-    On macOS it always names the architecture. CMake would take the machine's, or the one of the build before.
+    On macOS it always names the architecture and the oldest system, which are those of the wheel's name. CMake would
+    take the machine's, or those of the build before.
     """
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    architecture = [f"-DCMAKE_OSX_ARCHITECTURES={mac_architecture()}"] if platform.system() == "Darwin" else []
-    return ["cmake", "-S", str(SOURCE), "-B", str(build), *generator, *architecture, *options]
+    target = []
+    if platform.system() == "Darwin":
+        target = [
+            f"-DCMAKE_OSX_ARCHITECTURES={mac_architecture()}",
+            f"-DCMAKE_OSX_DEPLOYMENT_TARGET={mac_version()}",
+        ]
+    return ["cmake", "-S", str(SOURCE), "-B", str(build), *generator, *target, *options]
 
 
 def build_library(build: Path = BUILD, package: Path = PACKAGE, options: tuple[str, ...] = ()) -> Path:

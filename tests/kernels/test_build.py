@@ -62,6 +62,7 @@ def mac(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build.platform, "machine", lambda: "arm64")
     monkeypatch.setattr(build.sysconfig, "get_platform", lambda: "macosx-10.13-universal2")
     monkeypatch.delenv("ARCHFLAGS", raising=False)
+    monkeypatch.delenv("MACOSX_DEPLOYMENT_TARGET", raising=False)
 
 
 @pytest.mark.usefixtures("mac")
@@ -89,6 +90,34 @@ def test_macos_builds_for_the_architecture_that_the_wheel_names(
 
 
 @pytest.mark.usefixtures("mac")
+@pytest.mark.parametrize(
+    ("asked", "python", "flags", "version"),
+    [
+        (None, "macosx-10.13-universal2", "-arch x86_64", "10.13"),
+        (None, "macosx-10.13-universal2", "-arch arm64", "11.0"),
+        (None, "macosx-14.0-arm64", "", "14.0"),
+        ("", "macosx-14.0-arm64", "", "14.0"),
+        ("12.0", "macosx-10.13-universal2", "-arch x86_64", "12.0"),
+        ("13.3", "macosx-11.0-arm64", "", "13.0"),
+        ("12", "macosx-11.0-arm64", "", "12.0"),
+        ("10.15", "macosx-10.13-universal2", "-arch x86_64", "10.15"),
+        ("10.15", "macosx-10.13-universal2", "-arch arm64", "11.0"),
+    ],
+)
+def test_macos_builds_for_the_system_that_the_wheel_names(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch, asked: str | None, python: str, flags: str, version: str
+) -> None:
+    """CMake alone would build for the system of this machine, and the wheel would be installed where it cannot load."""
+    if asked is not None:
+        monkeypatch.setenv("MACOSX_DEPLOYMENT_TARGET", asked)
+    monkeypatch.setenv("ARCHFLAGS", flags)
+    monkeypatch.setattr(build.sysconfig, "get_platform", lambda: python)
+    targets = [part for part in build.configure_command(Path("build")) if "DEPLOYMENT_TARGET" in part]
+    assert targets == [f"-DCMAKE_OSX_DEPLOYMENT_TARGET={version}"]
+    assert build.wheel_platform().startswith(f"macosx_{version.replace('.', '_')}_")
+
+
+@pytest.mark.usefixtures("mac")
 def test_two_architectures_at_once_are_refused(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an error that the build hook takes for a missing library."""
     monkeypatch.setenv("ARCHFLAGS", "-arch arm64 -arch x86_64")
@@ -96,11 +125,11 @@ def test_two_architectures_at_once_are_refused(build: ModuleType, monkeypatch: p
         build.configure_command(Path("build"))
 
 
-def test_only_macos_is_told_the_architecture(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_macos_is_told_architecture_and_system(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build.platform, "system", lambda: "Linux")
     monkeypatch.setattr(build.sysconfig, "get_platform", lambda: "linux-x86_64")
     monkeypatch.setenv("ARCHFLAGS", "-arch arm64")
-    assert not any("ARCHITECTURES" in part for part in build.configure_command(Path("build")))
+    assert not any("_OSX_" in part for part in build.configure_command(Path("build")))
     assert build.wheel_platform() == "linux_x86_64"
 
 

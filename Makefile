@@ -37,7 +37,7 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE" --model $(SYNTHETIC)/bundle -n 48
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # How long the window's event loop stands still, while it does what takes longest; see docs/desktop.md.
 .PHONY: window-gaps
@@ -48,7 +48,7 @@ window-gaps: $(VENV)/dev.stamp
 # about half an hour of processor time on two quiet cores, of which one property takes at most three minutes. On a busy
 # machine a single one of these tests may take half an hour by the clock.
 nightly: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n 2 -m "hypothesis or nightly" --hypothesis-profile nightly -o faulthandler_timeout=14400
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "hypothesis or nightly" --hypothesis-profile nightly -o faulthandler_timeout=14400
 
 # The documentation as a site in build/docs, which can be read from the disk.
 docs: $(VENV)/docs.stamp

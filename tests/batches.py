@@ -35,11 +35,14 @@ def lines_of(out: Path) -> list[dict[str, Any]]:
 
 
 def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    """Until a run that is still going has written so many; a cluster of its own may take minutes to begin."""
+    """Until a run has written so many; a cluster of its own may take minutes to begin."""
 
     def are_written() -> bool:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        return out.exists() and out.read_bytes().count(b"\n") >= count
+        has_ended = process.poll() is not None  # asked first: what it wrote before its end counts
+        if out.exists() and out.read_bytes().count(b"\n") >= count:
+            return True
+        assert not has_ended, process.stderr and process.stderr.read()
+        return False
 
     wait_until(are_written, f"{count} lines in {out.name}", patience=400)
 

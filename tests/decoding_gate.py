@@ -9,9 +9,7 @@ import pytest
 
 from dsvl2_app.state import intake
 from dsvl2_runtime.inputs.images import DecodedImage, decode_image
-
-PATIENCE = 60
-"""Seconds."""
+from waiting import PATIENCE
 
 
 class Gate:

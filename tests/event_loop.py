@@ -8,7 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 
 LONGEST_GAP = 1.5
-"""Seconds. The window's own aim is 0.016; a shared machine may stop any process for longer, but not for so long."""
+"""Seconds, without those of other programs where the system tells them. The window's own aim is 0.016; a shared machine
+may stop any process for longer, but not for so long."""
 MOST_WORK = 0.05
 """Seconds of the processor in one turn of the loop. A turn takes 0.004 to 0.014 where sixteen programs share two cores;
 what was laid out at once, as a long answer with tables, took 0.07."""

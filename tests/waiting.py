@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 240.0
-"""Seconds that a busy machine may take; nothing here takes more than a few on an idle one."""
+"""Seconds that a busy machine may take; nothing here takes more than a few on an idle one. Every test waits so long."""
 LOOK_SECONDS = 0.02
 
 

@@ -10,10 +10,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
+import waiting
 from dsvl2_app.widgets.main_window import MainWindow
 
-PATIENCE = 60_000
-"""Milliseconds: nothing here takes more than a few seconds on an idle machine."""
+PATIENCE = int(waiting.PATIENCE * 1000)
+"""Milliseconds."""
 FAKE_ENGINE = ("-P", str(Path(__file__).with_name("fake_engine.py")))
 """Arguments of an engine's process that has no model."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 
 import psutil
 import pytest
 
-WATCHDOG_SECONDS = 60
+from waiting import PATIENCE, wait_until
+
 SLEEPER = "import time; time.sleep(600)"
 PARENT = f"""
 from dsvl2_bench.turns import figures_of
@@ -19,11 +19,14 @@ figures_of("timeit", "--number", "1", "--repeat", "1", {SLEEPER!r})
 
 def sleepers_of(parent: psutil.Process) -> list[psutil.Process]:
     """The processes that it has started and that measure already."""
-    for _ in range(WATCHDOG_SECONDS * 10):
-        if found := [child for child in parent.children() if SLEEPER in " ".join(child.cmdline())]:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("nothing was started")
+    found: list[psutil.Process] = []
+
+    def are_found() -> bool:
+        found[:] = [child for child in parent.children() if SLEEPER in " ".join(child.cmdline())]
+        return bool(found)
+
+    wait_until(are_found, "nothing was started")
+    return found
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL", "SIGINT"])
@@ -34,8 +37,8 @@ def test_a_measuring_process_ends_with_the_benchmark(how: str) -> None:
     try:
         children = sleepers_of(parent)
         parent.send_signal(getattr(signal, how))
-        parent.wait(WATCHDOG_SECONDS)
-        _, alive = psutil.wait_procs(children, timeout=WATCHDOG_SECONDS)
+        parent.wait(PATIENCE)
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     finally:
         for process in [parent, *parent.children()] if parent.is_running() else []:
             process.kill()

@@ -29,12 +29,10 @@ from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.images import decode_image
 from own_pdfs import own_pdf
 from small_models import picture
+from waiting import PATIENCE
 from windows import wait_for
 
 pytestmark = pytest.mark.gui
-
-PATIENCE = 60
-"""Seconds: nothing here takes more than a few on an idle machine."""
 
 
 def kept(path: Path) -> KeptImage:

@@ -49,7 +49,7 @@ def test_a_dropped_picture_of_48_million_pixels_blocks_nothing(
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     wait_until_sharp(window, qtbot, 4096)
     record_property(FIGURE, watchdog.figure("a picture of 8000x6000 pixels is dropped and shown"))
-    assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_own < LONGEST_GAP
     assert watchdog.longest_work < MOST_WORK
     assert window.session.images[0].size == (8000, 6000)
     view, watchdog = window.picture_pane.view, Watchdog()
@@ -82,6 +82,6 @@ def test_a_pasted_photograph_blocks_nothing(
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     wait_until_sharp(window, qtbot, 4000)
     record_property(FIGURE, watchdog.figure(f"a picture of 4000x3000 pixels is pasted as {kind}"))
-    assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_own < LONGEST_GAP
     assert watchdog.longest_work < MOST_WORK
     assert window.session.images[0].size == (4000, 3000)

@@ -15,9 +15,7 @@ from dsvl2_app.state.history.problems import Problem
 from dsvl2_app.state.history.store import UNDO_SECONDS, Store
 from dsvl2_app.state.history.worker import Worker
 from histories import content, kept, new_id, turn, with_image
-
-PATIENCE = 60.0
-"""Seconds: nothing here takes more than a few on an idle machine."""
+from waiting import PATIENCE, wait_until
 
 
 class Running:
@@ -210,23 +208,15 @@ def test_deletion_is_final_when_its_time_is_over(run: Callable[..., Running], tm
     running = run(open_store=lambda folder: Store(folder, clock=lambda: now[0]), clock=lambda: now[0])
     running.count()
     running.ask(lambda store: None)  # after which the chores come
-    wait(lambda: rows(running) == 1)
+    wait_until(lambda: rows(running) == 1)
     now[0] += UNDO_SECONDS
     running.ask(lambda store: None)  # a clock that jumps wakes nobody
-    wait(lambda: rows(running) == 0)
+    wait_until(lambda: rows(running) == 0)
 
 
 def rows(running: Running) -> object:
     query = "SELECT count(*) FROM conversations"
     return running.ask(lambda store: store._connection.execute(query).fetchone()[0])
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    for _ in range(int(PATIENCE / 0.01)):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not come true")
 
 
 def test_closing_deletes_what_was_deleted(run: Callable[..., Running], tmp_path: Path) -> None:

@@ -21,9 +21,7 @@ from dsvl2_runtime.engine.image_store import PREFIX, ImageStore, KeptImage
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.inputs.images import ImageBytes, decode_image
 from small_models import picture
-
-PATIENCE = 60
-"""Seconds: nothing here takes more than a few on an idle machine."""
+from waiting import PATIENCE
 
 
 class Taken:

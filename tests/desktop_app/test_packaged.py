@@ -11,9 +11,9 @@ import pytest
 from dsvl2_runtime.engine.client import EngineClient
 from dsvl2_runtime.engine.protocol import Ask, Failed, Finished, Load, LoadFailed, Wrote, user_message
 from dsvl2_runtime.machine.own_modules import module_arguments
+from waiting import PATIENCE
 
 START = Path(__file__).parents[2] / "desktop_app" / "packaged" / "start.py"
-PATIENCE = 120.0
 
 
 def test_a_packaged_program_starts_its_modules_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

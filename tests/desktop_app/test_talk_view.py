@@ -264,7 +264,7 @@ def test_only_the_newest_of_many_turns_have_cards(
     session.show_conversation(Conversation(turns=old_turns(500)))
     wait_for(qtbot, lambda: len(talk.turn_views) == MOST_CARDS)
     record_property(FIGURE, watchdog.figure("a conversation of 500 turns is opened"))
-    assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_own < LONGEST_GAP
     assert watchdog.longest_work < MOST_WORK
     assert [view.turn.question for view in talk.turn_views][-2:] == ["Question 498", "Question 499"]
     bar = talk.verticalScrollBar()
@@ -274,7 +274,7 @@ def test_only_the_newest_of_many_turns_have_cards(
         talk.resize(width, 600)
         qtbot.wait(5)
     record_property(FIGURE, watchdog.figure("a conversation of 500 turns is resized"))
-    assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_own < LONGEST_GAP
     assert watchdog.longest_work < MOST_WORK
     watchdog = Watchdog()
     talk.show_earlier()
@@ -311,7 +311,7 @@ def test_streaming_holds_up_nothing(
     view = talk.turn_views[0].answer
     wait_for(qtbot, lambda: view._is_final and view.is_whole)
     record_property(FIGURE, watchdog.figure(f"an answer of 18 kB {what} streams"))
-    assert watchdog.longest_gap < LONGEST_GAP
+    assert watchdog.longest_own < LONGEST_GAP
     assert watchdog.longest_work < MOST_WORK
 
 

@@ -15,10 +15,9 @@ from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.inputs.documents import pages
 from own_pdfs import locked_pdf
 from small_models import MakeBundle, picture
+from waiting import PATIENCE
 
 CODE = "from dsvl2_runtime.cli.main import main; main()"
-WAIT = 60
-"""Seconds; only so that a test which fails does not wait for ever."""
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +170,7 @@ class Terminal:
 
     def wait_for(self, words: bytes) -> None:
         """Read until these words come, without what moves the cursor."""
-        end = time.monotonic() + WAIT
+        end = time.monotonic() + PATIENCE
         while words not in self._shown:
             assert time.monotonic() < end, self._shown.decode(errors="replace")
             try:
@@ -182,7 +181,7 @@ class Terminal:
         self._shown = self._shown[self._shown.index(words) + len(words) :]
 
     def ended(self) -> int:
-        return self._process.wait(WAIT)
+        return self._process.wait(PATIENCE)
 
     def close(self) -> None:
         self._process.kill()

@@ -16,7 +16,7 @@ from small_models import FIGURE
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIRST, STOPPED, NEXT = "What is the total?", "What is the name?", "What is the date?"
 TENTH = 10
-"""What the issue of conversations asks for; here of tiles and positions, and as a measured figure of seconds."""
+"""A follow-up may cost a tenth of the first question: of tiles and positions; seconds are a figure."""
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,9 @@ from dsvl2_runtime import GenerationOptions, VisionLanguageModel, Watch, load_mo
 from dsvl2_runtime.answers.in_thread import in_thread
 from dsvl2_runtime.errors import ImageError
 from small_models import MakeBundle, pictures
+from waiting import PATIENCE
 
 OPTIONS = GenerationOptions(max_new_tokens=8)
-WAIT = 60
-"""Seconds; only so that a test which fails does not wait for ever."""
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +96,8 @@ def test_a_consumer_who_leaves_ends_the_work() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(asyncio.wait_for(leave(), WAIT))
-    assert cancelled.ended.wait(WAIT)
+    asyncio.run(asyncio.wait_for(leave(), PATIENCE))
+    assert cancelled.ended.wait(PATIENCE)
 
 
 def test_the_callers_own_stop_still_counts(model: VisionLanguageModel) -> None:
@@ -119,6 +118,6 @@ def test_the_model_is_free_after_a_consumer_has_left(model: VisionLanguageModel)
                 if piece.text.strip():
                     break
 
-    asyncio.run(asyncio.wait_for(leave(), WAIT))
+    asyncio.run(asyncio.wait_for(leave(), PATIENCE))
     assert chat.num_images == 1
     assert chat.ask("Who?", (), OPTIONS).read().finish_reason in ("stop", "length")

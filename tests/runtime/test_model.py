@@ -18,11 +18,10 @@ from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
 from small_models import MakeBundle, pictures
 from tolerances import LOGITS_FP32
+from waiting import PATIENCE
 
 QUESTION, OTHER = "What is the total?", "Which date is on it?"
 OPTIONS = GenerationOptions(max_new_tokens=8)
-WAIT = 60
-"""Seconds; only so that a test which fails does not wait for ever."""
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +155,7 @@ def test_threads_that_ask_at_the_same_time_get_their_own_answers(model: VisionLa
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT)
+        thread.join(PATIENCE)
     assert [found[question] for question in questions] == alone
 
 

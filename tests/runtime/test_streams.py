@@ -15,6 +15,7 @@ import pytest
 
 from dsvl2_runtime.cli import streams
 from small_models import MakeBundle, edit_manifest
+from waiting import PATIENCE
 
 try:
     import pty
@@ -100,7 +101,7 @@ def on_terminal(arguments: Sequence[str | Path], prelude: str = "") -> tuple[str
             pass
         os.close(master)
         written.append(b"".join(pieces).decode().replace("\r\n", "\n"))
-    process.wait(60)
+    process.wait(PATIENCE)
     return written[0], written[1]
 
 

@@ -9,9 +9,7 @@ import pytest
 from dsvl2_runtime.answers.turns import Turns
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.progress import UNWATCHED, Stopped, Watch
-
-WAIT = 60
-"""Seconds; only so that a test which fails does not wait for ever."""
+from waiting import PATIENCE
 
 
 def test_one_computes_at_a_time_in_the_order_of_coming() -> None:
@@ -32,10 +30,10 @@ def test_one_computes_at_a_time_in_the_order_of_coming() -> None:
             queued = threading.Event()
             threads.append(threading.Thread(target=work, args=(number, queued)))
             threads[-1].start()
-            assert queued.wait(WAIT)
+            assert queued.wait(PATIENCE)
         assert order == []
     for thread in threads:
-        thread.join(WAIT)
+        thread.join(PATIENCE)
     assert order == [(number, 1) for number in range(8)]
 
 
@@ -53,11 +51,11 @@ def test_a_caller_who_waits_can_be_stopped() -> None:
     with turns.take(UNWATCHED):
         stopped = threading.Thread(target=wait, args=(Watch(deadline=0.0),))
         stopped.start()
-        stopped.join(WAIT)
+        stopped.join(PATIENCE)
         assert reasons == ["timeout"]
     after = threading.Thread(target=wait, args=(UNWATCHED,))
     after.start()
-    after.join(WAIT)
+    after.join(PATIENCE)
     assert passed == [UNWATCHED]
 
 

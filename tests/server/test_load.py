@@ -33,7 +33,7 @@ ENDLESS: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"
 """An answer that only the end of the context ends, so that whoever leaves it leaves in its middle."""
 CANCELLED_EVERY = 10
 FLAT = 0.02
-"""By how much memory may grow after the warm-up: what the issue of the server asks for."""
+"""By how much memory may grow after the warm-up: pages that come and go, and nothing that adds up."""
 MEASURED_EVERY = 50
 AT_ONCE = 100
 QUEUE = 16

@@ -181,7 +181,7 @@ def test_a_page_that_could_not_be_drawn_can_be_chosen_again(
     with monkeypatch.context() as patched:
         patched.setattr(document_desk, "write_page", fail)
         strip.list.item(2).setSelected(True)
-        with qtbot.waitSignal(window.reader.failed, timeout=PATIENCE * 1000):
+        with qtbot.waitSignal(window.reader.failed):
             pass
     assert strip.chosen() == [1]
     strip.list.item(2).setSelected(True)

@@ -51,7 +51,10 @@ def bench(
     ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
-    """Measure load, vision, prefill, decode, the time to the first token, and memory on this machine."""
+    """Measure the speed and the memory of a model on this machine.
+
+    Figures are for loading, vision, prefill, decode and the time to the first token.
+    """
     from dsvl2_bench.synthetic_models import synthetic_bundle
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.machine.cores import choose_threads

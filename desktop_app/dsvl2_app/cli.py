@@ -45,7 +45,10 @@ def app(
     ] = False,
     remove_menu: Annotated[bool, typer.Option("--remove-menu", help="Take that entry away, then end.")] = False,
 ) -> None:
-    """Open a window: drop a picture, ask, watch the answer come. A window that is open already is used."""
+    """Open a window: drop a picture, ask, watch the answer come.
+
+    A window that is open already is used.
+    """
     from dsvl2_runtime.inputs.images import ImageBytes, image_source
 
     if install_menu or remove_menu:
@@ -81,7 +84,10 @@ def grab(
     provider: AskedProvider = Provider.AUTO,
     force: Force = False,
 ) -> None:
-    """Take a picture of the screen into the window that is open, or into a new one. Made to be bound to a key."""
+    """Take a picture of the screen into the window.
+
+    Where none is open, a new one opens. The verb is made to be bound to a key.
+    """
     chosen: list[CaptureKind] = []
     if window:
         chosen.append("window")

@@ -68,7 +68,10 @@ def upgrade(
         bool, typer.Option("--bfloat16", help="For a GPU: less exact, for a model too large-valued for float16.")
     ] = False,
 ) -> None:
-    """Give a bundle graphs that it lacks, for this program's own kernels or for a GPU; the others stay as they are."""
+    """Give a bundle graphs for own kernels or for a GPU.
+
+    Those that it has stay as they are.
+    """
     from dsvl2_export.graphs.cuda.form import IN_BFLOAT16
     from dsvl2_export.upgrade import add_cuda_graphs, upgrade_bundle
 
@@ -104,7 +107,10 @@ def synth(
     layers: Annotated[int | None, typer.Option(help="Decoder layers; by default the release's.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random weights.", min=0)] = 0,
 ) -> None:
-    """Write a checkpoint with random weights in the official layout, to try the tools without the official files."""
+    """Write a checkpoint with random weights in the official layout.
+
+    With it the tools can be tried without the official files.
+    """
     from dsvl2_export.synth.writer import write_synthetic_checkpoint
 
     with progress_bars(of_bytes=True) as bars:

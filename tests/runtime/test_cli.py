@@ -155,17 +155,6 @@ def test_a_picture_that_is_scaled_down_is_said(model: Path, bill: Path, tmp_path
     assert call(*arguments, "--quiet").stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("export", "--help"), ("version",)])
-def test_help_and_version_work(arguments: tuple[str, ...]) -> None:
-    """On standard output, with code 0; help lists the verbs of all parts."""
-    found = call(*arguments)
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.strip()
-    if arguments == ("--help",):
-        for verb in ("run", "verify", "export", "synth", "app", "eval"):
-            assert verb in found.stdout
-
-
 HIDE = (
     "import sys\n"
     "class Hide:\n"
@@ -262,12 +251,6 @@ def test_a_run_imports_only_what_it_uses(model: Path) -> None:
     found = call("run", "x", "-m", model, "-n", "1", "-q", prelude=report)
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("arguments", [["--help"], []])
-def test_help_names_the_verbs_of_all_parts(arguments: list[str]) -> None:
-    shown = call(*arguments).stdout
-    assert all(f" {verb} " in shown for verb in ("run", "chat", "extract", "serve", "export", "app", "eval", "bench"))
 
 
 INTERRUPTED_START = {

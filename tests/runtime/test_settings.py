@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 import without_root
 from dsvl2_runtime.bundle.model_names import models_folder
 from dsvl2_runtime.cli import settings
-from dsvl2_runtime.cli.settings import read_settings, settings_of
+from dsvl2_runtime.cli.settings import command_of, read_settings, settings_of
 from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.errors import UsageError
 
@@ -49,7 +48,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def taken(verb: str) -> dict[str, Any]:
     """What a verb gets from the file."""
-    return settings_of(verb, get_command(app)).get(verb, {})
+    return settings_of(verb, command_of(app)).get(verb, {})
 
 
 def sources(**variables: str) -> dict[tuple[str | None, str], tuple[Any, str]]:
@@ -95,6 +94,20 @@ def test_config_shows_each_value_and_where_it_comes_from(file: Path, tmp_path: P
     assert "secret" not in shown
     (port,) = (line.split() for line in shown.splitlines() if " port " in line)
     assert (port[5], port[7]) == ("5", "environment")
+
+
+def test_a_variable_is_spelt_as_its_option_and_one_of_a_verb_counts_more_than_one_of_all() -> None:
+    """Also where the option has another name inside, as `--format` has."""
+    variables = {"DSVL2_OCR_FORMAT": "json", "DSVL2_OCR_MODEL": "b", "DSVL2_MODEL": "a"}
+    found = json.loads(call("config", "--format", "json", variables=variables).stdout)["settings"]
+    told = {
+        (each["verb"], each["key"], each["value"], each["variable"]) for each in found if each["source"] != "default"
+    }
+    assert told == {
+        (None, "model", "a", "DSVL2_MODEL"),
+        ("ocr", "format", "json", "DSVL2_OCR_FORMAT"),
+        ("ocr", "model", "b", "DSVL2_OCR_MODEL"),
+    }
 
 
 def test_an_option_is_spelt_as_it_is_typed(file: Path) -> None:
@@ -146,7 +159,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(file: Path, content: st
     """And with the file, before anything else happens."""
     file.write_text(content)
     with pytest.raises(UsageError) as caught:
-        settings_of("run", get_command(app))
+        settings_of("run", command_of(app))
     assert caught.value.exit_code == 2
     assert str(file) in str(caught.value)
     assert found in str(caught.value)

@@ -35,7 +35,10 @@ def evaluation(
     ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
-    """Score a model on documents it has never seen: values, transcription, boxes, two pictures."""
+    """Score a model on documents that it has never seen.
+
+    Questions are about values, transcriptions, boxes and pairs of pictures.
+    """
     from dsvl2_demo.evaluation.evaluate import Judged, bundle_answerer, evaluate, scores_of
     from dsvl2_demo.evaluation.held_out import held_out_cases
     from dsvl2_runtime.bundle.model_names import find_model

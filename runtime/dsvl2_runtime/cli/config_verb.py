@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 from rich.table import Table
-from typer.main import get_command
 
 from dsvl2_runtime.bundle.model_names import models_folder as shelf_folder
 from dsvl2_runtime.cli import settings
@@ -36,6 +35,8 @@ class Setting:
     value: Any
     source: str
     """`environment`, `file` or `default`."""
+    variable: str
+    """In which it can stand."""
 
 
 def show_settings(app: typer.Typer, verb: str | None, as_json: bool) -> None:
@@ -52,8 +53,7 @@ def show_settings(app: typer.Typer, verb: str | None, as_json: bool) -> None:
     """
     path = settings.settings_file()
     document = settings.read_settings(path)
-    group = get_command(app)
-    commands: dict[str, Any] = getattr(group, "commands", {})
+    commands: dict[str, Any] = settings.command_of(app).commands
     settings.check_top(document, path, commands)
     if verb is not None and verb not in commands:
         raise UsageError(f"there is no verb {verb!r}; did you mean {settings.nearest(verb, commands)}?")
@@ -64,9 +64,12 @@ def show_settings(app: typer.Typer, verb: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(path), "exists": path.is_file(), "settings": [asdict(each) for each in found]})
         return
-    table = Table(title=f"{path}{'' if path.is_file() else ' (not there)'}")
+    table = Table(
+        title=f"{path}{'' if path.is_file() else ' (not there)'}",
+        caption=f"variables: {settings.variable_of('verb', 'key')}, and {PREFIX}_KEY where there is no verb",
+    )
     for title in ("verb", "key", "value", "from"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")  # a name that is cut off cannot be typed
     for each in found:
         table.add_row(each.verb or "", each.key, str(each.value), each.source)
     print_table(table)
@@ -74,32 +77,32 @@ def show_settings(app: typer.Typer, verb: str | None, as_json: bool) -> None:
 
 def _is_own(setting: Setting, document: Mapping[str, Any]) -> bool:
     """Whether a verb's value is neither the default nor what all verbs share."""
-    variable = f"{PREFIX}_{setting.verb}_{setting.key}".upper()
-    own = setting.key in document.get(setting.verb or "", {}) or variable in os.environ
+    own = setting.key in document.get(setting.verb or "", {}) or setting.variable in os.environ
     return setting.source != "default" and (own or setting.key not in COMMON)
 
 
 def _shared(document: Mapping[str, Any], command: Any) -> Iterator[Setting]:
     for setting in _of_verb(command, EXAMPLE_VERB, {key: document[key] for key in COMMON if key in document}):
         if setting.key in COMMON:
-            yield Setting(None, setting.key, setting.value, setting.source)
+            yield Setting(None, setting.key, setting.value, setting.source, f"{PREFIX}_{setting.key}".upper())
     if os.environ.get(MODELS_VARIABLE):
-        yield Setting(None, MODELS, os.environ[MODELS_VARIABLE], "environment")
+        yield Setting(None, MODELS, os.environ[MODELS_VARIABLE], "environment", MODELS_VARIABLE)
     elif MODELS in document:
-        yield Setting(None, MODELS, settings.models_folder(document, settings.settings_file()), "file")
+        yield Setting(None, MODELS, settings.models_folder(document, settings.settings_file()), "file", MODELS_VARIABLE)
     else:
-        yield Setting(None, MODELS, str(shelf_folder()), "default")
+        yield Setting(None, MODELS, str(shelf_folder()), "default", MODELS_VARIABLE)
 
 
 def _of_verb(command: Any, verb: str, document: Mapping[str, Any]) -> Iterator[Setting]:
     """All options of a verb, of which nothing is typed here."""
     defaults = settings.defaults_of(command, verb, document, settings.settings_file())
-    prefix = f"{PREFIX}_{verb.upper()}"
-    context = command.make_context(verb, [], resilient_parsing=True, default_map=defaults, auto_envvar_prefix=prefix)
+    context = command.make_context(verb, [], resilient_parsing=True, default_map=defaults)
     for key, option in settings.option_keys(command).items():
         source = context.get_parameter_source(option.name)
         value = context.params.get(option.name)
         shown = value.value if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
         if option.name in SECRET and shown is not None:
             shown = HIDDEN
-        yield Setting(verb, key, shown, FROM.get(source.name if source else "DEFAULT", "default"))
+        yield Setting(
+            verb, key, shown, FROM.get(source.name if source else "DEFAULT", "default"), settings.variable_of(verb, key)
+        )

@@ -11,15 +11,15 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import typer.main
 from typer.models import CommandInfo
 
+from dsvl2_runtime import __version__
 from dsvl2_runtime.cli.exit_codes import exit_code_of
 from dsvl2_runtime.cli.run_verb import app
-from dsvl2_runtime.cli.settings import PREFIX, PROGRAM, settings_of
+from dsvl2_runtime.cli.settings import PROGRAM, command_of, settings_of
 from dsvl2_runtime.cli.streams import prepare_streams, print_message
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 
@@ -49,8 +49,14 @@ def main() -> None:
 def _run_app() -> None:
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     choose_verbs(app, asked)
-    command = typer.main.get_command(app)
-    command.main(prog_name=PROGRAM, default_map=settings_of(asked, command), auto_envvar_prefix=PREFIX)
+    command = command_of(app)
+    command.main(sys.argv[1:] or ["--help"], prog_name=PROGRAM, default_map=settings_of(asked, command))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
 
 
 def choose_verbs(target: typer.Typer, asked: str) -> None:
@@ -67,13 +73,18 @@ def choose_verbs(target: typer.Typer, asked: str) -> None:
     own = _named(target, asked)
     if own and asked != ALL_VERBS:
         target.registered_commands = own
-        target.callback()(_several_verbs)
     else:
         add_verbs(target, asked)
+    # Without a callback typer also takes the only command of a program for the program itself.
+    target.callback()(_program)
 
 
-def _several_verbs() -> None:
-    """Without a callback typer takes the only command of a program for the program itself."""
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options before the verb."""
 
 
 def _named(target: typer.Typer, asked: str) -> list[CommandInfo]:

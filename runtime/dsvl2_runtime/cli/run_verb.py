@@ -11,9 +11,8 @@ from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
 app = typer.Typer(
     name="dsvl2-onnx",
     help="Ask your screen and your documents, offline: DeepSeek-VL2 as quantised ONNX graphs.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 
 

@@ -41,7 +41,10 @@ def serve(
     provider: AskedProvider = Provider.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
 ) -> None:
-    """Answer clients of OpenAI's chat API, on this machine only unless told otherwise, and show a page to ask from."""
+    """Answer clients of OpenAI's chat API, and show a page to ask.
+
+    Both are for this machine only, unless it is told otherwise.
+    """
     from dsvl2_runtime.server.listen import ServeOptions
     from dsvl2_runtime.server.listen import serve as listen
 

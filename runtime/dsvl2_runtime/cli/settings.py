@@ -4,8 +4,9 @@
     [run]                       # options of one verb, spelt as there: --max-tokens
     max_tokens = 256
 
-Typer does the rest (`default_map`, `auto_envvar_prefix`): an option that is typed counts more than a variable such as
-DSVL2_RUN_MAX_TOKENS, that more than the file, and the file more than the default.
+Typer does the rest (`default_map`, `envvar`): an option that is typed counts more than its variable, such as
+DSVL2_RUN_MAX_TOKENS, that more than the file, and the file more than the default. A variable of one verb counts more
+than one of all verbs, such as DSVL2_MODEL.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_config_path
 
 from dsvl2_runtime.bundle.model_names import FOLDER_VARIABLE
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.machine.files import read_errors
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 Command = Any
 """A command of typer, whose class comes with typer or with click."""
@@ -35,6 +39,8 @@ COMMON = ("model", "threads", "provider")
 MODELS = "models"
 """The key outside the tables that names the folder of models, which is no option."""
 NOT_SET_HERE = ("help",)
+EXAMPLE_OPTION = "max_tokens"
+"""Its variable stands in the help of a verb that has it."""
 KINDS: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float)}
 """What becomes a value of a kind; everything else is text."""
 NAMES: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -69,6 +75,34 @@ def read_settings(path: Path) -> Mapping[str, Any]:
         return tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a configuration file in TOML ({error}); correct it or remove it") from error
+
+
+def command_of(app: Typer) -> Command:
+    """The commands of a program, whose options each know their variable, spelt as the key of the file."""
+    from typer.main import get_command
+
+    group: Any = get_command(app)
+    for verb, command in group.commands.items():
+        _name_variables(command, verb)
+    return group
+
+
+def _name_variables(command: Command, verb: str) -> None:
+    """Give the options of a verb their variables, and its help one line about them instead of one for each option."""
+    for key, option in option_keys(command).items():
+        shared = [option.envvar] if isinstance(option.envvar, str) else []
+        option.envvar = [variable_of(verb, key), *shared]
+        option.show_envvar = False
+        if option.name == EXAMPLE_OPTION or command.epilog is None:
+            command.epilog = (
+                "Each option can also stand in the configuration file, or in a variable such as "
+                f"{option.envvar[0]}: {PROGRAM} config {verb}"
+            )
+
+
+def variable_of(verb: str, key: str) -> str:
+    """The environment variable of one option of one verb."""
+    return f"{PREFIX}_{verb}_{key}".upper()
 
 
 def settings_of(asked: str, group: Command) -> dict[str, dict[str, Any]]:
@@ -158,7 +192,7 @@ def defaults_of(command: Command, verb: str, document: Mapping[str, Any], path: 
     given = {
         key: (document[key], key)
         for key in COMMON
-        if key in document and key in keys and f"{PREFIX}_{key.upper()}" == keys[key].envvar
+        if key in document and key in keys and f"{PREFIX}_{key.upper()}" in keys[key].envvar
     }
     for name, value in document.get(verb, {}).items():
         key = name.replace("-", "_")

@@ -52,7 +52,10 @@ def show(
     ],
     report_format: AsReport = ReportFormat.TABLE,
 ) -> None:
-    """Say what a model is: its release, sizes, graphs and note. `verify` reads all of its files."""
+    """Say what a model is: its release, sizes, graphs and note.
+
+    Its files are not read for that; `verify` reads them all.
+    """
     from rich.table import Table
 
     from dsvl2_runtime.bundle.bundle import Bundle
@@ -94,7 +97,10 @@ def import_(
     name: Annotated[str | None, typer.Option(help="By default that of the folder.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a model of this name.")] = False,
 ) -> None:
-    """Copy a bundle to the folder of models, so that it can be asked by name; every file is compared with its sum."""
+    """Copy a bundle to the folder of models, to ask it by name.
+
+    Every file is compared with its sum.
+    """
     from dsvl2_runtime.bundle.shelf import import_bundle
 
     if not (folder / "manifest.json").is_file() and any(folder.glob("*.safetensors")):
@@ -110,7 +116,10 @@ def rm(
     model: Annotated[str, typer.Argument(help="Name of a model.", show_default=False, autocompletion=complete_model)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a model from the folder of models, and what `optimize` kept of it."""
+    """Delete a model from the folder of models.
+
+    What `optimize` kept of it is deleted, too.
+    """
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.bundle.shelf import named_bundle, remove_bundle
     from dsvl2_runtime.errors import Dsvl2Error
@@ -145,7 +154,9 @@ def pull(
     precision: Annotated[Precision, typer.Option(help="int4 and int8 to use.")] = Precision.INT4,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the checkpoint beside the bundle.")] = False,
 ) -> None:
-    """Download a checkpoint, compare its files with their sums, and make a bundle of it; the only verb that downloads.
+    """Download a checkpoint and make a bundle of it.
+
+    Every file is compared with its sum. No other verb downloads anything.
 
     What was interrupted goes on where it was. Needs the extras pull and export.
     """

@@ -83,7 +83,10 @@ def extract(
         bool, typer.Option("--at-once", help="One question for all fields, whose answer is kept within JSON.")
     ] = False,
 ) -> None:
-    """Read fields of a form or receipt as JSON; null for what is not shown."""
+    """Read fields of a form or receipt as JSON.
+
+    What is not shown becomes null.
+    """
     from dsvl2_runtime.cli.extract import extract_fields
 
     extract_fields(fields, schema, options, at_once=at_once)

@@ -72,7 +72,10 @@ def chat(
     force: Annotated[bool, typer.Option("--force", help="Load a model that seems too large for the memory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but the answers.")] = False,
 ) -> None:
-    """Talk about pictures: questions from the terminal or from a pipe, one a line; /help lists the commands."""
+    """Talk about pictures.
+
+    Questions come from the terminal or from a pipe, one a line; /help lists the commands.
+    """
     from dsvl2_runtime.answers.sampling import GenerationOptions
     from dsvl2_runtime.cli.chat import ChatRequest, converse
 
@@ -105,7 +108,10 @@ add_shelf_verbs(app)
 
 @app.command()
 def verify(bundle: BundleArgument) -> None:
-    """Check every file of a bundle against the sizes and SHA-256 sums in its manifest, and what `optimize` kept."""
+    """Check every file of a bundle.
+
+    Sizes and SHA-256 sums are those of its manifest; what `optimize` kept is checked, too.
+    """
     from dsvl2_runtime.bundle.bundle import Bundle
 
     packed = False
@@ -126,9 +132,10 @@ def optimize(
     threads: AskedThreads = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete what was kept, and free the disk.")] = False,
 ) -> None:
-    """Keep the weights packed for this processor: less memory, shared by processes, and a shorter start.
+    """Keep the weights packed for this processor.
 
-    Takes twice the bundle's size on the disk, in the cache folder of this program.
+    A model then needs less memory, shares it with other processes, and starts sooner. It takes twice the bundle's
+    size on the disk, in the cache folder of this program.
     """
     from dsvl2_runtime.bundle.bundle import Bundle
     from dsvl2_runtime.graphs.packed_weights import delete_packed, pack_weights
@@ -167,7 +174,10 @@ def config_(
     verb: Annotated[str | None, typer.Argument(help="Show all options of this verb.", show_default=False)] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
-    """Show every setting, and whether it comes from the environment, from the configuration file or from neither."""
+    """Show every setting and where it comes from.
+
+    That is the environment, the configuration file, or neither.
+    """
     from dsvl2_runtime.cli.config_verb import show_settings
 
     show_settings(app, verb, report_format is ReportFormat.JSON)

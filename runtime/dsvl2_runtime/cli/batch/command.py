@@ -39,7 +39,10 @@ def batch(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin a file of other answers anew.")] = False,
 ) -> None:
-    """Ask about every file of a folder; a run that was ended goes on where it was."""
+    """Ask about every file of a folder.
+
+    A run that was ended goes on where it was.
+    """
     from dsvl2_runtime.cli.batch.question import BatchQuestion
     from dsvl2_runtime.cli.batch.verb import BatchRequest, ask_folder
 

@@ -33,8 +33,9 @@ def plan_export(source: Path, out: Path, precision: str, *, for_cuda: bool = Fal
     begun = unfinished(out)
     is_begun = (begun / journal_of(Path(f"{graph_io.DECODER}.data")).name).exists()
     folder = next(parent for parent in out.absolute().parents if parent.exists())
-    # Without knowing what will be mapped, all of it is counted as copied.
-    memory = memory_of(config, CacheFormat.of(config.language_config), weights, 0, choose_threads(None).count)
+    # Without knowing what will be mapped, all of it is counted as copied: graphs, too.
+    copied, threads = weights + MARGIN_BYTES, choose_threads(None).count
+    memory = memory_of(config, CacheFormat.of(config.language_config), copied, 0, threads)
     return ExportPlan(
         variant=variant_of(config).value,
         note=checkpoint.note,

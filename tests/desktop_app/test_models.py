@@ -126,12 +126,24 @@ def test_a_deletion_that_is_killed_leaves_no_half_bundle(folder: Path, monkeypat
     assert not folder.exists()
 
 
-def test_a_plan_says_what_the_bundle_will_be(checkpoint: MakeCheckpoint, bundle: MakeBundle, tmp_path: Path) -> None:
-    plan = plan_conversion(checkpoint("small"), tmp_path / "out", "int4")
-    written = sum(path.stat().st_size for path in bundle("small", "int4").iterdir())
+@pytest.mark.parametrize("precision", ["int4", "int8", "fp32"])
+@pytest.mark.parametrize("kernels", [None, "off"])
+def test_a_plan_says_what_the_bundle_will_be(
+    checkpoint: MakeCheckpoint,
+    bundle: MakeBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    kernels: str | None,
+) -> None:
+    """Also without our kernels, which leave nothing mapped."""
+    if kernels:
+        monkeypatch.setenv("DSVL2_KERNELS", kernels)
+    plan = plan_conversion(checkpoint("small"), tmp_path / "out", precision)
+    written = sum(path.stat().st_size for path in bundle("small", precision).iterdir())
     assert plan.variant == "small"
     assert plan.bundle_bytes >= written  # with the margin that an export asks for
-    assert plan.memory_bytes >= look_at(bundle("small", "int4")).needed  # nothing is counted as mapped
+    assert plan.memory_bytes >= look_at(bundle("small", precision)).needed  # nothing is counted as mapped
     assert plan.fits_disk and plan.done_bytes == 0
     assert not (tmp_path / "out").exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsvl2_app.state import intake
+from dsvl2_app.state import thumbnail
 from dsvl2_runtime.inputs.images import DecodedImage, decode_image
 from waiting import PATIENCE
 
@@ -19,7 +19,7 @@ class Gate:
         self.reached = threading.Event()
         """An image is being decoded."""
         self._opened = threading.Event()
-        monkeypatch.setattr(intake, "decode_image", self._decode)
+        monkeypatch.setattr(thumbnail, "decode_image", self._decode)
 
     def open(self) -> None:
         """Let all images pass."""

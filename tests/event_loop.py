@@ -27,6 +27,9 @@ class Watchdog:
         """Without the time in which other programs had the processor, where the system tells it."""
         self.longest_work = 0.0
         """Of those, the processor's time: the rest is waiting, as for a thread that holds the interpreter."""
+        self.longest_held = 0.0
+        """The processor's time of all threads of this process in one turn: however busy the machine is, a thread cannot
+        hold the interpreter for more of its own work than this."""
         self._last = _clocks()
         self._timer = QTimer()
         self._timer.timeout.connect(self._tick)
@@ -34,10 +37,11 @@ class Watchdog:
 
     def _tick(self) -> None:
         now = _clocks()
-        gap, work, delay = (after - before for after, before in zip(now, self._last, strict=True))
+        gap, work, delay, held = (after - before for after, before in zip(now, self._last, strict=True))
         self.longest_gap = max(self.longest_gap, gap)
         self.longest_own = max(self.longest_own, gap - delay)
         self.longest_work = max(self.longest_work, work)
+        self.longest_held = max(self.longest_held, held)
         self._last = now
 
     def figure(self, what: str) -> str:
@@ -45,10 +49,11 @@ class Watchdog:
         self._tick()
         return (
             f"longest gap in the event loop while {what}: {self.longest_gap * 1000:.1f} ms, "
-            f"{self.longest_own * 1000:.1f} without other programs, {self.longest_work * 1000:.1f} of work"
+            f"{self.longest_own * 1000:.1f} without other programs, {self.longest_work * 1000:.1f} of work, "
+            f"{self.longest_held * 1000:.1f} of all threads"
         )
 
 
-def _clocks() -> tuple[float, float, float]:
+def _clocks() -> tuple[float, float, float, float]:
     delay = int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
-    return time.monotonic(), time.thread_time(), delay
+    return time.monotonic(), time.thread_time(), delay, time.process_time()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from dsvl2_app.background import Background
-from dsvl2_app.state.display import ShownPicture, shown_picture
+from dsvl2_app.state.decoding import shown_picture
+from dsvl2_app.state.display import ShownPicture
 from dsvl2_app.state.session import Attachment
 
 

@@ -14,7 +14,7 @@ from PIL import Image, _imaging
 
 from decoding_gate import Gate
 from dsvl2_app.state import intake as intake_module
-from dsvl2_app.state import picture_memory
+from dsvl2_app.state import picture_memory, thumbnail
 from dsvl2_app.state.intake import Intake, PastedImage, Result, Source
 from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.engine.image_store import PREFIX, ImageStore, KeptImage
@@ -148,7 +148,7 @@ def test_no_error_holds_up_what_follows(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(intake_module, "decode_image", fail)
+    monkeypatch.setattr(thumbnail, "decode_image", fail)
     taken.intake.add(image_file)
     decoding = taken.next_error()
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from decoding_gate import Gate
 from dsvl2_app import mime_images, texts
-from dsvl2_app.state import intake
+from dsvl2_app.state import thumbnail
 from dsvl2_app.state.answer_text import shown_markdown
 from dsvl2_app.widgets.answer_document import answer_document
 from dsvl2_app.widgets.main_window import MainWindow
@@ -117,7 +117,7 @@ def test_no_error_of_a_picture_holds_up_questions(
     def fail(path: Path) -> None:
         raise KeyError
 
-    monkeypatch.setattr(intake, "decode_image", fail)
+    monkeypatch.setattr(thumbnail, "decode_image", fail)
     window.add_images([image_file])
     wait_for(qtbot, lambda: not window.reader.unread)
     assert "KeyError" in told(window)

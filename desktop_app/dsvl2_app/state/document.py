@@ -21,8 +21,9 @@ from dsvl2_runtime.progress import Watch
 PAGE_DPI = (200.0, 100.0, 50.0, 24.0)
 """At which a page is drawn to be asked about: A4 has 1654x2339 pixels at the first; a poster needs a later one."""
 THUMBNAIL_DPI = 24.0
-THUMBNAIL_SIDE = 200
-"""Pixels of the longer side."""
+"""At which the longer side of A4 has 281 pixels."""
+THUMBNAIL_SIDE = 281
+"""Pixels of the longer side that this is enough for."""
 BATCH = 50
 """Thumbnails that one process draws."""
 MOST_THUMBNAILS = 1000
@@ -110,8 +111,12 @@ def write_page(document: Document, number: int, out: Path) -> None:
 class PageThumbnails:
     """Draws the pages of one document on a thread, for as long as it is looked at."""
 
-    def __init__(self, document: Document, on_result: Callable[[PageThumbnail | WireError], None]) -> None:
+    def __init__(
+        self, document: Document, on_result: Callable[[PageThumbnail | WireError], None], side: int = THUMBNAIL_SIDE
+    ) -> None:
         self._document = document
+        self._side = side
+        """Pixels of the longer side."""
         self._on_result = on_result
         """Called on the thread."""
         self._is_over = threading.Event()
@@ -124,13 +129,14 @@ class PageThumbnails:
     def _run(self) -> None:
         document, last = self._document, min(self._document.count, MOST_THUMBNAILS)
         watch = Watch(should_stop=self._is_over.is_set)
+        dpi = THUMBNAIL_DPI * max(1.0, self._side / THUMBNAIL_SIDE)
         try:
             for first in range(1, last + 1, BATCH):
                 choice = f"{first}-{min(first + BATCH - 1, last)}"
                 with _named(document.name, document.content.path):
-                    drawn = pages(document.content.path, choice, THUMBNAIL_DPI, watch, password=document.password)
+                    drawn = pages(document.content.path, choice, dpi, watch, password=document.password)
                     for page in drawn:
-                        page.image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+                        page.image.thumbnail((self._side, self._side))
                         self._on_result(PageThumbnail(document.content.sha256, page.number, page.image))
         except CancelledError:
             return

@@ -9,15 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from dsvl2_app.state import picture_memory
+from dsvl2_app.state.decoding import small_version
 from dsvl2_app.state.document import Document, LockedDocument, opened_document
 from dsvl2_app.state.turn import Attachment
 from dsvl2_runtime.engine.image_store import ImageStore, KeptImage, delete_abandoned, open_store
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.images import ImageBytes, decode_image
+from dsvl2_runtime.inputs.images import ImageBytes
 
 THUMBNAIL = 176
 """Longest side in pixels."""
@@ -135,9 +134,8 @@ def _decoded(kept: Kept) -> Result:
         opened = opened_document(name, content, password)
         if opened is not None:
             return opened
-        decoded = decode_image(content.path)
-        decoded.image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        return Attachment(name, content, decoded.size, decoded.image, page, document)
+        small = small_version(content.path, THUMBNAIL)
+        return Attachment(name, content, small.size, small.image, page, document)
     except ImageError as error:
         return wire_error(ImageError(name, error.found, error.advice))
     except Exception as error:  # as above

@@ -204,6 +204,15 @@ class ChatSession:
             self.turns.remove(turn)
             self.on_change("turns")
 
+    def stop_all(self) -> None:
+        """Forget all questions that wait, and end the open answer."""
+        waiting = self.queued_turns
+        self.turns[:] = [turn for turn in self.turns if turn.state != "queued"]
+        if waiting:
+            self.on_change("turns")
+        if self.asked_turn is not None:
+            self.stop()
+
     def stop(self) -> None:
         """End the open answer, of which what has come stays; without one, the questions that wait for the model."""
         turn = self.asked_turn

@@ -90,6 +90,21 @@ def copy_csv() -> str:
     return QCoreApplication.translate("talk", "Copy the &table as CSV")
 
 
+def copy_pages() -> str:
+    """In the menu of a turn that was asked about one of several pages."""
+    return QCoreApplication.translate("talk", "Copy the answers of all &pages")
+
+
+def stop_all() -> str:
+    """The menu entry."""
+    return QCoreApplication.translate("talk", "Sto&p all questions")
+
+
+def stop_all_waiting(count: int) -> str:
+    """The button of the first question that waits."""
+    return QCoreApplication.translate("talk", "Stop all ({count} wait)").format(count=count)
+
+
 def ask_again() -> str:
     """The button."""
     return QCoreApplication.translate("talk", "&Ask again")

@@ -1596,6 +1596,18 @@ Everything stays on this computer.</source>
         <translation>将表格复制为 CSV(&amp;T)</translation>
     </message>
     <message>
+        <source>Copy the answers of all &amp;pages</source>
+        <translation>复制所有页面的回答(&amp;P)</translation>
+    </message>
+    <message>
+        <source>Sto&amp;p all questions</source>
+        <translation>停止所有问题(&amp;P)</translation>
+    </message>
+    <message>
+        <source>Stop all ({count} wait)</source>
+        <translation>全部停止（{count} 个等待中）</translation>
+    </message>
+    <message>
         <source>&amp;Ask again</source>
         <translation>再问一次(&amp;A)</translation>
     </message>

@@ -72,6 +72,7 @@ class Asking(QObject):
         for text, icon, keys, slot in (
             (texts.talk.find_in_talk(), "search", QKeySequence.StandardKey.Find, self.find_bar.begin),
             (texts.talk.copy_answer(), "copy", "Ctrl+Shift+C", self._talk.copy_current),
+            (texts.talk.stop_all(), "circle-stop", "Shift+Esc", self._stop_all),
             (texts.talk.cancel_loading(), "circle-stop", "", self._session.cancel_loading),
         ):
             action = QAction(text, menu)
@@ -104,6 +105,11 @@ class Asking(QObject):
         if not self._give_back():
             self._session.stop()
             self._talk.show_progress()  # at once, not with the next words
+
+    def _stop_all(self) -> None:
+        self._give_back()
+        self._session.stop_all()
+        self._talk.show_progress()
 
     def show(self, change: Change) -> None:
         """Show what has changed in the session."""

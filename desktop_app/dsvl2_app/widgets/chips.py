@@ -102,8 +102,6 @@ class Chips(QListWidget):
         if images:
             self.setCurrentRow(row)
         self._is_filling = False
-        if images:
-            self.scrollToItem(self.item(row))
         self._tell_current(row)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
-from PySide6.QtCore import QItemSelectionModel, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -116,7 +117,7 @@ class PageStrip(QWidget):
         self._title.setToolTip(name)
         self._is_filling = True
         self.list.clear()
-        blank = _blank_page()
+        blank = _blank_page(self.devicePixelRatioF())
         for number in range(1, document.count + 1):
             item = QListWidgetItem(blank, str(number))
             item.setData(NUMBER_ROLE, number)
@@ -127,7 +128,14 @@ class PageStrip(QWidget):
         self.show_fitting(fitting)
         self.select(chosen)
         self.show()
-        self._thumbnails = PageThumbnails(document, lambda result: self._messenger.send(self._take_thumbnail, result))
+        self._draw_pages()
+
+    def event(self, event: QEvent) -> bool:
+        """On a screen with other pixels the pages are drawn anew, so that they are sharp there."""
+        if event.type() == QEvent.Type.DevicePixelRatioChange and self._document is not None:
+            self.stop()
+            self._draw_pages()
+        return super().event(event)
 
     def show_fitting(self, fitting: int, asks_each: bool = False) -> None:
         """Say how many pages the context has room for, or that each gets a question for itself."""
@@ -147,7 +155,6 @@ class PageStrip(QWidget):
         if wanted:
             row = min(wanted) - 1
             self.list.setCurrentRow(row, QItemSelectionModel.SelectionFlag.NoUpdate)
-            self.list.scrollToItem(self.list.item(row))
         self._is_filling = False
         self.range.setText(page_ranges(numbers))
 
@@ -169,11 +176,18 @@ class PageStrip(QWidget):
         self.list.clear()
         self.hide()
 
+    def _draw_pages(self) -> None:
+        if self._document is not None:
+            side = ceil(max(PAGE.width(), PAGE.height()) * self.devicePixelRatioF())
+            self._thumbnails = PageThumbnails(
+                self._document, lambda result: self._messenger.send(self._take_thumbnail, result), side
+            )
+
     def _take_thumbnail(self, result: PageThumbnail | WireError) -> None:
         if isinstance(result, WireError):
             self.failed.emit(result)
         elif self._document is not None and result.sha256 == self._document.content.sha256:
-            self.list.item(result.number - 1).setIcon(_page_icon(to_pixmap(result.image)))
+            self.list.item(result.number - 1).setIcon(_page_icon(to_pixmap(result.image), self.devicePixelRatioF()))
 
     def _tell_chosen(self) -> None:
         if not self._is_filling and self._document is not None:
@@ -204,23 +218,22 @@ class PageStrip(QWidget):
             self.closed.emit(document)
 
 
-def _blank_page() -> QIcon:
+def _blank_page(ratio: float) -> QIcon:
     page = QPixmap(PAGE * 0.9)
     page.fill(QColor(theme.colour("line")))
-    return _page_icon(page)
+    return _page_icon(page, ratio)
 
 
-def _page_icon(page: QPixmap) -> QIcon:
-    """Which is not tinted where it is chosen."""
-    pixmap, icon = _page_pixmap(page), QIcon()
+def _page_icon(page: QPixmap, ratio: float) -> QIcon:
+    """Which is not tinted where it is chosen; of as many pixels as the screen has there."""
+    pixmap, icon = _page_pixmap(page, ratio), QIcon()
     for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
         icon.addPixmap(pixmap, mode)
     return icon
 
 
-def _page_pixmap(page: QPixmap) -> QPixmap:
+def _page_pixmap(page: QPixmap, ratio: float) -> QPixmap:
     """A page with an edge, in the middle of the place for one."""
-    ratio = 2.0
     shown = page.scaled(PAGE * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
     made = QPixmap(PAGE * ratio)
     made.fill(Qt.GlobalColor.transparent)

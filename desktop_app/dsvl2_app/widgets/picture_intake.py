@@ -15,8 +15,9 @@ from dsvl2_app import texts
 from dsvl2_app.background import Background
 from dsvl2_app.image_reader import ImageReader
 from dsvl2_app.mime_images import image_sources
+from dsvl2_app.state.decoding import write_part
 from dsvl2_app.state.intake import PastedImage, Source
-from dsvl2_app.state.parts import pixels_with_boxes, save_with_boxes, write_part
+from dsvl2_app.state.parts import pixels_with_boxes, save_with_boxes
 from dsvl2_app.state.session import Attachment
 from dsvl2_app.texts.mnemonics import plain
 from dsvl2_runtime.answers.boxes import Box

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.state.answer_text import visible
+from dsvl2_app.state.page_queue import copied_pages, page_turns
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import controls, theme
@@ -125,13 +126,13 @@ class TalkView(QScrollArea):
 
     def show_progress(self) -> None:
         """What is done for the open turn, how long it will take, and where others wait."""
-        session, place = self.session, 0
+        session, place, waiting = self.session, 0, len(self.session.queued_turns)
         for turn in session.turns[-self._most :]:
             view = self.view_of(turn)
             if turn.state == "queued":
                 place += 1
                 if view is not None:
-                    view.show_place(self._place(place))
+                    view.show_place(self._place(place), waiting if place == 1 else 0)
             elif turn.is_asked and view is not None:
                 left = session.time_left
                 if left is None or session.progress is None:
@@ -269,8 +270,10 @@ class TalkView(QScrollArea):
         elif action == "take back":
             session.take_back(turn)
             self.edit_asked.emit(turn)
-        elif action == "stop":
-            session.stop()
+        elif action == "copy pages":
+            self._copy(copied_pages(page_turns(session.turns, turn), texts.pictures.page_short))
+        elif action in ("stop", "stop all"):
+            (session.stop_all if action == "stop all" else session.stop)()
             self.show_progress()
         elif action == "edit":
             self.edit_asked.emit(turn)

@@ -12,7 +12,8 @@ from dsvl2_app.texts.mnemonics import plain
 from dsvl2_app.widgets import controls, theme
 
 TurnAction = Literal[
-    "copy", "copy markdown", "copy csv", "ask again", "edit", "take back", "start anew", "drop oldest", "stop"
+    "copy", "copy markdown", "copy csv", "copy pages", "ask again", "edit", "take back", "start anew", "drop oldest",
+    "stop", "stop all",
 ]  # fmt: skip
 """What can be done with a turn."""
 BAR_STEPS = 1000
@@ -49,9 +50,10 @@ class ProgressRow(QWidget):
 
 
 class QueueRow(QWidget):
-    """A question that waits, and the button that takes it back."""
+    """A question that waits, the button that takes it back, and one for all that wait."""
 
     taken_back = Signal()
+    all_stopped = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,10 +61,23 @@ class QueueRow(QWidget):
         button = controls.button(plain(texts.talk.take_back()), "undo-2")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(self.taken_back)
+        self.stop_all = controls.button("", "circle-stop")
+        self.stop_all.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.stop_all.clicked.connect(self.all_stopped)
+        self.stop_all.hide()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, theme.TINY)
         layout.addWidget(self.label, 1)
+        layout.addWidget(self.stop_all)
         layout.addWidget(button)
+
+    def show_place(self, text: str, waiting: int) -> None:
+        """Where it stands, and of how many that wait it speaks; 0 where another one does."""
+        self.label.setText(text)
+        words = plain(texts.talk.stop_all_waiting(waiting))
+        self.stop_all.setText(words)
+        self.stop_all.setAccessibleName(words)
+        self.stop_all.setVisible(waiting > 1)
 
 
 class ErrorRow(QFrame):

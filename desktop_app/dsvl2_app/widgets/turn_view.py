@@ -98,13 +98,14 @@ class TurnView(QFrame):
         self._progress.show_step(texts.talk.stopping() if self.turn.state == "stopping" else step, left, share)
         self._progress.show()
 
-    def show_place(self, text: str) -> None:
-        """Where a turn that waits stands."""
+    def show_place(self, text: str, waiting: int = 0) -> None:
+        """Where a turn that waits stands; the first of them says how many there are."""
         if self._queue is None:
             self._queue = QueueRow()
             self._queue.taken_back.connect(lambda: self.acted.emit("take back"))
+            self._queue.all_stopped.connect(lambda: self.acted.emit("stop all"))
             self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._queue)
-        self._queue.label.setText(text)
+        self._queue.show_place(text, waiting)
         self._queue.show()
 
     @property
@@ -130,6 +131,8 @@ class TurnView(QFrame):
             (texts.talk.edit_question(), "pencil", "edit", True),
             (texts.talk.take_back(), "undo-2", "take back", turn.state == "queued"),
         ]
+        if turn.is_alone:
+            entries.insert(3, (texts.talk.copy_pages(), "file-text", "copy pages", True))
         for text, icon, name, is_possible in entries:
             action = menu.addAction(text)
             theme.set_icon(action, icon, "muted")

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
-
+from dsvl2_app.state.decoding import small_version
 from dsvl2_runtime.errors import BusyError, ImageError, ResourceError
-from dsvl2_runtime.inputs.images import decode_image
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, sha256
 
@@ -71,10 +69,9 @@ class Pictures:
         if not self.holds(digest):
             return None
         try:
-            image = decode_image(self.path(digest)).image
+            image = small_version(self.path(digest), THUMBNAIL).image
         except ImageError:
             return None
-        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
         _write(path, lambda unfinished: image.save(unfinished, "PNG"))
         return path
 

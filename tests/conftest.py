@@ -1,4 +1,4 @@
-"""An isolated run, and bundles of the small models, exported once per test run and process."""
+"""An isolated run, and bundles of the small models, exported once per test run for all its processes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import isolation  # first, because it sets the environment that others read when
 # isort: split
 
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 from dsvl2_export.exporter import export_bundle
 from dsvl2_export.synth.writer import write_synthetic_checkpoint
@@ -69,28 +71,41 @@ def onnxruntime_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSVL2_KERNELS", "off")
 
 
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all processes of this run read, made by the first that wants it."""
+    out = isolation.run_folder() / name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.with_name(f"{out.name}.lock")):
+        if not out.exists():
+            unfinished = out.with_name(f"{out.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a test that was ended
+            make(unfinished)
+            unfinished.rename(out)
+    return out
+
+
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
-    """variant -> folder of a small synthetic checkpoint."""
+def checkpoint() -> MakeCheckpoint:
+    """variant -> folder of a small synthetic checkpoint; nobody may change it."""
 
     @cache
     def make(variant: str) -> Path:
-        out = tmp_path_factory.mktemp("checkpoints") / variant
-        write_synthetic_checkpoint(out, variant, config=small_config(variant), seed=5)
-        return out
+        def write(out: Path) -> None:
+            write_synthetic_checkpoint(out, variant, config=small_config(variant), seed=5)
+
+        return made_once(f"checkpoints/{variant}", write)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, checkpoint: MakeCheckpoint) -> MakeBundle:
-    """(variant, precision) -> folder of its bundle."""
+def bundle(checkpoint: MakeCheckpoint) -> MakeBundle:
+    """(variant, precision) -> folder of its bundle; nobody may change it, and `folder` is a copy."""
 
     @cache
     def make(variant: str, precision: str) -> Path:
-        out = tmp_path_factory.mktemp("bundles") / f"{variant}-{precision}"
-        export_bundle(checkpoint(variant), out, precision)
-        return out
+        source = checkpoint(variant)
+        return made_once(f"bundles/{variant}-{precision}", lambda out: export_bundle(source, out, precision))
 
     return make
 

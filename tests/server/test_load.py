@@ -49,7 +49,7 @@ class Load:
 
 @pytest.fixture
 def load(nightly: bool) -> Load:
-    return Load(300, 1000) if nightly else Load(100, 60)
+    return Load(300, 1000) if nightly else Load(40, 60)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QMimeData, QSize, Qt, Signal
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
@@ -25,6 +25,7 @@ PRESET_ICONS: dict[Task, str] = {
     "chart": "chart-column",
 }
 LEAST_BUTTON = 84
+PILL_SPACING = theme.TINY + 2
 Means = Literal["ask", "queue", "stop"]
 """What the button does now."""
 
@@ -49,19 +50,7 @@ class PromptBar(QWidget):
         self.button = controls.button(texts.prompt.ask(), "send", "primary")
         self.button.setMinimumWidth(LEAST_BUTTON)
         self.line = controls.label("", "muted", "small", wraps=True)
-        self.pills: dict[Task, QPushButton] = {}
-        self._presets = row = QWidget()
-        row.setAccessibleName(texts.prompt.presets())
-        flow = FlowLayout(row, spacing=theme.TINY + 2)
-        for number, task in enumerate(PRESETS, 1):
-            key = QKeySequence(f"Ctrl+{number}")
-            pill = controls.button(texts.prompt.preset(task), PRESET_ICONS[task], "pill")
-            pill.setToolTip(texts.prompt.preset_tip(task, key.toString(QKeySequence.SequenceFormat.NativeText)))
-            pill.setCheckable(task not in QUESTIONS)
-            pill.clicked.connect(lambda _checked=False, task=task: self.press_preset(task))
-            QShortcut(key, self).activated.connect(lambda task=task: self.press_preset(task))
-            self.pills[task] = pill
-            flow.addWidget(pill)
+        row = self._make_pills()
         box = QFrame()
         controls.restyle(box, kind="card")
         inside = QHBoxLayout(box)
@@ -90,8 +79,37 @@ class PromptBar(QWidget):
         self.edit.image_pasted.connect(self.image_pasted)
         self.edit.textChanged.connect(self._edited)
         self.button.clicked.connect(self._press)
+        theme.signals.changed.connect(self._measure_pills)
         self.set_task("question")
         self.set_answering(False, False)
+
+    def _make_pills(self) -> QWidget:
+        self.pills: dict[Task, QPushButton] = {}
+        self._presets = row = QWidget()
+        row.setAccessibleName(texts.prompt.presets())
+        flow = FlowLayout(row, spacing=PILL_SPACING)
+        for number, task in enumerate(PRESETS, 1):
+            key = QKeySequence(f"Ctrl+{number}")
+            pill = controls.button(texts.prompt.preset(task), PRESET_ICONS[task], "pill")
+            pill.setToolTip(texts.prompt.preset_tip(task, key.toString(QKeySequence.SequenceFormat.NativeText)))
+            pill.setCheckable(task not in QUESTIONS)
+            pill.clicked.connect(lambda _checked=False, task=task: self.press_preset(task))
+            QShortcut(key, self).activated.connect(lambda task=task: self.press_preset(task))
+            self.pills[task] = pill
+            flow.addWidget(pill)
+        self._bare_row = self._row = 0
+        """Pixels that the pills need beside each other, without their icons and with them."""
+        return row
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Now the pills know their style."""
+        super().showEvent(event)
+        self._measure_pills()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """The pills have their icons where there is room for them."""
+        super().resizeEvent(event)
+        self._fit_pills()
 
     def set_compact(self, compact: bool) -> None:
         """In a window that is not high the pills give way; their keys go on to work."""
@@ -150,6 +168,23 @@ class PromptBar(QWidget):
         """The question was taken."""
         self.edit.clear()
         self.set_task("question")
+
+    def _measure_pills(self) -> None:
+        """How wide a row of them is, with their icons and without."""
+        pills = list(self.pills.values())
+        for size in (QSize(0, 0), theme.icon_size()):
+            for pill in pills:
+                pill.setIconSize(size)
+                pill.ensurePolished()
+            total = sum(pill.sizeHint().width() for pill in pills) + PILL_SPACING * (len(pills) - 1)
+            self._bare_row, self._row = self._row, total
+        self._fit_pills()
+
+    def _fit_pills(self) -> None:
+        """Leave their icons away where that puts all of them into one row."""
+        size = QSize(0, 0) if self._bare_row <= self.width() < self._row else theme.icon_size()
+        for pill in self.pills.values():
+            pill.setIconSize(size)
 
     def _edited(self) -> None:
         self.edited.emit()

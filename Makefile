@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUNDLE := build/bundle-venv
+CUDA := build/cuda-venv
 TRANSLATIONS := desktop_app/dsvl2_app/translations
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SYNTHETIC := models/synthetic
@@ -69,6 +70,20 @@ test-neon:
 	cmake --build build/neon --target fuzz --parallel
 	qemu-aarch64 -cpu max build/neon/fuzz 1000
 	qemu-aarch64 -cpu cortex-a53 build/neon/fuzz 10
+
+# ONNX Runtime's CUDA provider over stand-ins for CUDA's libraries, which compute nothing: where nodes are placed, what is
+# copied, captured and said (docs/cuda.md). Needs Linux and a C compiler, no GPU; the first run downloads about 450 MB.
+.PHONY: test-cuda
+test-cuda: $(CUDA)/test.stamp
+	$(CUDA)/bin/python -m pytest -q tests/standin_cuda
+
+# An environment of its own, because the packages for the CPU and for CUDA bring the same module. CUDA's own libraries
+# are left out: they would be found before the stand-ins, and fail for want of a driver.
+$(CUDA)/test.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CUDA)
+	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export]' \
+	  onnxruntime-gpu pytest hypothesis
+	@touch $@
 
 # One wheel for every Python 3 of this platform, with the kernels in it, into dist/. On Linux auditwheel names the oldest
 # C library that it runs with: that of this machine, or 2.28 where cibuildwheel builds in its own image.

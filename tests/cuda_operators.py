@@ -147,6 +147,9 @@ def attention(inputs: list[Any], a: dict[str, Any]) -> Array:
     q, k, v, *rest = inputs
     bias = rest[2].astype(F32)[0] if len(rest) == 3 else F32(0)
     heads = [part.astype(F32).reshape(*part.shape[:2], a["num_heads"], -1).transpose(0, 2, 1, 3) for part in (q, k, v)]
+    if a.get("unidirectional"):  # the last query stands at the last key
+        (seq, total) = q.shape[1], k.shape[1]
+        bias = np.where(np.arange(total) > np.arange(total - seq, total)[:, None], F32(-np.inf), F32(0))
     weights = softmax(heads[0] @ heads[1].swapaxes(-1, -2) * F32(a["scale"]) + bias)
     return like(q, (weights @ heads[2]).transpose(0, 2, 1, 3).reshape(q.shape[0], q.shape[1], -1))
 

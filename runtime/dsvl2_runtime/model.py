@@ -17,6 +17,7 @@ from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.errors import (
+    GenerationError,
     ModelCorruptError,
     OutOfMemoryError,
     ProviderError,
@@ -304,6 +305,7 @@ def load_model(
         ResourceError: it would not fit, with the numbers; or memory ran out.
         UsageError: `threads` is below 1 or beyond any machine, or there is no such provider.
         ProviderError: the GPU was asked for and cannot be used.
+        GenerationError: the GPU was asked for and fails in the first runs, which are part of the load.
         ModelNotFoundError: there is no bundle.
         ModelCorruptError: its files are not what its manifest says.
         CancelledError, TimeLimitError: the watch ended it.
@@ -316,7 +318,7 @@ def load_model(
     if wanted is not Provider.CPU and obstacle is None:
         try:
             return _opened(bundle, choice, watch, (), CUDA, "")
-        except (ModelCorruptError, ProviderError, ResourceError) as error:
+        except (GenerationError, ModelCorruptError, ProviderError, ResourceError) as error:
             if wanted is Provider.CUDA:
                 raise
             obstacle = load_obstacle(error)

@@ -62,7 +62,6 @@ class Runs:
         feeds = {
             graph_io.INPUT_IDS: ids[None],
             graph_io.POSITION_IDS: np.arange(start, stop)[None],
-            graph_io.KEY_POSITIONS: np.arange(stop),
             graph_io.LAST_INDEX: np.array([len(ids) - 1]),
             **features,
             **{name: buffer[:start] for name, buffer in self.buffers.items()},

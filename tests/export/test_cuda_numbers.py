@@ -48,7 +48,6 @@ def feeds(bundle: Bundle, dtype: Any) -> dict[str, np.ndarray[Any, Any]]:
     return {
         graph_io.INPUT_IDS: generator.integers(0, 500, (1, SEQ)),
         graph_io.POSITION_IDS: np.arange(SEQ)[None],
-        graph_io.KEY_POSITIONS: np.arange(SEQ),
         graph_io.LAST_INDEX: np.array([SEQ - 1]),
         graph_io.FEATURE_IDS: feature_ids,
         graph_io.IMAGES_SEQ_MASK: mask,

@@ -14,12 +14,21 @@ import pytest
 from dsvl2_runtime import load_model
 from dsvl2_runtime import model as model_module
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.errors import ModelCorruptError, ProviderError, ResourceError, UsageError
+from dsvl2_runtime.errors import (
+    Dsvl2Error,
+    GenerationError,
+    ModelCorruptError,
+    OutOfMemoryError,
+    ProviderError,
+    ResourceError,
+    UsageError,
+)
 from dsvl2_runtime.graphs import gpu_checks, gpu_choice, graph_io
 from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle
 from dsvl2_runtime.graphs.gpu_memory import plan_gpu_memory
 from dsvl2_runtime.machine.cuda_libraries import LINUX, NEEDED, WINDOWS, CudaLibrary, find_libraries, missing_libraries
 from dsvl2_runtime.machine.gpu import NO_DEVICE, Gpu, GpuError, ask_driver
+from dsvl2_runtime.model import VisionLanguageModel
 from dsvl2_runtime.texts import notice_text
 from small_models import MakeBundle
 
@@ -141,6 +150,11 @@ def test_each_obstacle_is_found_in_turn(bundle: MakeBundle, monkeypatch: pytest.
     assert found is not None
     assert found.found == "libcudnn.so.9 cannot be loaded (no such file)"
 
+    monkeypatch.setattr(gpu_checks, "find_gpu", lambda: Gpu("a card", (9, 0), 1, 1, (12, 8)))
+    found = gpu_obstacle(opened)
+    assert found is not None
+    assert (found.kind, found.found) == ("driver", "the NVIDIA driver runs CUDA 12.8, and not CUDA 13.0")
+
     monkeypatch.setattr(gpu_checks, "find_gpu", lambda: Gpu("an old card", (7, 5), 1, 1, (12, 0)))
     found = gpu_obstacle(opened)
     assert found is not None
@@ -166,6 +180,30 @@ def test_a_failure_to_load_falls_back_with_one_notice(bundle: MakeBundle, monkey
     assert "loading it there failed" in notice_text(notice)
     assert model.provider == "cpu"
     with pytest.raises(ModelCorruptError):
+        load_model(folder, threads=1, provider="cuda")
+
+
+@pytest.mark.parametrize("error", [GenerationError("the GPU failed"), OutOfMemoryError(), ProviderError("a", "b")])
+def test_whatever_fails_at_load_falls_back(
+    error: Dsvl2Error, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first runs on a GPU are part of the load, so a kernel that fails there is no error of an answer yet."""
+    opened = model_module._opened
+
+    def fails(*arguments: Any) -> VisionLanguageModel:
+        if arguments[4].is_gpu:
+            raise error
+        return opened(*arguments)
+
+    monkeypatch.setattr(model_module, "gpu_obstacle", lambda bundle, force: None)
+    monkeypatch.setattr(model_module, "_opened", fails)
+    folder = bundle("tiny", "int4")
+    model = load_model(folder, threads=1)
+    (notice,) = [notice for notice in model.notices if notice.code == "provider.fallback"]
+    assert str(error) in notice_text(notice)
+    assert "\n" not in notice_text(notice)
+    assert model.provider == "cpu"
+    with pytest.raises(type(error)):
         load_model(folder, threads=1, provider="cuda")
 
 

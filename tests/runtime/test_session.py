@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import onnxruntime
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as states
@@ -80,6 +81,35 @@ def test_whatever_onnxruntime_raises_is_an_error_of_ours(
         session.run_graph(ready, [], {})
     with pytest.raises(GenerationError, match="its own words"):
         session.run_bound(ready, ready.io_binding())
+    monkeypatch.setattr(onnxruntime.IOBinding, "bind_cpu_input", fail)
+    with pytest.raises(GenerationError, match="its own words"):
+        session.bind_copies(ready.io_binding(), {"input_ids": np.zeros((1, 1), np.int64)})
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
     with pytest.raises(ModelCorruptError, match=r"embed_tokens\.onnx: .*its own words"):
         session.open_session(path, {}, {}, 1)
+
+
+def failing_with(words: str) -> Any:
+    """A session that fails with some words."""
+
+    class Failing:
+        def run_with_iobinding(self, *_: object) -> NoReturn:
+            raise RuntimeError(words)
+
+    return Failing()
+
+
+def test_where_a_gpu_fails_the_message_says_what_to_do() -> None:
+    """ONNX Runtime's own message names files of its source behind the reason."""
+    words = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h ; file=/x.cc ; line=82"
+    with pytest.raises(GenerationError) as found:
+        session.run_bound(failing_with(words), None)
+    expected = "the GPU failed: CUDA failure 700: an illegal memory access was encountered; ask again, or use"
+    assert str(found.value).startswith(expected)
+
+
+def test_a_message_that_holds_a_whole_graph_is_cut() -> None:
+    with pytest.raises(GenerationError) as found:
+        session.run_bound(failing_with(f"the reason {'x' * 5000}"), None)
+    assert "the reason xxx" in str(found.value)
+    assert len(str(found.value)) < session.LONGEST_MESSAGE + 100

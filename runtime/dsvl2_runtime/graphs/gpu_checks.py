@@ -9,7 +9,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs.gpu_choice import INSTALL, Obstacle
 from dsvl2_runtime.graphs.gpu_memory import plan_gpu_memory
 from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries, missing_libraries
-from dsvl2_runtime.machine.gpu import OLDEST_CAPABILITY, Gpu, GpuError, find_gpu
+from dsvl2_runtime.machine.gpu import OLDEST_CAPABILITY, OLDEST_DRIVER, Gpu, GpuError, find_gpu
 from dsvl2_runtime.machine.machine import GIGABYTE
 
 
@@ -22,7 +22,7 @@ def card_obstacle(bundle: Bundle | None, found: Gpu | GpuError | None, *, force:
             found = error
     if isinstance(found, GpuError):
         return Obstacle("driver", str(found), "install NVIDIA's driver, see docs/cuda.md")
-    obstacle = _generation(found) or _libraries()
+    obstacle = _generation(found) or _driver(found) or _libraries()
     if obstacle is not None or force or bundle is None:
         return obstacle
     return _memory(bundle, found)
@@ -34,6 +34,13 @@ def _generation(gpu: Gpu) -> Obstacle | None:
     found = "{}.{}".format(*gpu.compute_capability)
     wanted = "{}.{}".format(*OLDEST_CAPABILITY)
     return Obstacle("gpu", f"{gpu.name} has compute capability {found}", f"{wanted} or newer is needed")
+
+
+def _driver(gpu: Gpu) -> Obstacle | None:
+    if gpu.driver_cuda >= OLDEST_DRIVER:
+        return None
+    found, wanted = ("{}.{}".format(*version) for version in (gpu.driver_cuda, OLDEST_DRIVER))
+    return Obstacle("driver", f"the NVIDIA driver runs CUDA {found}, and not CUDA {wanted}", "install a newer driver")
 
 
 def _libraries() -> Obstacle | None:

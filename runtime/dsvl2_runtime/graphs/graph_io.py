@@ -25,7 +25,6 @@ The target cuda has three graphs. `half` is the type in the manifest's entry of 
 | | out | `tile_features` | [num_tiles, cells * cells, hidden] half |
 | | out | `image_newline`, `view_separator` | [1, hidden] half |
 | `decoder_prompt` | in | `input_ids`, `position_ids` | [1, seq] int64 |
-| | in | `key_positions` | [past + seq] int64, counted from 0 |
 | | in | `images_seq_mask` | [1, seq, 1] bool: where a row of features stands |
 | | in | `feature_ids` | [1, seq] int64: which row of `image_features`; 0 where none stands |
 | | in | `image_features` | [features, hidden] half |
@@ -77,7 +76,6 @@ INPUT_IDS = "input_ids"
 INPUTS_EMBEDS = "inputs_embeds"
 POSITION_IDS = "position_ids"
 LOGITS = "logits"
-KEY_POSITIONS = "key_positions"
 FEATURE_IDS = "feature_ids"
 IMAGES_SEQ_MASK = "images_seq_mask"
 IMAGE_FEATURES = "image_features"

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -46,6 +48,10 @@ NO_DTYPES: Mapping[str, str] = MappingProxyType({})
 
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
+SIGNS_OF_GPU = ("CUDA failure", "CUDA error", "CUBLAS failure", "CUDNN failure", "cuDNN")
+"""In the messages of ONNX Runtime where it is a library of CUDA that failed."""
+LONGEST_MESSAGE = 400
+"""Characters of what ONNX Runtime says; the class, the node and the reason stand at its beginning."""
 POLL_SECONDS = 0.05
 """Between two looks at whether a load shall go on; the end of a load is noticed at once."""
 RUN_POLL_SECONDS = 0.25
@@ -226,6 +232,20 @@ def run_bound(
         raise _memory_error(error) or _generation_error(error) from error
 
 
+def bind_copies(binding: onnxruntime.IOBinding, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Copy arrays to where a session runs, as inputs of the next run of a binding.
+
+    Raises:
+        GenerationError: the copy failed.
+        OutOfMemoryError: there is too little memory there.
+    """
+    try:
+        for name, array in arrays.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+    except GRAPH_ERRORS as error:
+        raise _memory_error(error) or _generation_error(error) from error
+
+
 def run_watched(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBinding, watch: Watch) -> None:
     """Run a bound session in a second thread, so that a stop or a deadline ends it between two operators of the graph.
 
@@ -242,6 +262,9 @@ def run_watched(session: onnxruntime.InferenceSession, binding: onnxruntime.IOBi
 
 
 def _generation_error(error: Exception) -> Dsvl2Error:
+    if any(sign in str(error) for sign in SIGNS_OF_GPU):
+        advice = "ask again, or use --provider cpu; see `dsvl2-onnx doctor`"
+        return GenerationError(f"the GPU failed: {_first_line(error).partition(' ; GPU=')[0]}; {advice}")
     return GenerationError(f"ONNX Runtime stopped inside the graph: {_first_line(error)}")
 
 
@@ -253,4 +276,6 @@ def _memory_error(error: Exception) -> Dsvl2Error | None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What an error begins with; some of ONNX Runtime's hold a whole graph in one line."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]} …"

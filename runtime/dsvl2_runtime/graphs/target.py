@@ -6,6 +6,7 @@ here, not another branch elsewhere.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,20 @@ from numpy.typing import NDArray
 from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, CUDA_TARGET
 from dsvl2_runtime.machine.machine import bytes_saturate
 
-ONLY_ERRORS = 3
-"""ORT's log severity; warnings about graphs that we write ourselves help no user."""
+WARNINGS, ONLY_ERRORS, ONLY_FATAL = 2, 3, 4
+"""ORT's log severity; warnings about graphs that we write ourselves help no user. On a GPU it writes its errors too,
+several lines each, before it raises them."""
+SHOW_LOG = "DSVL2_ONNXRUNTIME_LOG"
+"""Of the environment: where it is set, ONNX Runtime writes its warnings all the same."""
 
 GPU_DEVICE = "cuda"
 CUDA_OPTIONS = {
     "device_id": "0",
     "arena_extend_strategy": "kSameAsRequested",  # the arena would double in size with each extension
     "use_tf32": "0",  # the router computes in float32, and means it
+    # ONNX Runtime's own kernels for attention (flash 1, memory-efficient 2, plain 16). cuDNN's, which it would take on
+    # the newest cards, needs a new plan for each length of a prompt, in each thread.
+    "sdpa_kernel": "19",
 }
 
 onnxruntime.disable_telemetry_events()  # the switch on Windows, where ORT_DISABLE_TELEMETRY counts for nothing
@@ -71,6 +78,12 @@ class Target:
             options: from `session_options`.
             capture: record its first run with `captured_run` as a CUDA graph, which later runs repeat.
         """
+        if self.is_gpu and not os.environ.get(SHOW_LOG):
+            # Some of what it warns of, for each session, is no matter of a session and goes to its default logger.
+            onnxruntime.set_default_logger_severity(ONLY_FATAL)
+            options.log_severity_level = ONLY_FATAL
+        elif self.is_gpu:
+            options.log_severity_level = WARNINGS
         provider = (self.provider, CUDA_OPTIONS | {"enable_cuda_graph": str(int(capture))} if self.is_gpu else {})
         session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
         if self.provider not in session.get_providers():

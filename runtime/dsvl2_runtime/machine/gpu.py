@@ -17,6 +17,8 @@ COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76
 LONGEST_NAME = 256
 NO_DEVICE = 100
 """`CUDA_ERROR_NO_DEVICE`."""
+OLDEST_DRIVER = (13, 0)
+"""The CUDA that a driver has to run: the one that `onnxruntime-gpu` is built for."""
 OLDEST_CAPABILITY = (8, 0)
 """The first generation with bfloat16, which the graphs compute in."""
 

@@ -4,8 +4,10 @@ A step reads a buffer of all positions of the context, with a mask that hides th
 never changes, so it can be captured as a CUDA graph, and its cost does not depend on how much is cached. The new row is
 written into the buffer where it lies (`ScatterND` with input and output bound to one address).
 
-A prompt expands keys and values per head and runs `MultiHeadAttention` with the mask as a bias. ONNX's own `Attention`
-gave wrong rows for heads of unequal width, and `GroupQueryAttention` takes no heads above 512.
+A prompt expands keys and values per head and runs `MultiHeadAttention`, which hides later positions by itself. Its
+kernel that needs no plan for each new length (`target.CUDA_OPTIONS`) wants heads of one width, so values are filled up
+to that of keys. ONNX's own `Attention` gave wrong rows for heads of unequal width, and `GroupQueryAttention` takes no
+heads above 512.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class Place:
     position_ids: str
     """[1, seq] int64."""
     mask: str
-    """Added to scores: of a step [1, context], of a prompt [1, 1, seq, total]."""
+    """Added to scores: of a step [1, context], of a prompt for the CPU [1, 1, seq, total]; else a prompt has none."""
     cos: str
     sin: str
     index: str = ""
@@ -88,10 +90,10 @@ def latent_attention(
         k_ropes = writer.reshape(k_ropes, 1, -1, 1, rotated_width)
         k_ropes = writer.node("Expand", [k_ropes, writer.int64(1, 1, heads, 1)])  # [1, total, heads, rope]
         keys = writer.node("Concat", [writer.reshape(keys, 1, -1, heads, nope), k_ropes], axis=-1)
+        values = writer.reshape(values, 1, -1, heads, width)
         by_head = [writer.reshape(part, 1, -1, heads, size) for part, size in ((q_nope, nope), (q_rope, rotated_width))]
         joined = writer.node("Concat", by_head, axis=-1)
-        q, k = (writer.reshape(part, 1, -1, heads * config.head_dim) for part in (joined, keys))
-        out = _attend_causally(writer, q, k, writer.reshape(values, 1, -1, heads * width), at.mask, heads, scale)
+        out = _attend_causally(writer, joined, keys, values, (heads, config.head_dim, width), at.mask, scale)
     return writer.block_linear(out, f"{name}.o_proj", lambda: stored.blocks(f"{name}.o_proj", heads * width), element)
 
 
@@ -130,8 +132,9 @@ def plain_attention(
         writer.node("Identity", [k_rows], into=keys_at.new)
         writer.node("Identity", [v_rows], into=values_at.new)
         pairs = ((keys_at.past, k_rows), (values_at.past, v_rows))
-        k, v = (writer.reshape(writer.node("Concat", list(pair), axis=0), 1, -1, row) for pair in pairs)
-        out = _attend_causally(writer, q, k, v, at.mask, heads, scale)
+        k, v = (writer.reshape(writer.node("Concat", list(pair), axis=0), 1, -1, heads, width) for pair in pairs)
+        q = writer.reshape(q, 1, -1, heads, width)
+        out = _attend_causally(writer, q, k, v, (heads, width, width), at.mask, scale)
     return writer.block_linear(out, f"{name}.o_proj", lambda: stored.blocks(f"{name}.o_proj", row), element)
 
 
@@ -142,7 +145,30 @@ def _attend(writer: CudaWriter, queries: str, keys: str, values: str, mask: str,
     return writer.node("MatMul", [weights, values])
 
 
-def _attend_causally(writer: CudaWriter, q: str, k: str, v: str, mask: str, heads: int, scale: float) -> str:
-    """[1, seq, heads * width] over keys and values [1, total, …] -> [1, seq, heads * width of a value]."""
-    inputs = [q, k, v, "", "", mask]
-    return writer.contrib("MultiHeadAttention", inputs, num_heads=heads, scale=scale)
+def _attend_causally(
+    writer: CudaWriter, q: str, k: str, v: str, sizes: tuple[int, int, int], mask: str, scale: float
+) -> str:
+    """The last positions over all: [1, seq, heads, width] -> [1, seq, heads * width of a value].
+
+    Args:
+        writer: of the graph.
+        q: queries [1, seq, heads, width].
+        k: keys [1, total, heads, width].
+        v: values [1, total, heads, width of a value].
+        sizes: heads, their width, and that of a value, which is no larger.
+        mask: [1, 1, seq, total] to add; empty where the kernel hides later positions by itself.
+        scale: of the scores.
+    """
+    heads, width, value_width = sizes
+    if not mask and value_width < width:  # what fills them up is cut off again; some of the keys are as good as zeros
+        v = writer.node("Concat", [v, writer.slice_of(k, value_width, width, 3)], axis=-1)
+    whole_value = value_width if mask else width
+    q, k = (writer.reshape(part, 1, -1, heads * width) for part in (q, k))
+    v = writer.reshape(v, 1, -1, heads * whole_value)
+    if mask:
+        return writer.contrib("MultiHeadAttention", [q, k, v, "", "", mask], num_heads=heads, scale=scale)
+    out = writer.contrib("MultiHeadAttention", [q, k, v], num_heads=heads, scale=scale, unidirectional=1)
+    if value_width == width:
+        return out
+    out = writer.slice_of(writer.reshape(out, 1, -1, heads, width), 0, value_width, 3)
+    return writer.reshape(out, 1, -1, heads * value_width)

@@ -55,19 +55,15 @@ def write_prompt(writer: CudaWriter, source: Source) -> None:
     """Write the graph of many positions behind a past, with rows of image features in their places."""
     config, element, hidden = source.config, writer.form.decoder, source.config.hidden_size
     writer.experts_in = writer.form.prompt_experts
-    queries = writer.reshape(graph_io.POSITION_IDS, -1, 1)  # [seq, 1]
-    hidden_from = writer.node("Greater", [graph_io.KEY_POSITIONS, queries])  # [seq, total]
-    mask = writer.node("Where", [hidden_from, writer.number(MASKED, element), writer.number(0.0, element)])
-    mask = writer.node("Unsqueeze", [mask, writer.int64(0, 1)])  # [1, 1, seq, total]
+    cache = graph_io.cache_tensors(config, writer.form.cache(config))
+    mask = "" if writer.form.causal_kernel else _mask_of_prompt(writer, cache[0].past)
     at = Place(graph_io.POSITION_IDS, mask, *rope(writer, config))
     features = writer.node("Gather", [graph_io.IMAGE_FEATURES, graph_io.FEATURE_IDS], axis=0)  # [1, seq, hidden]
     rows = writer.node("Where", [graph_io.IMAGES_SEQ_MASK, features, _embedded(writer, source)])
-    cache = graph_io.cache_tensors(config, writer.form.cache(config))
     _write_layers(writer, source, rows, cache, at)
     inputs = [
         int64_value(graph_io.INPUT_IDS, [1, "seq"]),
         int64_value(graph_io.POSITION_IDS, [1, "seq"]),
-        int64_value(graph_io.KEY_POSITIONS, ["total"]),
         int64_value(graph_io.FEATURE_IDS, [1, "seq"]),
         int64_value(graph_io.LAST_INDEX, [1]),
         typed_value(graph_io.IMAGES_SEQ_MASK, [1, "seq", 1], TensorProto.BOOL),
@@ -76,6 +72,20 @@ def write_prompt(writer: CudaWriter, source: Source) -> None:
     ]
     new = [float_value(tensor.new, ["seq", tensor.row], element) for tensor in cache]
     writer.save_graph(inputs, [*_result_values(config), *new])
+
+
+def _mask_of_prompt(writer: CudaWriter, past: str) -> str:
+    """What hides later positions where the kernel cannot, [1, 1, seq, total]; `past` is an input with cached rows."""
+    element, zero, one = writer.form.decoder, writer.constant(np.int64(0)), writer.constant(np.int64(1))
+    lengths = [
+        writer.node("Gather", [writer.node("Shape", [name]), axis], axis=0)
+        for name, axis in ((past, zero), (graph_io.POSITION_IDS, one))
+    ]
+    keys = writer.node("Range", [zero, writer.node("Add", lengths), one])  # [total]
+    queries = writer.reshape(graph_io.POSITION_IDS, -1, 1)  # [seq, 1]
+    hidden_from = writer.node("Greater", [keys, queries])  # [seq, total]
+    mask = writer.node("Where", [hidden_from, writer.number(MASKED, element), writer.number(0.0, element)])
+    return writer.node("Unsqueeze", [mask, writer.int64(0, 1)])
 
 
 def _embedded(writer: CudaWriter, source: Source) -> str:

@@ -42,6 +42,8 @@ class CudaForm:
     packed: bool = True
     """Experts lie in the layout of the GPU's kernels and the router's weights follow from its logits; else they are raw
     rows, and the router's weights are an input, as the kernel for the CPU wants it."""
+    causal_kernel: bool = True
+    """Attention of a prompt hides later positions by itself, behind a past too; the kernel for the CPU gets a mask."""
 
     def cache(self, config: LanguageConfig) -> CacheFormat:
         """The rows of `CacheFormat.of`, in the decoder's type."""
@@ -54,7 +56,7 @@ EXACT_ON_GPU = CudaForm(prompt_experts="float16")
 """For a model so small that a slow kernel does not matter."""
 IN_BFLOAT16 = CudaForm("bfloat16")
 """For a model whose activations are too large for float16, beyond 65,504."""
-ON_CPU = CudaForm("float32", "float32", "float32", "float32", packed=False)
+ON_CPU = CudaForm("float32", "float32", "float32", "float32", packed=False, causal_kernel=False)
 """The same graphs for the CPU provider, to test them and what runs them where there is no GPU."""
 
 SMALL_WIDTH = 1024

@@ -17,7 +17,7 @@ from dsvl2_runtime.graphs.cuda.images import FeatureStore
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptRows
 from dsvl2_runtime.graphs.gpu_memory import GPU_CHUNK
 from dsvl2_runtime.graphs.sequence import Sequence
-from dsvl2_runtime.graphs.session import run_bound
+from dsvl2_runtime.graphs.session import bind_copies, run_bound
 from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
@@ -122,7 +122,7 @@ class CudaDecoder:
         cache = _cache_of(sequence)
         slot, past = self._slots.take(cache), cache.length
         filled = rows.filled(min(self._filled_size(len(rows)), self.context_tokens - past))
-        seq, total = len(filled), past + len(filled)
+        seq = len(filled)
         binding = self._prompt.io_binding()
         arrays: dict[str, NDArray[np.generic]] = {
             graph_io.INPUT_IDS: filled.input_ids[None],
@@ -130,12 +130,10 @@ class CudaDecoder:
             graph_io.IMAGES_SEQ_MASK: filled.images_seq_mask[None, :, None],
             graph_io.LAST_INDEX: np.array([len(rows) - 1], np.int64),
         }
-        for name, array in arrays.items():
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        bind_copies(binding, arrays)
         target, store = self._target, self._store
         position = self._positions + past * INT64.nbytes
         target.bind_input_at(binding, graph_io.POSITION_IDS, INT64.onnx, (1, seq), position)
-        target.bind_input_at(binding, graph_io.KEY_POSITIONS, INT64.onnx, (total,), self._positions)
         features = (store.rows, store.hidden)
         target.bind_input_at(binding, graph_io.IMAGE_FEATURES, store.element.onnx, features, store.address())
         layout = self._slots.layout

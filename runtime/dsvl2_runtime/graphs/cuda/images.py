@@ -20,7 +20,7 @@ from dsvl2_runtime.graphs.cuda.elements import Element
 from dsvl2_runtime.graphs.cuda.memory import DeviceMemory
 from dsvl2_runtime.graphs.gpu_memory import TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import ImageCache, PartKey
-from dsvl2_runtime.graphs.session import run_bound
+from dsvl2_runtime.graphs.session import bind_copies, run_bound
 from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.inputs.processor import ImageInput
@@ -75,7 +75,7 @@ class CudaImageEncoder:
         """Write the features of some tiles [num_tiles, 3, image_size, image_size] into the store, from a row on."""
         store, tiles = self._store, len(pixel_values)
         binding = self._session.io_binding()
-        binding.bind_cpu_input(graph_io.PIXEL_VALUES, np.ascontiguousarray(pixel_values, np.float32))
+        bind_copies(binding, {graph_io.PIXEL_VALUES: pixel_values.astype(np.float32, copy=False)})
         outputs = (
             (graph_io.TILE_FEATURES, (tiles, self.cells**2, store.hidden), row),
             (graph_io.IMAGE_NEWLINE, (1, store.hidden), NEWLINE),

@@ -117,7 +117,6 @@ def _ports(name: str, config: ModelConfig, layout: CacheLayout) -> Ports:
     inputs: dict[str, Shape] = {graph_io.INPUT_IDS: (1, seq), graph_io.POSITION_IDS: (1, seq)}
     if name == graph_io.DECODER_PROMPT:
         inputs |= {
-            graph_io.KEY_POSITIONS: (None,),
             graph_io.FEATURE_IDS: (1, None),
             graph_io.IMAGES_SEQ_MASK: (1, None, 1),
             graph_io.LAST_INDEX: (1,),

@@ -76,7 +76,7 @@ def write_prompt(writer: CudaWriter, source: Source) -> None:
 
 def _mask_of_prompt(writer: CudaWriter, past: str) -> str:
     """What hides later positions where the kernel cannot, [1, 1, seq, total]; `past` is an input with cached rows."""
-    element, zero, one = writer.form.decoder, writer.constant(np.int64(0)), writer.constant(np.int64(1))
+    element, zero, one = writer.form.decoder, writer.constant(np.array(0)), writer.constant(np.array(1))
     lengths = [
         writer.node("Gather", [writer.node("Shape", [name]), axis], axis=0)
         for name, axis in ((past, zero), (graph_io.POSITION_IDS, one))

@@ -18,6 +18,11 @@ from running_server import REAL_ENGINE, running
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
 PROMPT = "$ dsvl2-onnx "
+BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+BETWEEN_KERNELS = 1
+"""Pixels. The model says places in thousandths of the picture, which are smaller than that here. Between two neighbours
+that are about as likely the rounding decides, and it differs from one processor to another: with AVX-512 the README's
+box begins at 433, with AVX2 and with ONNX Runtime's operators at 434."""
 CODE = "from dsvl2_runtime.cli.main import main; main()"
 
 
@@ -58,7 +63,13 @@ def test_a_command_prints_the_lines_below_it(folder: Path, verb: str) -> None:
     """A PDF, a box, fields."""
     arguments, lines = shown(verb)
     assert lines
-    assert printed(folder, arguments) == lines
+    found = printed(folder, arguments)
+    assert [BOX.sub("[]", line) for line in found] == [BOX.sub("[]", line) for line in lines]
+    for box, wanted in zip(BOX.finditer("\n".join(found)), BOX.finditer("\n".join(lines)), strict=True):
+        assert all(
+            abs(int(at) - int(wanted_at)) <= BETWEEN_KERNELS
+            for at, wanted_at in zip(box.groups(), wanted.groups(), strict=True)
+        )
     assert (folder / "boxes.png").exists() == (verb == "locate")
 
 

@@ -19,10 +19,22 @@ from dsvl2_app.state.answer_text import shown_markdown
 from dsvl2_app.widgets.answer_document import answer_document
 from dsvl2_app.widgets.main_window import MainWindow
 from event_loop import LONGEST_GAP, Watchdog
-from small_models import FIGURE, picture
-from windows import PATIENCE, ask, some_image, wait_for
+from small_models import FIGURE, MakeBundle, picture
+from windows import PATIENCE, OpenWindow, ask, some_image, wait_for
 
 pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def window(fake_window: MainWindow) -> MainWindow:
+    """What is done with pictures asks no model."""
+    return fake_window
+
+
+@pytest.fixture
+def answering(open_window: OpenWindow, bundle: MakeBundle) -> MainWindow:
+    """With a real engine, for what it says about pictures."""
+    return open_window(bundle("small", "int4"))
 
 
 def told(window: MainWindow) -> str:
@@ -35,8 +47,9 @@ def drop(window: MainWindow, data: QMimeData) -> None:
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, no_buttons, no_keys))
 
 
-def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot: QtBot, image_file: Path) -> None:
+def test_a_picture_is_dropped_and_a_question_answered(answering: MainWindow, qtbot: QtBot, image_file: Path) -> None:
     """Drop, type, Enter: the answer streams into the view, and the figures stand below it."""
+    window = answering
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(image_file))])
     drop(window, data)
@@ -60,9 +73,10 @@ def test_a_picture_is_dropped_and_a_question_answered(window: MainWindow, qtbot:
 
 
 def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
+    answering: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     """Small print may be lost, and the answer wrong for it."""
+    window = answering
     path = tmp_path / "wide.png"
     picture(4000, 400, 1).save(path)
     window.add_images([path])
@@ -75,8 +89,9 @@ def test_a_picture_that_is_scaled_down_is_named_beside_the_answer(
     assert "1 picture" in second
 
 
-def test_a_scan_of_two_pages_is_a_document(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_scan_of_two_pages_is_a_document(answering: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     """Both pages are there to be asked about; neither is lost without a word."""
+    window = answering
     path = tmp_path / "scan.tif"
     picture(60, 60, 1).save(path, save_all=True, append_images=[picture(60, 60, 2)])
     wait_for(qtbot, lambda: window.session.engine_state == "ready")
@@ -153,9 +168,10 @@ def test_a_file_that_changed_is_another_picture(window: MainWindow, qtbot: QtBot
 
 
 def test_content_that_was_tampered_with_fails_its_own_question(
-    window: MainWindow, qtbot: QtBot, image_file: Path
+    answering: MainWindow, qtbot: QtBot, image_file: Path
 ) -> None:
     """The engine says why, by the name that the user knows, stays alive, and the next question works."""
+    window = answering
     window.add_images([image_file])
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     picture(60, 60, 2).save(window.session.images[0].content.path, "PNG")
@@ -299,13 +315,14 @@ def test_a_question_that_waits_for_its_picture_can_be_taken_back(
 
 
 def test_closing_does_not_wait_for_a_picture(
-    window: MainWindow,
+    answering: MainWindow,
     qtbot: QtBot,
     image_file: Path,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
     """One that is being decoded may take seconds; those that wait are given up."""
+    window = answering
     gate = Gate(monkeypatch)
     window.add_images([image_file] * 50)
     assert gate.reached.wait(PATIENCE / 1000)

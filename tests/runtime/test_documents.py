@@ -265,20 +265,21 @@ def test_a_child_that_hangs_is_ended(three: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.nightly
-def test_two_hundred_hostile_and_broken_pdfs_harm_nothing(tmp_path: Path, nightly: bool) -> None:
+def test_hostile_and_broken_pdfs_harm_nothing(tmp_path: Path, nightly: bool) -> None:
     """Each is drawn or is an error of ours, which names it; some are still drawn, and the errors are of many kinds.
 
-    Every day it is the same folder; at night there are four others beside it.
+    Every day they are the same fifty; at night there are five folders of two hundred.
     """
+    count = 200 if nightly else 50
     seeds = [16, *(secrets.randbits(32) for _ in range(4 if nightly else 0))]
     for seed in seeds:
         bombs = [*own_pdfs.bomb_pdfs()]
         folder = tmp_path / str(seed)
         folder.mkdir()
-        for number, content in enumerate([*bombs, *own_pdfs.mutated(200 - len(bombs), seed)]):
+        for number, content in enumerate([*bombs, *own_pdfs.mutated(count - len(bombs), seed)]):
             (folder / f"{number}.pdf").write_bytes(content)
         paths = sorted(folder.iterdir())
-        assert len(paths) == 200
+        assert len(paths) == count
         drawn, errors = 0, set()
         for path in paths:
             try:
@@ -288,7 +289,7 @@ def test_two_hundred_hostile_and_broken_pdfs_harm_nothing(tmp_path: Path, nightl
             except Dsvl2Error as error:
                 assert error.exit_code in (2, 5, 7), f"seed {seed}, {path.name}"
                 errors.add(str(error).removeprefix(f"picture {path}"))
-        assert drawn > 100, f"seed {seed}"
+        assert drawn > count / 2, f"seed {seed}"
         assert len(errors) > 5, f"seed {seed}"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from dsvl2_bench.gpu_check import folder, sized_graphs, stages
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
+from dsvl2_bench.gpu_check.plan import SECONDS
 from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random, write_sized_graphs
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
@@ -89,6 +92,14 @@ def test_a_stage_that_hangs_is_ended(packed: Path, tmp_path: Path) -> None:
     lines = run_stage("parity", packed, tmp_path, "cpu", 0.5)
     assert lines[-1]["ended"] != 0
     assert "timed_out" in lines[-1]
+    assert "! ended -9 after its 0 s; it said last: " in table(lines)
+
+
+def test_a_stage_whose_process_does_not_end_is_left_behind() -> None:
+    """As one that waits for a driver; it counts as failed."""
+    lines: list[dict[str, Any]] = [{"stage": "parity", "ended": None, "s": 125.0, "timed_out": 120}]
+    assert "parity: FAILED" in table(lines)
+    assert "! ended None after its 120 s; it said last: nothing" in table(lines)
 
 
 def test_goals_are_compared_in_their_direction() -> None:
@@ -128,4 +139,24 @@ def test_the_packages_of_the_runtime_are_packed() -> None:
 def test_the_script_is_a_valid_one(packed: Path) -> None:
     """bash reads it without running it."""
     assert subprocess.run(["bash", "-n", str(packed / "check.sh")], check=False).returncode == 0
-    assert all(seconds < 200 for _, seconds in stages.STAGES.values())
+    assert list(SECONDS) == list(stages.STAGES)
+    assert all(seconds < 200 for seconds in SECONDS.values())
+
+
+def test_where_the_packages_cannot_be_imported_the_table_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stage is a process that fails with its reason; the check itself imports none of them."""
+    broken = tmp_path / "site" / "onnxruntime"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    command = [sys.executable, "-m", "dsvl2_bench.gpu_check.check", str(tmp_path), str(tmp_path / "out")]
+    ended = subprocess.run(
+        [*command, "--stages", "environment,placement"], capture_output=True, encoding="utf-8", check=False, timeout=300
+    )
+    assert ended.returncode == 1
+    table_lines = ended.stdout[ended.stdout.index("---- table ----") :]
+    assert table_lines.count("libcudart.so.13: cannot open shared object file") == 2
+    assert "environment: FAILED" in table_lines
+    assert len(json.loads((tmp_path / "out" / "check.json").read_text("utf-8"))) == 2

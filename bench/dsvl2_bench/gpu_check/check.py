@@ -7,6 +7,7 @@ Whatever a stage prints is shown at once and kept in OUT: `check.json` with ever
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -17,9 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dsvl2_bench.gpu_check.stages import GOALS, STAGES
+from dsvl2_bench.gpu_check.plan import GOALS, SECONDS
 
 BUDGET_SECONDS = 470
+LAST_SECONDS = 5
+"""For a stage to end once it was told to."""
 LEAST_SECONDS = 10
 """A stage that would have less is left out."""
 SHOWN_STDERR = 1500
@@ -36,39 +39,48 @@ def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -
     said, start, lines = out / f"{name}.stderr.txt", time.monotonic(), list[Line]()
     # A crash inside a library leaves a traceback of Python's side.
     environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
-    with (
-        said.open("wb") as errors,
-        subprocess.Popen(  # noqa: S603 - our own module
+    with said.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdout=subprocess.PIPE, stderr=errors, env=environment
-        ) as process,
-    ):
-        timer = threading.Timer(seconds, process.kill)
-        timer.start()
-        for raw in process.stdout or ():
-            text = raw.decode("utf-8", "replace").rstrip()
-            try:
-                line = json.loads(text)
-            except ValueError:
-                line = {"printed": text[:500]}
-            lines.append({"stage": name, **(line if isinstance(line, dict) else {"printed": text[:500]})})
-            print(json.dumps(lines[-1])[:1500], flush=True)
-        process.wait()
-        timed_out = not timer.is_alive()
-        timer.cancel()
+        )
+    reader = threading.Thread(target=_read, args=(process, name, lines), daemon=True)
+    reader.start()
+    timed_out = False
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a driver that hangs does not let its process end
+            process.wait(LAST_SECONDS)
+    reader.join(LAST_SECONDS)  # what it has started may hold its output open
+    lines = list(lines)
     end: Line = {"stage": name, "ended": process.returncode, "s": round(time.monotonic() - start, 1)}
     if timed_out:
         end["timed_out"] = round(seconds)
-    if process.returncode:
+    if process.returncode != 0:
         end["stderr"] = said.read_text("utf-8", "replace")[-SHOWN_STDERR:]
     lines.append(end)
     print(json.dumps(end), flush=True)
     return lines
 
 
+def _read(process: subprocess.Popen[bytes], name: str, lines: list[Line]) -> None:
+    """Show and keep each line of a stage as it comes."""
+    for raw in process.stdout or ():
+        text = raw.decode("utf-8", "replace").rstrip()
+        try:
+            line = json.loads(text)
+        except ValueError:
+            line = {"printed": text[:500]}
+        lines.append({"stage": name, **(line if isinstance(line, dict) else {"printed": text[:500]})})
+        print(json.dumps(lines[-1])[:1500], flush=True)
+
+
 def table(lines: Sequence[Line]) -> str:
     """What counts, in few lines, for a reader who sees only the end of the output."""
     found = []
-    for name in STAGES:
+    for name in SECONDS:
         mine = [line for line in lines if line["stage"] == name]
         if not mine:
             found.append(f"{name}: not run")
@@ -76,10 +88,11 @@ def table(lines: Sequence[Line]) -> str:
         judged = [line["ok"] for line in mine if "ok" in line]
         ends = [line for line in mine if "ended" in line]
         errors = [str(line["error"]) for line in mine if "error" in line]
-        state = "FAILED" if errors or not all(judged) or any(end["ended"] for end in ends) else "well"
+        state = "FAILED" if errors or not all(judged) or any(end["ended"] != 0 for end in ends) else "well"
         took = f"{ends[-1]['s']} s" if ends else "no end"
         found.append(f"{name}: {state}, {sum(judged)} of {len(judged)} checks, {took}")
         found += [f"    ! {error[:300]}" for error in errors[:3]]
+        found += [f"    ! {_end(end)}" for end in ends if end["ended"] != 0]
         found += [f"    {_short(line)}" for line in mine if _counts(line)]
     found += goals(lines)
     return "\n".join(found)
@@ -108,6 +121,13 @@ def _counts(line: Line) -> bool:
     return bool(line.keys() & FIGURES) or line.get("ok") is False
 
 
+def _end(end: Line) -> str:
+    """How a stage ended that did not end well: a signal's number is negative, and None is a process that lives on."""
+    said = str(end.get("stderr", "")).strip().splitlines()
+    late = f" after its {end['timed_out']} s" if "timed_out" in end else ""
+    return f"ended {end['ended']}{late}; it said last: {said[-1][:300] if said else 'nothing'}"
+
+
 def _short(line: Line) -> str:
     words = (f"{key}={value}" for key, value in line.items() if key not in ("stage", "providers", "bundle"))
     return " ".join(words)[:400]
@@ -119,14 +139,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="what `make gpu-check` packed")
     parser.add_argument("out", type=Path, help="for what is found")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu only tries out this program")
-    parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas between")
+    parser.add_argument("--stages", default=",".join(SECONDS), help="some of them, with commas between")
     parser.add_argument("--seconds", type=float, default=BUDGET_SECONDS, help="for all of them")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     lines: list[Line] = []
     end = time.monotonic() + options.seconds
     for name in options.stages.split(","):
-        seconds = min(STAGES[name][1], end - time.monotonic())
+        if name not in SECONDS:
+            parser.error(f"there is no stage {name!r}; there are {', '.join(SECONDS)}")
+    for name in options.stages.split(","):
+        seconds = min(SECONDS[name], end - time.monotonic())
         if seconds < LEAST_SECONDS:
             lines.append({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
             continue

@@ -48,16 +48,46 @@ PRECISION = "int4"
 SCRIPT = """#!/usr/bin/env bash
 # check.sh OUT [options of dsvl2_bench.gpu_check.check]: writes OUT/check.json and OUT/table.txt in under eight minutes.
 # PyTorch is not needed, but its packages are where CUDA's libraries are looked for; LLAMA_BENCH and GGUF name a peer.
+# PYTHON names another interpreter than python3, and ROOM a folder for a gigabyte of unpacked packages and graphs.
 set -euo pipefail
+if [ $# -lt 1 ]; then
+    echo "usage: bash check.sh OUT [--stages NAME,NAME] [--seconds N]" >&2
+    exit 2
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 shift
-site=${SITE:-$(mktemp -d)/site}
-if [ -d "$here/wheels" ] && [ ! -d "$site" ]; then
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$here"/wheels/*.whl
+python=${PYTHON:-python3}
+if [ -z "${ROOM:-}" ]; then
+    for folder in "${TMPDIR:-/tmp}" /var/tmp "$HOME" /dev/shm "$out"; do
+        mkdir -p "$folder" 2> /dev/null || continue
+        free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
+        if [ -w "$folder" ] && [ "$free" -gt 1500000 ]; then
+            ROOM=$(mktemp -d "$folder/gpu-check.XXXXXX")
+            trap 'rm -rf "$ROOM"' EXIT
+            break
+        fi
+    done
 fi
-export PYTHONPATH=$here/code:$site:${PYTHONPATH:-} ORT_DISABLE_TELEMETRY=1
-exec python3 -m dsvl2_bench.gpu_check.check "$here" "$out" "$@"
+if [ -z "${ROOM:-}" ]; then
+    echo "no folder with 1.5 GB of room was found; name one with ROOM=" >&2
+    exit 1
+fi
+site=${SITE:-$ROOM/site}
+if [ -d "$here/wheels" ] && [ ! -d "$site" ]; then
+    wanted=$(cat "$here/python.txt")
+    found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    if [ "$found" != "$wanted" ]; then
+        echo "the packages are for Python $wanted, and $python is $found; name another with PYTHON=, or pack again" \
+            "with: make gpu-check GPU_PYTHON=$found" >&2
+        exit 1
+    fi
+    for wheel in "$here"/wheels/*.whl; do  # a wheel is a zip archive; so no pip is needed
+        "$python" -m zipfile -e "$wheel" "$site"
+    done
+fi
+export ROOM PYTHONPATH=$here/code:$site:${PYTHONPATH:-} ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1
+"$python" -m dsvl2_bench.gpu_check.check "$here" "$out" --seconds "$((470 - SECONDS))" "$@"
 """
 
 
@@ -107,6 +137,7 @@ def make_folder(
     if wheels:
         # The releases for a GPU come later than those for the CPU, so theirs is not the version that is installed here.
         fetch_wheels(out / "wheels", python, needed_packages(), [f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}"])
+        (out / "python.txt").write_text(python, "utf-8")
     write_script(out / "check.sh", SCRIPT)
 
 

@@ -276,6 +276,37 @@ def test_the_questions_about_pages_are_stopped_and_copied_as_one(
     wait_for(qtbot, lambda: session.open_turn is None)
 
 
+@pytest.mark.parametrize("how", ["another conversation", "the same pages", "removed", "not chosen"])
+def test_a_document_goes_with_its_pages(window: MainWindow, qtbot: QtBot, contract: Path, how: str) -> None:
+    """Its strip would stand beside a conversation that has nothing to do with it; pages can be chosen where it is."""
+    strip, chips = window.picture_pane.strip, window.picture_pane.chips
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    if how == "another conversation":
+        window.session.new_conversation()
+    elif how == "the same pages":
+        window.session.new_conversation(keep_images=True)
+    elif how == "removed":
+        chips.ask_to_remove([0])
+    else:
+        strip.list.item(0).setSelected(False)
+    is_there = how in ("the same pages", "not chosen")
+    assert (strip.document is not None) == strip.isVisible() == is_there
+    assert [image.page for image in window.session.images] == ([1] if how == "the same pages" else [])
+
+
+def test_a_page_that_is_drawn_for_a_conversation_of_before_stays_away(
+    window: MainWindow, qtbot: QtBot, contract: Path
+) -> None:
+    window.add_images([contract])
+    wait_for(qtbot, lambda: [image.page for image in window.session.images] == [1])
+    window.picture_pane.strip.list.item(2).setSelected(True)
+    assert window.reader.unread == 1
+    window.session.new_conversation()
+    wait_for(qtbot, lambda: not window.reader.unread)
+    assert window.session.images == []
+
+
 def test_each_page_ends_with_its_document(window: MainWindow, qtbot: QtBot, contract: Path) -> None:
     strip = window.picture_pane.strip
     window.add_images([contract])

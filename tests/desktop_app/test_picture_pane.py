@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
 from dsvl2_app.state.examples import EXAMPLES
 from dsvl2_app.widgets import theme
-from dsvl2_app.widgets.drop_zone import example_path
+from dsvl2_app.widgets.drop_zone import DropZone, example_path
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.inputs.images import decode_image
@@ -156,3 +157,19 @@ def test_ctrl_plus_zooms_the_picture_where_it_has_the_focus_and_the_texts_elsewh
     larger.trigger()
     assert theme.text_percent() == 110
     theme.apply(percent=100)
+
+
+@pytest.mark.parametrize("width", [250, 300, 600])
+def test_no_button_of_an_empty_pane_is_cut_off(qtbot: QtBot, width: int) -> None:
+    """Beside a document of which no page is chosen the pane is narrow."""
+    zone, first = DropZone(), QPushButton("Capture a region of the screen")
+    qtbot.addWidget(zone)
+    zone.add_button(first)
+    zone.resize(width, 600)
+    zone.show()
+    buttons = [button for button in zone.findChildren(QPushButton) if button.isVisible()]
+    assert len(buttons) == 2 + len(EXAMPLES)
+    for button in buttons:
+        assert button.width() >= button.sizeHint().width()
+        assert zone.rect().contains(QRect(button.mapTo(zone, QPoint(0, 0)), button.size()))
+    assert (first.y(), first.x()) < (zone.open_button.y(), zone.open_button.x())

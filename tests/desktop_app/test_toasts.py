@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QSize, QUrl
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAccessibleEvent
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
@@ -105,3 +105,20 @@ def test_a_link_says_that_nothing_is_downloaded(window: MainWindow) -> None:
     data.setUrls([QUrl("https://example.org/bill.png")])
     assert window.intake.take(data)
     assert "nothing is downloaded" in window.toasts.texts()[-1]
+
+
+@pytest.mark.parametrize("has_focus", ["question", "list"])
+def test_escape_closes_what_is_told(window: MainWindow, qtbot: QtBot, has_focus: str) -> None:
+    """Where nothing is answered, which it would stop first."""
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    target = window.prompt.edit if has_focus == "question" else window.sidebar.list
+    target.setFocus()
+    window.notify("refused", "error")
+    window.ask("wait")
+    wait_for(qtbot, lambda: window.session.turns[0].answer != "")
+    qtbot.keyClick(target, Qt.Key.Key_Escape)
+    assert window.toasts.texts() == ["refused"]
+    window.session.stop()
+    wait_for(qtbot, lambda: window.session.open_turn is None)
+    qtbot.keyClick(target, Qt.Key.Key_Escape)
+    assert window.toasts.texts() == []

@@ -66,6 +66,13 @@ class DocumentDesk(QObject):
         waiting = {page for (asked, page), is_wanted in self._asked.items() if asked == sha256 and is_wanted}
         self.strip.select(sorted(waiting | {page for page, _ in self._present(sha256)}))
 
+    def leave_unused(self) -> None:
+        """Take a document away of which no page is a picture of what is asked now, nor will be one."""
+        document = self.strip.document
+        if document is not None and not self._present(document.content.sha256):
+            self._choose(document, [])
+            self.strip.close_document()
+
     def take(self, image: Attachment) -> bool:
         """A picture was read; False if it is a page that is not chosen any more."""
         if image.document is None or image.page is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from dsvl2_app import texts
 from dsvl2_app.state.examples import EXAMPLES, Example
@@ -37,11 +37,9 @@ class DropZone(QWidget):
         self.open_button.clicked.connect(self.open_asked)
         for shown in (self._picture, self._title, self._hint):
             shown.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._buttons = QHBoxLayout()
-        self._buttons.setSpacing(theme.SMALL)
-        self._buttons.addStretch(1)
-        self._buttons.addWidget(self.open_button)
-        self._buttons.addStretch(1)
+        self._buttons = QWidget()
+        self._choices = FlowLayout(self._buttons, spacing=theme.SMALL, is_centred=True)
+        self._choices.addWidget(self.open_button)
         self._examples = QWidget()
         row = FlowLayout(self._examples, spacing=theme.TINY + 2, is_centred=True)
         row.addWidget(controls.label(texts.pictures.or_try(), "muted"))
@@ -57,7 +55,7 @@ class DropZone(QWidget):
         layout.addWidget(self._picture)
         layout.addWidget(self._title)
         layout.addWidget(self._hint)
-        layout.addLayout(self._buttons)
+        layout.addWidget(self._buttons)
         layout.addWidget(self._examples)
         layout.addStretch(1)
         self._show_theme()
@@ -65,7 +63,8 @@ class DropZone(QWidget):
 
     def add_button(self, button: QWidget) -> None:
         """Put the first choice before the one that opens files."""
-        self._buttons.insertWidget(1, button)
+        for choice in (button, self.open_button):
+            self._choices.addWidget(choice)
         theme.set_icon(self.open_button, "image-plus")
         controls.restyle(self.open_button, kind="normal")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from PySide6.QtCore import QByteArray, QRect, QSize, Signal
+from PySide6.QtCore import QByteArray, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -166,7 +166,8 @@ class MainWindow(QMainWindow):
         pane.open_asked.connect(self.choose_images)
         pane.sidebar_asked.connect(self.panes.toggle_sidebar)
         self.panes.sidebar_shown.connect(lambda shown: pane.tools.show_sidebar_button(not shown))
-        pane.remove_asked.connect(lambda rows: self.session.set_images(without(self.session.images, rows)))
+        pane.remove_asked.connect(self._remove)
+        self.prompt.stop_asked.connect(self._leave_notes)
         pane.order_asked.connect(lambda wanted: self.session.set_images(ordered(self.session.images, wanted)))
         pane.add_asked.connect(self.session.add_image)
         pane.region_asked.connect(self._ask_about_part)
@@ -232,9 +233,11 @@ class MainWindow(QMainWindow):
             self.low_changed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """A picture is pasted wherever the focus is, unless what has it takes the key for itself."""
+        """A picture is pasted, and Escape closes what is told, unless what has the focus takes the key for itself."""
         if event.matches(QKeySequence.StandardKey.Paste):
             self.paste_images()
+        elif event.key() == Qt.Key.Key_Escape:
+            self._leave_notes()
         else:
             super().keyPressEvent(event)
 
@@ -271,6 +274,16 @@ class MainWindow(QMainWindow):
             self.resize(FIRST_SIZE.boundedTo(self.screen().availableGeometry().size() * SCREEN_SHARE))
         self.panes.restore(self._layout)
 
+    def _remove(self, rows: Sequence[int]) -> None:
+        self.session.set_images(without(self.session.images, rows))
+        if not self.session.images:
+            self.documents.leave_unused()
+
+    def _leave_notes(self) -> None:
+        """Escape, where there was nothing to stop."""
+        if self.session.open_turn is None:
+            self.toasts.clear()
+
     def _ask_about_part(self, image: Attachment, region: QRect) -> None:
         self.intake.add_part(image, region)
         self.prompt.edit.setFocus()
@@ -295,6 +308,8 @@ class MainWindow(QMainWindow):
         session = self.session
         if change in ("turns", "conversation"):
             self.setWindowTitle(texts.window.title(session.title))
+        if change == "conversation":
+            self.documents.leave_unused()
         if change in ("images", "conversation"):
             self._show_images()
         self.asking.show(change)

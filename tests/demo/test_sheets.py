@@ -14,9 +14,11 @@ from dsvl2_demo.pages import lexicon, words
 from dsvl2_demo.pages.kinds import SHEETS, captured, draw_sheet
 from dsvl2_demo.pages.page import Page, Table, part_of
 from dsvl2_demo.pages.words import Split
+from dsvl2_demo.questions import asked_page
 from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_sheet
 from dsvl2_demo.questions.tasks import Task, Turn
 from dsvl2_demo.questions.traces import places_in
+from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs.tokenizer import DET
 
 KINDS = sorted(SHEETS)
@@ -168,6 +170,13 @@ def test_measured_cases_are_the_same_for_the_same_seed() -> None:
     (located,) = sheet_cases(["error"], 1, 7, "locate")
     assert located.case.box is not None
     assert DET in located.case.answer
+
+
+def test_a_question_that_a_kind_of_page_never_offers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error message holds no table: it was drawn for ever."""
+    monkeypatch.setattr(asked_page, "MOST_PAGES", 3)
+    with pytest.raises(UsageError, match="none of 3 pages of the kind error offers a question of the tasks markdown"):
+        list(sheet_cases(["error"], 1, 7, "markdown"))
 
 
 @pytest.mark.parametrize(

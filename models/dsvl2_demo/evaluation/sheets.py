@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from dsvl2_demo.evaluation.evaluate import Answerer
 from dsvl2_demo.evaluation.held_out import Case, question_parts
 from dsvl2_demo.evaluation.scores import exact, intersection_over_union, read_box
-from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
-from dsvl2_demo.pages.page import Page
-from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
+from dsvl2_demo.pages.kinds import SHEETS
+from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
 from dsvl2_demo.questions.tasks import Task, Turn
 from dsvl2_runtime.geometry import official_resolutions
 from dsvl2_runtime.inputs.tiling import choose_resolution
@@ -61,7 +60,11 @@ class SheetResult:
 
 
 def sheet_cases(kinds: Sequence[str], per_kind: int, seed: int, group: str = "read") -> Iterator[SheetCase]:
-    """`per_kind` questions of a group about each kind; the same seed gives the same cases, however many are drawn."""
+    """`per_kind` questions of a group about each kind; the same seed gives the same cases, however many are drawn.
+
+    Raises:
+        UsageError: a kind offers no such question.
+    """
     for kind in kinds:
         rng = random.Random(f"sheets {group} {kind} {seed}")  # noqa: S311 - drawing pages, not keys
         for _ in range(per_kind):
@@ -69,20 +72,14 @@ def sheet_cases(kinds: Sequence[str], per_kind: int, seed: int, group: str = "re
 
 
 def _case(kind: str, group: str, rng: random.Random) -> SheetCase:
-    tasks: tuple[Task, ...] = READ_TASKS.get(kind, ("value",))
-    if group != "read":
-        tasks = OTHER_TASKS.get(group, ("transcribe",))
-    while True:
-        page = draw_sheet(kind, "held_out", rng)
-        turn = ask_sheet(rng.choice(tasks), page, rng, "held_out")
-        if turn is None or (turn.task == "transcribe" and len(turn.answer) > LONGEST_TRANSCRIPT):
-            continue
-        case = Case(turn.task, (page.image,), question_parts(turn), turn.answer, turn.box)
-        return SheetCase(kind, group, case, page.image.size, _em(page, turn))
+    tasks = read_tasks(kind) if group == "read" else OTHER_TASKS.get(group, ("transcribe",))
+    page, turn = asked_page(kind, tasks, "held_out", rng, _is_short)
+    case = Case(turn.task, (page.image,), question_parts(turn), turn.answer, turn.box)
+    return SheetCase(kind, group, case, page.image.size, printed_em(page, turn))
 
 
-def _em(page: Page, turn: Turn) -> float:
-    return next((run.em for run in page.runs if turn.answer in run.text), 0.0)
+def _is_short(turn: Turn) -> bool:
+    return turn.task != "transcribe" or len(turn.answer) <= LONGEST_TRANSCRIPT
 
 
 def answered(

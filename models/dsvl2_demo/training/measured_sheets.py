@@ -10,11 +10,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dsvl2_demo.pages.kinds import draw_sheet
-from dsvl2_demo.pages.page import Page
-from dsvl2_demo.pages.words import Split
-from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
-from dsvl2_demo.questions.tasks import Turn
+from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
 from dsvl2_demo.training.batches import Batch, BatchBuilder, page_views
 from dsvl2_demo.training.fake_quant import rounded
 from dsvl2_demo.training.measure import Tally, add_batch
@@ -38,8 +34,9 @@ class MeasuredSheets(Dataset[tuple[Batch, list[MeasuredPage]]]):
     """Held-out pages, one question each; item by item a batch of pages of one kind, the same for the same seed."""
 
     def __init__(self, config: ModelConfig, kinds: Sequence[str], per_kind: int, seed: int, size: int = 10) -> None:
-        self._config, self._seed, self._size = config, seed, size
-        self._items = [(kind, part) for kind in kinds for part in range(-(-per_kind // size))]
+        self._config, self._seed = config, seed
+        parts = [(part, min(size, per_kind - first)) for part, first in enumerate(range(0, per_kind, size))]
+        self._items = [(kind, *part) for kind in kinds for part in parts]
 
     def __len__(self) -> int:
         """Batches."""
@@ -47,27 +44,17 @@ class MeasuredSheets(Dataset[tuple[Batch, list[MeasuredPage]]]):
 
     def __getitem__(self, index: int) -> tuple[Batch, list[MeasuredPage]]:
         """A batch, and what each of its conversations is about."""
-        kind, part = self._items[index]
+        kind, part, size = self._items[index]
         rng = random.Random(f"measured {self._seed} {kind} {part}")  # noqa: S311 - drawing pages, not keys
         builder = BatchBuilder(self._config)
         about = []
-        for _ in range(self._size):
-            page, turn = measured_case(kind, rng)
+        for _ in range(size):
+            page, turn = asked_page(kind, read_tasks(kind), "held_out", rng)
             (view,) = views = page_views([page], self._config)
             builder.add(views, [turn])
-            em = next((run.em for run in page.runs if turn.answer in run.text), 0.0)
             tiles = view.tiling.tiles_wide * view.tiling.tiles_high
-            about.append(MeasuredPage(kind, tiles, round(em * view.views[-1].scale_y, 1)))
+            about.append(MeasuredPage(kind, tiles, round(printed_em(page, turn) * view.views[-1].scale_y, 1)))
         return builder.batch(), about
-
-
-def measured_case(kind: str, rng: random.Random, split: Split = "held_out") -> tuple[Page, Turn]:
-    """A page of a kind and a question about it."""
-    while True:
-        page = draw_sheet(kind, split, rng)
-        turn = ask_sheet(rng.choice(READ_TASKS.get(kind, ("value",))), page, rng, split)
-        if turn is not None:
-            return page, turn
 
 
 @torch.no_grad()

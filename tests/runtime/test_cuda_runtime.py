@@ -281,8 +281,8 @@ class FakeRuntime:
     def __init__(self, fails: tuple[str, int] = ("", 0)) -> None:
         self.host, self.fails, self.freed, self.calls = HostMemory(), fails, 0, list[str]()
 
-    def __getattr__(self, name: str) -> Callable[..., int]:
-        def call(*arguments: Any) -> int:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
             self.calls.append(name)
             if name == self.fails[0]:
                 return self.fails[1]
@@ -294,6 +294,8 @@ class FakeRuntime:
                 self.host.write(target.value, self.host.read(source.value, count.value))
             elif name == "cudaFree":
                 self.freed += 1
+            elif name == "cudaGetErrorString":
+                return b"no luck"
             return 0
 
         return call
@@ -315,8 +317,13 @@ def test_memory_of_a_gpu_is_written_read_and_given_back() -> None:
     ("fails", "error"), [(("cudaMalloc", 2), OutOfMemoryError), (("cudaMemset", 700), GenerationError)]
 )
 def test_a_gpu_that_fails_is_an_error(fails: tuple[str, int], error: type[Exception]) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error) as found:
         CudaMemory(FakeRuntime(fails)).allocate(100)
+    assert str(found.value).startswith(
+        "there is not enough memory"
+        if error is OutOfMemoryError
+        else "the GPU failed: cudaMemset gives error 700, no luck"
+    )
 
 
 def test_weights_are_found_where_the_graph_says(load: Load) -> None:

@@ -87,7 +87,7 @@ def table(lines: Sequence[Line]) -> str:
             continue
         judged = [line["ok"] for line in mine if "ok" in line]
         ends = [line for line in mine if "ended" in line]
-        errors = [str(line["error"]) for line in mine if "error" in line]
+        errors = list(dict.fromkeys(str(line["error"]) for line in mine if "error" in line))
         state = "FAILED" if errors or not all(judged) or any(end["ended"] != 0 for end in ends) else "well"
         took = f"{ends[-1]['s']} s" if ends else "no end"
         found.append(f"{name}: {state}, {sum(judged)} of {len(judged)} checks, {took}")

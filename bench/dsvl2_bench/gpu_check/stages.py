@@ -73,7 +73,11 @@ def environment(folder: Path, device: str) -> None:
 
     say(python=platform.python_version(), system=platform.platform(), cores=os.cpu_count(), numpy=np.__version__)
     say(onnxruntime=onnxruntime.__version__, providers=onnxruntime.get_available_providers())
-    say(gpu=gpu_report(Bundle.open(folder / packed_variants(folder)[0]) if device == "cuda" else None))
+    report = gpu_report(Bundle.open(folder / packed_variants(folder)[0]) if device == "cuda" else None)
+    say(gpu=report)
+    if device == "cuda":
+        obstacle = report["obstacle"]
+        say(ok=obstacle is None, obstacle=None if obstacle is None else f"{obstacle['text']}; {obstacle['advice']}")
     try:
         import torch
     except ImportError as error:

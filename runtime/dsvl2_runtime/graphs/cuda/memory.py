@@ -114,7 +114,15 @@ class CudaMemory:
         if name == "cudaMalloc" and code == MEMORY_FAILED:
             raise OutOfMemoryError
         if code:
-            raise GenerationError(f"the GPU failed: {name} gives error {code}; see `dsvl2-onnx doctor`")
+            reason = f"{name} gives error {code}{self._reason(code)}"
+            raise GenerationError(f"the GPU failed: {reason}; see `dsvl2-onnx doctor`")
+
+    def _reason(self, code: int) -> str:
+        """What CUDA says about an error, to stand behind its number."""
+        describe = self._runtime.cudaGetErrorString
+        describe.restype = ctypes.c_char_p
+        said = describe(code)
+        return f", {said.decode('ascii', 'replace')}" if isinstance(said, bytes) else ""
 
 
 @cache

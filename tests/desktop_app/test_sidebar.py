@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QMenu
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QLineEdit, QMenu, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
 from dsvl2_app.history_client import History
 from dsvl2_app.state.history.database import FILE
 from dsvl2_app.state.history.store import PAGE, Store
+from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.conversation_list import ROW_ROLE, Heading
 from dsvl2_app.widgets.sidebar import Sidebar
 from histories import kept, new_id, turn
@@ -207,3 +209,33 @@ def test_the_sidebar_is_usable_without_a_mouse(sidebar: Sidebar) -> None:
     for stop in stops:
         assert stop.focusPolicy() & Qt.FocusPolicy.TabFocus
         assert stop.accessibleName()
+
+
+def test_rows_are_measured_once_for_each_size_of_texts(
+    sidebar: Sidebar, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list asks for the size of hundreds of rows at once, and each took as long as two typefaces take."""
+    asked: list[str] = []
+    font = theme.font
+
+    def counted(size: theme.TextSize) -> QFont:
+        asked.append(size)
+        return font(size)
+
+    monkeypatch.setattr(theme, "font", counted)
+    delegate, model = sidebar.list.itemDelegate(), sidebar.list.model()
+    option = QStyleOptionViewItem()
+
+    def heights() -> list[int]:
+        return [delegate.sizeHint(option, model.index(row, 0)).height() for row in range(model.rowCount())]
+
+    before = heights()
+    assert len(set(before)) == 2  # of headings and of conversations
+    assert heights() * 100 == before * 100
+    assert len(asked) <= 2
+    asked.clear()
+    theme.apply(theme.choice(), 200)
+    try:
+        assert [after > earlier for after, earlier in zip(heights(), before, strict=True)] == [True] * len(before)
+    finally:
+        theme.apply(theme.choice(), 100)

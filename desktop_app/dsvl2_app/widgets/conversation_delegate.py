@@ -21,16 +21,26 @@ PIN = 14
 class ConversationDelegate(QStyledItemDelegate):
     """Two lines for a conversation, one small one for a heading; what was searched is marked."""
 
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sizes: tuple[QSize, QSize] | None = None
+        """Of a heading and of a conversation; a list asks for the size of each of its rows whenever it gets more."""
+        theme.signals.changed.connect(self._forget_sizes)
+
     def sizeHint(  # noqa: N802 - Qt's name
         self,
         option: QStyleOptionViewItem,  # noqa: ARG002 - the size depends on the texts alone
         index: QModelIndex | QPersistentModelIndex,
     ) -> QSize:
         """By the sizes of the texts."""
-        small = QFontMetrics(theme.font("small")).height()
-        if isinstance(index.data(ROW_ROLE), Heading):
-            return QSize(0, small + 2 * MARGIN)
-        return QSize(0, QFontMetrics(theme.font("body")).height() + LINE_GAP + small + 2 * MARGIN)
+        if self._sizes is None:
+            small, body = (QFontMetrics(theme.font(size)).height() for size in ("small", "body"))
+            self._sizes = QSize(0, small + 2 * MARGIN), QSize(0, body + LINE_GAP + small + 2 * MARGIN)
+        heading, conversation = self._sizes
+        return heading if isinstance(index.data(ROW_ROLE), Heading) else conversation
+
+    def _forget_sizes(self) -> None:
+        self._sizes = None
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex

@@ -105,7 +105,16 @@ inline Case latent_prompt(Random& random) {
 }
 
 inline Case columns(Random& random) {
-  const int64_t depth = between(random, 1, 150), width = between(random, 1, 80), rows = between(random, 0, 70);
+  int64_t depth = between(random, 1, 150), width = between(random, 1, 80), rows = between(random, 0, 70);
+  switch (between(random, 0, 29)) {
+    case 0:  // deeper than what stays in the first cache, and more rows than pass under a weight at a time
+      depth = between(random, 1281, 2700), width = between(random, 1, 70), rows = between(random, 0, 420);
+      break;
+    case 1:  // results past the caches
+      depth = between(random, 1, 5), width = 16 * between(random, 60, 66), rows = between(random, 1050, 1150);
+      break;
+    default: break;
+  }
   Case c;
   c.name = "ColumnLinear";
   c.attributes = {{"gelu", between(random, 0, 1)}};

@@ -85,22 +85,24 @@ struct Columns {
     return V::times_power(p, n);
   }
 
+  static DSVL2_INLINE Vector gelu_of(Vector x) {
+    const Vector z = V::mul(x, V::fma(V::mul(x, x), V::set1(gelu::kCubic), V::set1(gelu::kLinear)));
+    return V::div(x, V::add(exp_of(V::sub(V::zero(), z)), V::set1(1.f)));
+  }
+
+  // Sums of rows from `first` on to y.
   template <bool Gelu, bool Measure>
-  static void finish_rows(const ColumnBlock& b, Range* range) {
+  static void finish_rows(const ColumnBlock& b, size_t first, size_t rows, const int32_t* sums, Range* range) {
     const Vector scale = V::set1(b.scale);
     Measured found;
-    for (size_t i = 0; i < b.rows; ++i) {
-      const int32_t* const sums = b.sums + i * kColumns;
+    for (size_t i = first; i < first + rows; ++i, sums += kColumns) {
       float* const y = b.y + i * b.width;
       const float* const residual = b.residual ? b.residual + i * b.width : nullptr;
       for (size_t n = 0; n < b.columns; n += W) {
         const size_t here = b.columns - n;
         Vector v = V::mul(V::from_sum(sums + n, b.starts + n), V::mul(scale, load(b.scales + n, here)));
         if (b.bias) v = V::add(v, load(b.bias + n, here));
-        if constexpr (Gelu) {
-          const Vector z = V::mul(v, V::fma(V::mul(v, v), V::set1(gelu::kCubic), V::set1(gelu::kLinear)));
-          v = V::div(v, V::add(exp_of(V::sub(V::zero(), z)), V::set1(1.f)));
-        }
+        if constexpr (Gelu) v = gelu_of(v);
         if (residual) v = V::add(v, load(residual + n, here));
         store(y + n, v, here);
         if constexpr (Measure) found.add(here >= W ? v : V::first_or(v, here, V::zero()));
@@ -109,9 +111,24 @@ struct Columns {
     if constexpr (Measure) found.widen(range);
   }
 
-  static void finish(const ColumnBlock& b, Range* range) {
-    if (b.gelu) return range ? finish_rows<true, true>(b, range) : finish_rows<true, false>(b, range);
-    return range ? finish_rows<false, true>(b, range) : finish_rows<false, false>(b, range);
+  static void finish(const ColumnBlock& b, size_t first, size_t rows, const int32_t* sums, Range* range) {
+    if (b.gelu && range) return finish_rows<true, true>(b, first, rows, sums, range);
+    if (b.gelu) return finish_rows<true, false>(b, first, rows, sums, range);
+    if (range) return finish_rows<false, true>(b, first, rows, sums, range);
+    finish_rows<false, false>(b, first, rows, sums, range);
+  }
+
+  // sums[i][n] = record i times column n of a panel; records are `depth` values long, one behind the other.
+  using Product = void (*)(const uint8_t* panel, size_t depth, const uint8_t* records, size_t count, int32_t* sums);
+
+  template <Product product>
+  static void multiply(const uint8_t* panel, size_t depth, const uint8_t* records, const ColumnBlock& b, int32_t* sums,
+                       Range* range) {
+    for (size_t first = 0; first < b.rows; first += kFinishedRows) {
+      const size_t rows = b.rows - first < kFinishedRows ? b.rows - first : kFinishedRows;
+      product(panel, depth, records + first * depth * V::kValueBytes, rows, sums);
+      finish(b, first, rows, sums, range);
+    }
   }
 };
 

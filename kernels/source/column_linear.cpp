@@ -8,7 +8,8 @@ namespace dsvl2 {
 namespace {
 
 constexpr size_t kRowsAtATime = 8;     // that a task normalises or quantises
-constexpr size_t kFinishedRows = 96;   // whose sums wait in a cache; a multiple of kRecordUnit
+
+constexpr size_t kLargeValues = size_t(1) << 20;  // of y: 4 MB
 
 // Scale and zero point of values in a range; the scale is no number where a value is none.
 void choose(const Range& range, float* scale, int32_t* zero_point) {
@@ -47,10 +48,18 @@ ColumnLinear::ColumnLinear(const Info& info)
 
 void ColumnLinear::prepare(const Context& context, const Tensor& x, const Tensor& range, uint8_t* records, float* scale,
                            int32_t* zero_point) const {
-  const size_t rows = x.rows(), depth = weight_.depth, stride = round_up(depth, kDepthUnit) * kernels_.value_bytes;
+  const size_t rows = x.rows(), depth = weight_.depth;
+  const RecordLayout layout(kernels_, depth);
   const size_t tasks = (rows + kRowsAtATime - 1) / kRowsAtATime;
   const float* values = x.as<float>();
-  Buffer<float> normed(gamma_ ? rows * depth : 0);
+  // Normalised values are computed twice, as that takes less time than to write them and to read them again.
+  const auto row_of = [&](size_t row) {
+    const float* const at = values + row * depth;
+    if (!gamma_) return at;
+    float* const normed = float_scratch(depth);
+    kernels_.normalize(at, depth, gamma_, beta_, epsilon_, normed);
+    return static_cast<const float*>(normed);
+  };
   Range all;
   if (range.data && !gamma_) {
     all = {std::min(0.f, range.as<float>()[0]), std::max(0.f, range.as<float>()[1]),
@@ -58,18 +67,15 @@ void ColumnLinear::prepare(const Context& context, const Tensor& x, const Tensor
   } else {
     std::vector<Range> ranges(tasks);
     context.parallel(tasks, [&](size_t task) {
-      const size_t first = task * kRowsAtATime, last = std::min(rows, first + kRowsAtATime);
-      for (size_t r = first; gamma_ && r < last; ++r)
-        kernels_.normalize(values + r * depth, depth, gamma_, beta_, epsilon_, normed.data() + r * depth);
-      kernels_.measure((gamma_ ? normed.data() : values) + first * depth, (last - first) * depth, &ranges[task]);
+      for (size_t r = task * kRowsAtATime; r < std::min(rows, (task + 1) * kRowsAtATime); ++r)
+        kernels_.measure(row_of(r), depth, &ranges[task]);
     });
     for (const Range& found : ranges) all.widen(found);
   }
-  if (gamma_) values = normed.data();
   choose(all, scale, zero_point);
   context.parallel(tasks, [&](size_t task) {
     for (size_t r = task * kRowsAtATime; r < std::min(rows, (task + 1) * kRowsAtATime); ++r)
-      kernels_.quantize(values + r * depth, depth, *scale, *zero_point, records + r * stride);
+      kernels_.quantize(row_of(r), depth, *scale, *zero_point, records + layout.at(r));
   });
 }
 
@@ -88,33 +94,42 @@ void ColumnLinear::compute(const Context& context) const {
   float* const y = context.output(dims);
   float* const y_range = context.optional_output(1, {2});
 
-  const size_t padded = round_up(depth, kDepthUnit), stride = padded * kernels_.value_bytes;
-  const size_t room = round_up(rows, kRecordUnit);
-  Buffer<uint8_t> records(product(kName, {room, stride}));
-  if (room > rows) std::memset(records.data() + rows * stride, 0, (room - rows) * stride);
+  const RecordLayout layout(kernels_, depth);
+  const size_t room = round_up(rows, kRecordUnit), padded = round_up(depth, kDepthUnit);
+  Buffer<uint8_t> records(product(kName, {room, layout.stride}));
+  for (size_t r = rows; r < room; ++r)
+    for (size_t k = 0, at = layout.at(r); k < layout.stride; k += layout.unit, at += layout.rows * layout.unit)
+      std::memset(records.data() + at, 0, layout.unit);
   float scale = 1;
   int32_t zero_point = 0;
   if (rows > 0) prepare(context, x, range, records.data(), &scale, &zero_point);
 
-  const size_t wanted = std::max<size_t>(1, (rows * stride + kernels_.piece_bytes - 1) / kernels_.piece_bytes);
+  const size_t wanted = std::max<size_t>(1, (rows * layout.stride + kernels_.piece_bytes - 1) / kernels_.piece_bytes);
   const size_t piece = round_up((rows + wanted - 1) / wanted, kRecordUnit), pieces = rows ? (rows + piece - 1) / piece : 0;
   const size_t panels = (width + kColumns - 1) / kColumns;
+  const size_t panel_bytes = product(kName, {padded, kColumns, kernels_.value_bytes});
+  const size_t sum_bytes = sums_of(piece) * sizeof(int32_t);
+  // Columns that several pieces pass under are packed once for all of them.
+  const bool together = pieces > 1;
+  Buffer<uint8_t> packed(together ? product(kName, {panels, panel_bytes}) : 0);
+  Buffer<int32_t> all_starts(panels * kColumns);
+  const auto pack = [&](size_t panel, uint8_t* to) {
+    int32_t* const starts = all_starts.data() + panel * kColumns;
+    kernels_.pack(weight_, panel * kColumns, std::min(kColumns, width - panel * kColumns), to, starts);
+    for (size_t n = 0; n < kColumns; ++n) starts[n] *= -zero_point;
+  };
+  if (together) context.parallel(panels, [&](size_t panel) { pack(panel, packed.data() + panel * panel_bytes); });
   std::vector<Range> ranges(y_range ? pieces * panels : 0);
   context.parallel(pieces * panels, [&](size_t task) {
-    const size_t first = task / panels * piece, column = task % panels * kColumns;
-    const size_t columns = std::min(kColumns, width - column), last = std::min(rows, first + piece);
-    uint8_t* const panel = byte_scratch(padded * kColumns * kernels_.value_bytes);
-    alignas(64) int32_t starts[kColumns];
-    alignas(64) int32_t sums[kFinishedRows * kColumns];
-    kernels_.pack(weight_, column, columns, panel, starts);
-    for (int32_t& start : starts) start *= -zero_point;
-    for (size_t r = first; r < last; r += kFinishedRows) {
-      const size_t count = std::min(kFinishedRows, last - r), at = r * width + column;
-      kernels_.product(panel, padded, records.data() + r * stride, count, sums);
-      kernels_.finish({sums, starts, count, columns, scale, scales_ + column, bias_ ? bias_ + column : nullptr,
-                       residual.data ? residual.as<float>() + at : nullptr, gelu_, y + at, width},
-                      y_range ? &ranges[task] : nullptr);
-    }
+    const size_t first = task / panels * piece, panel = task % panels, column = panel * kColumns, at = first * width + column;
+    uint8_t* values = packed.data() + panel * panel_bytes;
+    auto* const sums = reinterpret_cast<int32_t*>(byte_scratch(sum_bytes + (together ? 0 : panel_bytes)));
+    if (!together) pack(panel, values = reinterpret_cast<uint8_t*>(sums) + sum_bytes);
+    kernels_.multiply(values, padded, records.data() + first * layout.stride,
+                      {all_starts.data() + column, std::min(piece, rows - first), std::min(kColumns, width - column), scale,
+                       scales_ + column, bias_ ? bias_ + column : nullptr,
+                       residual.data ? residual.as<float>() + at : nullptr, gelu_, y + at, width, rows * width >= kLargeValues},
+                      sums, y_range ? &ranges[task] : nullptr);
   });
   if (!y_range) return;
   Range all;

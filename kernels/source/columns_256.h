@@ -113,8 +113,8 @@ void product(const uint8_t* panel, size_t depth, const uint8_t* records, size_t 
 }
 
 using Kernels = Columns<ColumnVectors>;
-constexpr ColumnKernels kColumns256 = {kValueBytes, 480 << 10, Kernels::measure, Kernels::normalize, Kernels::quantize,
-                                       pack,        product,   Kernels::finish};
+constexpr ColumnKernels kColumns256 = {kValueBytes,       1,    480 << 10, Kernels::measure, Kernels::normalize,
+                                       Kernels::quantize, pack, Kernels::multiply<product>};
 
 }  // namespace
 }  // namespace dsvl2

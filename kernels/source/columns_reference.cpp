@@ -55,18 +55,13 @@ void pack(const ColumnWeights& w, size_t first, size_t columns, uint8_t* panel, 
     }
 }
 
-void product(const uint8_t* panel, size_t depth, const uint8_t* records, size_t count, int32_t* sums) {
-  std::memset(sums, 0, count * kColumns * sizeof *sums);
-  for (size_t i = 0; i < count; ++i)
-    for (size_t k = 0; k < depth; ++k)
-      for (size_t n = 0; n < kColumns; ++n)
-        sums[i * kColumns + n] += int32_t(records[i * depth + k]) * reinterpret_cast<const int8_t*>(panel)[k * kColumns + n];
-}
-
-void finish(const ColumnBlock& b, Range* range) {
+void multiply(const uint8_t* panel, size_t depth, const uint8_t* records, const ColumnBlock& b, int32_t*, Range* range) {
+  const auto* const weights = reinterpret_cast<const int8_t*>(panel);
   for (size_t i = 0; i < b.rows; ++i)
     for (size_t n = 0; n < b.columns; ++n) {
-      float y = float(b.sums[i * kColumns + n] + b.starts[n]) * (b.scale * b.scales[n]);
+      int32_t sum = b.starts[n];
+      for (size_t k = 0; k < depth; ++k) sum += int32_t(records[i * depth + k]) * weights[k * kColumns + n];
+      float y = float(sum) * (b.scale * b.scales[n]);
       if (b.bias) y += b.bias[n];
       if (b.gelu) y /= exp_of(0.f - y * std::fma(y * y, gelu::kCubic, gelu::kLinear)) + 1.f;
       if (b.residual) y += b.residual[i * b.width + n];
@@ -77,6 +72,6 @@ void finish(const ColumnBlock& b, Range* range) {
 
 }  // namespace
 
-const ColumnKernels kColumnKernels = {1, 480 << 10, measure, normalize, quantize, pack, product, finish};
+const ColumnKernels kColumnKernels = {1, 1, 480 << 10, measure, normalize, quantize, pack, multiply};
 
 }  // namespace dsvl2::reference

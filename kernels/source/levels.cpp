@@ -119,8 +119,11 @@ std::vector<Level> found_levels() {
   static ColumnKernels columns = avx512::kColumnKernels;
   static AttentionKernels attention = avx512::kAttention;
   blocks.panel_product = amx::panel_product;
-  columns.product = amx::column_product;
+  columns.tile_rows = amx::kTileRows;
   columns.piece_bytes = amx::kPieceBytes;
+  columns.quantize = amx::quantize_columns;
+  columns.pack = amx::pack_columns;
+  columns.multiply = amx::multiply_columns;
   attention.patch_scratch = amx::patch_scratch;
   attention.attend_patches = amx::attend_patches;
   if (processor.amx) found.push_back({"amx", blocks, columns, attention});

@@ -197,13 +197,13 @@ using ColumnFunctions = Columns<ColumnVectors>;
 
 const BlockKernels kBlocks = {quantize, panel_product, row_products, swiglu, add_scaled};
 const ColumnKernels kColumnKernels = {1,
+                                      1,
                                       480 << 10,
                                       ColumnFunctions::measure,
                                       ColumnFunctions::normalize,
                                       ColumnFunctions::quantize,
                                       pack,
-                                      column_product,
-                                      ColumnFunctions::finish};
+                                      ColumnFunctions::multiply<column_product>};
 const AttentionKernels kAttention = Attention<Vectors>::kernels();
 
 }  // namespace dsvl2::neon

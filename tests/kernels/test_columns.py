@@ -115,6 +115,33 @@ def test_many_rows_pass_in_pieces(level: str) -> None:
         np.testing.assert_array_equal(run(model(one), {"x": x}, threads), expected)
 
 
+@pytest.mark.parametrize("width", [1312, 1330])
+def test_more_results_than_a_cache_holds(level: str, width: int) -> None:
+    """Rows of whole cache lines may be written past the caches, others may not."""
+    rng = generator("large", width)
+    one = layer(rng, 40, width, gelu=True)
+    x = rng.standard_normal((810, 40), F)
+    y, between = session(model(one, measured=True), 2).run(None, {"x": x})
+    expected = reference.column_linear(x, one)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(between, reference.span(expected))
+
+
+@pytest.mark.parametrize("least", [-1.0, -0.37, -1e-20, -1e30])
+def test_values_between_two_integers_are_rounded_as_by_division(level: str, least: float) -> None:
+    """Quotients next to one half, where a product with a reciprocal would choose another integer."""
+    rng = generator("halves", least)
+    width = 24
+    one = layer(rng, 768, width)
+    given = np.asarray([least, rng.uniform(1, 3) * -least], F)
+    scale, zero_point = reference.quantization(given[0], given[1])
+    halves = ((np.arange(256) - zero_point - F(0.5)) * np.float64(scale)).astype(F)
+    x = np.concatenate([halves, np.nextafter(halves, F(np.inf)), np.nextafter(halves, F(-np.inf))])[None]
+    sums = (reference.quantize(x, scale, zero_point) - zero_point) @ one.weight.astype(np.int64)
+    expected = sums.astype(F) * (scale * one.scales) + one.bias
+    np.testing.assert_array_equal(run(model(one, range_given=True), {"x": x, "range": given}), expected)
+
+
 def test_the_deepest_weight_does_not_overflow(level: str) -> None:
     """Largest integers of one sign everywhere."""
     depth = 65793

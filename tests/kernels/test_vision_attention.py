@@ -59,6 +59,35 @@ def test_large_scores_do_not_overflow(level: str) -> None:
     assert close.mean() > 0.9  # where two scores are next to equal, a rounding chooses between them
 
 
+@pytest.mark.parametrize("length", [4, 6.4, 6.5, 9, 40])
+def test_scores_around_what_powers_of_two_can_hold(level: str, length: float) -> None:
+    """Keys along the queries, so that scores reach the product of their lengths, and patches that see others."""
+    rng = generator("lengths", length)
+    direction = rng.standard_normal(32)
+    direction *= length / np.linalg.norm(direction) * 32**0.25
+    qkv = rng.standard_normal((1, 70, 96), F)
+    qkv[0, :35, :32] = direction
+    qkv[0, 5:9, 32:64] = direction * rng.choice([-1, 1], (4, 1))
+    expected = attention(qkv, 1)
+    found = run(model(1, 32), {"qkv": qkv})
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE.get(level, 1e-5) * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("row", [0, 37, 69])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_key_or_a_query_that_is_no_number(level: str, row: int, value: float) -> None:
+    """A key is seen by every patch, a query is its own patch's alone."""
+    qkv = generator("wild keys", row).standard_normal((1, 70, 48), F)
+    keys, queries = qkv.copy(), qkv.copy()
+    queries[0, row, 3] = value
+    keys[0, row, 20] = value
+    found = run(model(1, 16), {"qkv": queries})[0]
+    assert np.isnan(found[row]).all()
+    assert np.isfinite(np.delete(found, row, 0)).all()
+    if np.isnan(value):
+        assert np.isnan(run(model(1, 16), {"qkv": keys})).all()
+
+
 def test_the_number_of_threads_changes_no_bit(level: str) -> None:
     qkv = generator("threads").standard_normal((2, 70, 3 * 60), F)
     one, three = (run(model(3, 60), {"qkv": qkv}, threads) for threads in (1, 3))

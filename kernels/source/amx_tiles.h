@@ -17,6 +17,8 @@ class WholeTiles {
       uint8_t rows[16] = {};
     } configuration;
     for (int tile = 0; tile < 8; ++tile) configuration.rows[tile] = 16, configuration.row_bytes[tile] = 64;
+    // GCC 12 believes that the instruction reads 8 bytes, and may leave out what is written behind them.
+    __asm__ volatile("" : : "r"(&configuration) : "memory");
     _tile_loadconfig(&configuration);
   }
   WholeTiles(const WholeTiles&) = delete;

@@ -1,7 +1,7 @@
 // Attention in fp32: the functions that every instruction set implements.
 //
 // They differ in the order of their sums, so that results agree to 1e-5 of the largest value, not to the bit;
-// `attend_patches` may compute in bf16.
+// `attend_patches` may compute in bf16, `attend_rows` in two bf16 for each number.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +28,12 @@ struct HeadOfPrompt {
   size_t out_stride;
 };
 
+// Rows of the cache one behind the other, the first `rank` values of which are mixed.
+struct CachedRows {
+  const float* at;
+  size_t row, rank, count;
+};
+
 // A piece of the cache seen by 16 heads, not yet divided by the sum of weights.
 struct Piece {
   float top[kHeadLanes], sum[kHeadLanes];  // largest score in powers of two, and the sum of 2^(score - top)
@@ -47,10 +53,10 @@ struct AttentionKernels {
   // y[n] = scales[n] * sum over k of x[k] * w[k * width + n].
   void (*int8_columns)(const float* x, size_t depth, const int8_t* w, const float* scales, size_t width, float* y);
 
-  // Scores 16 heads against `count` rows and mixes the first `rank` values of each. queries is [row][16], scaled so that
-  // scores are powers of two.
-  void (*attend_rows)(const float* queries, const float* rows, size_t row, size_t rank, size_t count, size_t mixed_stride,
-                      Piece* out);
+  // Floats of scratch that `attend_rows` needs.
+  size_t (*rows_scratch)(size_t row);
+  // Scores 16 heads against the rows and mixes them. queries is [row][16], scaled so that scores are powers of two.
+  void (*attend_rows)(const float* queries, const CachedRows& rows, size_t mixed_stride, Piece* out, float* scratch);
 };
 
 namespace reference {
@@ -68,6 +74,8 @@ extern const AttentionKernels kAttention;
 namespace amx {  // the rest is avx512's
 size_t patch_scratch(const HeadOfPrompt& head);
 void attend_patches(const HeadOfPrompt& head, float* scratch);
+size_t rows_scratch(size_t row);
+void attend_rows(const float* queries, const CachedRows& rows, size_t mixed_stride, Piece* out, float* scratch);
 }
 
 }  // namespace dsvl2

@@ -266,14 +266,16 @@ struct Attention {
       for (size_t v = 0; v < kLaneVectors; ++v) V::store(scores + i * kHeadLanes + v * W, sums[i][v]);
   }
 
-  static void attend_rows(const float* q, const float* rows, size_t row, size_t rank, size_t count, size_t mixed_stride, Piece* out) {
+  static size_t rows_scratch(size_t) { return 0; }
+  static void attend_rows(const float* q, const CachedRows& rows, size_t mixed_stride, Piece* out, float*) {
+    const size_t row = rows.row, rank = rows.rank, count = rows.count;
     alignas(64) float weights[kRows * kHeadLanes];
     alignas(64) float fade[kHeadLanes];
     Vector top[kLaneVectors], sum[kLaneVectors];
     for (size_t v = 0; v < kLaneVectors; ++v) top[v] = V::set1(-1e30f), sum[v] = V::zero();
     for (size_t first = 0; first < count; first += kRows) {
       const size_t n = least(kRows, count - first);
-      const float* const at = rows + first * row;
+      const float* const at = rows.at + first * row;
       size_t r = 0;
       for (; r + kScoreRows <= n; r += kScoreRows) score_rows<kScoreRows>(q, at + r * row, row, weights + r * kHeadLanes);
       for (; r < n; ++r) score_rows<1>(q, at + r * row, row, weights + r * kHeadLanes);
@@ -314,7 +316,7 @@ struct Attention {
     }
   }
 
-  static constexpr AttentionKernels kernels() { return {prompt_scratch, attend_prompt, prompt_scratch, attend_prompt, int8_columns, attend_rows}; }
+  static constexpr AttentionKernels kernels() { return {prompt_scratch, attend_prompt, prompt_scratch, attend_prompt, int8_columns, rows_scratch, attend_rows}; }
 };
 
 }  // namespace dsvl2

@@ -41,12 +41,15 @@ void int8_columns(const float* x, size_t depth, const int8_t* w, const float* sc
   }
 }
 
-void attend_rows(const float* queries, const float* rows, size_t row, size_t rank, size_t count, size_t mixed_stride, Piece* out) {
+size_t rows_scratch(size_t) { return 0; }
+
+void attend_rows(const float* queries, const CachedRows& rows, size_t mixed_stride, Piece* out, float*) {
+  const size_t row = rows.row, rank = rows.rank, count = rows.count;
   for (size_t h = 0; h < kHeadLanes; ++h) {
     float top = -INFINITY, sum = 0;
     const auto score = [&](size_t r) {
       float s = 0;
-      for (size_t d = 0; d < row; ++d) s += queries[d * kHeadLanes + h] * rows[r * row + d];
+      for (size_t d = 0; d < row; ++d) s += queries[d * kHeadLanes + h] * rows.at[r * row + d];
       return s;
     };
     for (size_t r = 0; r < count; ++r) top = std::fmax(top, score(r));
@@ -55,7 +58,7 @@ void attend_rows(const float* queries, const float* rows, size_t row, size_t ran
     for (size_t r = 0; r < count; ++r) {
       const float weight = std::exp2(score(r) - top);
       sum += weight;
-      for (size_t d = 0; d < rank; ++d) mixed[d] += weight * rows[r * row + d];
+      for (size_t d = 0; d < rank; ++d) mixed[d] += weight * rows.at[r * row + d];
     }
     out->top[h] = top;
     out->sum[h] = sum;
@@ -64,7 +67,7 @@ void attend_rows(const float* queries, const float* rows, size_t row, size_t ran
 
 }  // namespace
 
-const AttentionKernels kAttention = {prompt_scratch, attend_prompt, prompt_scratch,
-                                     attend_prompt,  int8_columns,  attend_rows};
+const AttentionKernels kAttention = {prompt_scratch, attend_prompt, prompt_scratch, attend_prompt,
+                                     int8_columns,   rows_scratch,  attend_rows};
 
 }  // namespace dsvl2::reference

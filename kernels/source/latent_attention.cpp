@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kMostHeads = 4096;
 constexpr size_t kManyPositions = 4;
+constexpr size_t kPieces = 8, kPieceUnit = 64, kLongestPiece = 512;  // of the cache, in rows
 constexpr float kLog2e = 1.44269504f;
 
 std::string text(const char* name, const Tensor& a, const Tensor& b) {
@@ -85,8 +86,10 @@ void LatentStep::compute(const Context& context) const {
     interleave(q_rope.as<float>() + (t * heads_ + first) * rope, here, rope, scale, q + rank_ * kHeadLanes);
   });
 
-  // Several positions give threads enough to do with longer pieces, which still stay in the second cache.
-  const size_t piece_rows = seq >= kManyPositions ? 512 : past_rows <= 512 ? 64 : 128;
+  // Eight pieces, so that several threads get the same share, none so long that it leaves the second cache. Several positions
+  // give threads enough to do with longer pieces.
+  const size_t piece_rows =
+      seq >= kManyPositions ? kLongestPiece : std::min(kLongestPiece, round_up(std::max<size_t>(past_rows / kPieces, 1), kPieceUnit));
   const size_t per_group = (past_rows + piece_rows - 1) / piece_rows + 1;  // and the new rows
   const size_t mixed_stride = round_up(rank_, 16), mixed = kHeadLanes * mixed_stride;
   Buffer<float> all_mixed(product(kName, {all, per_group, mixed}));
@@ -98,7 +101,8 @@ void LatentStep::compute(const Context& context) const {
     const bool last = i + 1 == per_group;
     const float* const rows = last ? fresh.as<float>() : past.as<float>() + first * row;
     const size_t count = last ? group / groups + 1 : std::min(piece_rows, past_rows - first);
-    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, row, rank_, count, mixed_stride, &piece);
+    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, {rows, row, rank_, count}, mixed_stride, &piece,
+                         float_scratch(kernels_.rows_scratch(row)));
   });
   context.parallel(heads_ * seq, [&](size_t task) {
     const size_t h = task / seq, t = task % seq;

@@ -126,6 +126,8 @@ std::vector<Level> found_levels() {
   columns.multiply = amx::multiply_columns;
   attention.patch_scratch = amx::patch_scratch;
   attention.attend_patches = amx::attend_patches;
+  attention.rows_scratch = amx::rows_scratch;
+  attention.attend_rows = amx::attend_rows;
   if (processor.amx) found.push_back({"amx", blocks, columns, attention});
 #endif
 #endif

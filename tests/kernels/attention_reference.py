@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,45 @@ def latent_step(
     latent = np.einsum("hn,hnr->hr", np.float64(q_nope), key)
     scores = latent @ rows[:, :rank].T + q_rope @ np.float64(rows[:, rank:]).T
     mixed = softmax(scores / np.sqrt(nope + rope)) @ rows[:, :rank]
+    result: NDArray[np.float64] = np.einsum("hr,hrv->hv", mixed, value)
+    return result
+
+
+def split(values: NDArray[Any], rounded: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """fp32 as two bf16: rounded to the nearest, halves away from zero, and what is left of it, cut off or rounded."""
+
+    def high_half(x: NDArray[F], add: int) -> NDArray[F]:
+        return ((x.view(np.uint32) + np.uint32(add)) & np.uint32(0xFFFF0000)).view(F)
+
+    x = np.ascontiguousarray(values, F)
+    high = high_half(x, 0x8000)
+    return high.astype(np.float64), high_half(x - high, 0x8000 if rounded else 0).astype(np.float64)
+
+
+def split_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """a @ b without the product of the low parts, as tiles of bf16 compute it; b are cached rows."""
+    a_high, a_low = split(a, rounded=True)
+    b_high, b_low = split(b)
+    result: NDArray[np.float64] = a_high @ b_high + a_high @ b_low + a_low @ b_high
+    return result
+
+
+def split_latent_step(
+    q_nope: NDArray[F],
+    q_rope: NDArray[F],
+    rows: NDArray[F],
+    up_key: tuple[NDArray[np.int8], NDArray[F]],
+    up_value: tuple[NDArray[np.int8], NDArray[F]],
+) -> NDArray[np.float64]:
+    """`latent_step` with queries, rows and weights split in two bf16, all other sums exact."""
+    key, value = (matrix.astype(np.float64) * scales.astype(np.float64) for matrix, scales in (up_key, up_value))
+    nope, rope = q_nope.shape[1], q_rope.shape[1]
+    rank = key.shape[2]
+    latent = np.einsum("hn,hnr->hr", np.float64(q_nope), key)
+    queries = np.concatenate([latent, q_rope], -1) * (np.log2(np.e) / np.sqrt(nope + rope))
+    scores = split_product(queries, rows.T)
+    weights = np.exp2(scores - scores.max(-1, keepdims=True))
+    mixed = split_product(weights, rows[:, :rank]) / weights.sum(-1, keepdims=True)
     result: NDArray[np.float64] = np.einsum("hr,hrv->hv", mixed, value)
     return result
 

@@ -16,9 +16,18 @@ RELATIVE = 1e-5
 """Of the largest value: fp32 sums of up to 4000 products in another order."""
 
 
-def assert_close(found: NDArray[F], expected: NDArray[np.float64]) -> None:
+SPLIT = 5e-5
+"""Level `amx` multiplies cached rows in two bf16, which leaves out the last 2^-16 of each factor. Rows of a few
+numbers, as in some cases here, do not average that out."""
+
+
+def assert_close(found: NDArray[F], expected: NDArray[np.float64], relative: float = RELATIVE) -> None:
     assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= RELATIVE * np.abs(expected).max()
+    assert np.abs(found - expected).max() <= relative * np.abs(expected).max()
+
+
+def of_a_step(level: str) -> float:
+    return SPLIT if level == "amx" else RELATIVE
 
 
 def step_case(
@@ -72,9 +81,12 @@ def test_a_step(level: str, sizes: tuple[int, int, int, int, int, int]) -> None:
     rows = np.concatenate([feeds["past"], feeds["new"]])
     heads, nope = sizes[:2]
     q_nope = feeds["q_nope"].reshape(heads, nope)
-    expected = reference.latent_step(q_nope, feeds["q_rope"], rows, case["up_key"], case["up_value"])
+    sees = (q_nope, feeds["q_rope"], rows, case["up_key"], case["up_value"])
     for threads in (1, 3):
-        assert_close(run_step(case, threads)[0, 0], expected.reshape(-1))
+        found = run_step(case, threads)[0, 0]
+        assert_close(found, reference.latent_step(*sees).reshape(-1), of_a_step(level))
+        if level == "amx":  # its own rounding is as exact as fp32 on other levels
+            assert_close(found, reference.split_latent_step(*sees).reshape(-1))
 
 
 @pytest.mark.parametrize("seq", [2, 3, 4, 7, 64, 65])
@@ -91,7 +103,7 @@ def test_a_few_positions(level: str, sizes: tuple[int, int, int, int, int, int],
         for t in range(seq)
     ]
     for threads in (1, 3):
-        assert_close(run_step(case, threads)[0], np.stack(expected))
+        assert_close(run_step(case, threads)[0], np.stack(expected), of_a_step(level))
 
 
 def test_no_position_gives_none(level: str) -> None:
@@ -111,12 +123,13 @@ def test_scores_far_apart(level: str) -> None:
     assert np.abs(found - expected.reshape(-1)).max() <= 1e-2 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["q_nope", "q_rope", "past", "new"])
-def test_a_step_keeps_what_is_not_finite(level: str, name: str) -> None:
+def test_a_step_keeps_what_is_not_finite(level: str, name: str, number: float) -> None:
     case = step_case(8, 32, 16, 128, 32, 70)
     array = case["feeds"][name]
-    array[(0,) * array.ndim] = np.nan
-    assert np.isnan(run_step(case)).any()
+    array[(0,) * array.ndim] = number
+    assert not np.isfinite(run_step(case)).all()
 
 
 def prompt_feeds(heads: int, nope: int, rope: int, rank: int, value: int, seq: int, past: int) -> dict[str, NDArray[F]]:

@@ -47,9 +47,9 @@ TRAINING_FACES = tuple(
 """Ordered from plain to odd: a curriculum takes the first few, then all."""
 
 TRAINING_PACKAGES = (
-    "fonts-cabin fonts-cantarell fonts-clear-sans fonts-croscore fonts-crosextra-caladea fonts-crosextra- "
-    "carlito fonts-dejavu-core fonts-dejavu-extra fonts-ebgaramond fonts-firacode fonts-freefont-otf fonts-go "
-    "fonts-hack fonts-inter fonts-jetbrains-mono fonts-karla fonts-lato fonts-liberation fonts-linuxlibertine "
+    "fonts-cabin fonts-cantarell fonts-clear-sans fonts-croscore fonts-crosextra-caladea "
+    "fonts-crosextra-carlito fonts-dejavu-core fonts-dejavu-extra fonts-ebgaramond fonts-firacode fonts-freefont-otf "
+    "fonts-go fonts-hack fonts-inter fonts-jetbrains-mono fonts-karla fonts-lato fonts-liberation fonts-linuxlibertine "
     "fonts-manrope fonts-mplus fonts-noto-core fonts-oxygen fonts-paratype fonts-quicksand fonts-roboto-slab "
     "fonts-roboto-unhinted fonts-sil-andika fonts-sil-gentium-basic fonts-urw-base35"
 )

@@ -253,11 +253,14 @@ def test_the_questions_about_pages_are_stopped_and_copied_as_one(
     wait_for(qtbot, lambda: [turn.state for turn in session.turns] == ["done"] * 3)
     window.ask("wait")
     wait_for(qtbot, lambda: len(window.talk.turn_views) == 6 and session.turns[3].answer != "")
-    rows = [row for view in window.talk.turn_views for row in view.findChildren(QueueRow) if row.isVisible()]
-    words = texts.talk.stop_all_waiting(2)
-    assert [row.stop_all.text() for row in rows if row.stop_all.isVisible()] == [words]
-    assert rows[0].stop_all.text() == words
-    rows[0].stop_all.click()
+
+    def shown() -> list[QPushButton]:
+        rows = [row for view in window.talk.turn_views for row in view.findChildren(QueueRow) if row.isVisible()]
+        return [row.stop_all for row in rows if row.stop_all.isVisible()]
+
+    # Its place is said a moment after it is known, by the first of them.
+    wait_for(qtbot, lambda: [button.text() for button in shown()] == [texts.talk.stop_all_waiting(2)])
+    shown()[0].click()
     assert len(session.turns) == 4
     wait_for(qtbot, lambda: session.open_turn is None)
     assert session.turns[3].state == "stopped"

@@ -79,7 +79,7 @@ test-cuda: $(CUDA)/test.stamp
 
 # An environment of its own, because the packages for the CPU and for CUDA bring the same module. CUDA's own libraries
 # are left out: they would be found before the stand-ins, and fail for want of a driver.
-$(CUDA)/test.stamp: pyproject.toml constraints.txt
+$(CUDA)/test.stamp: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(CUDA)
 	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export]' \
 	  onnxruntime-gpu pytest hypothesis

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dsvl2_demo.packing import copy_code
+from dsvl2_demo.packing import copy_code, write_script
 from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.training import gpu_folder
 from dsvl2_demo.training.batches import BatchRange, draw_batches
@@ -33,6 +36,7 @@ from dsvl2_quant.formats.blocks import dequantize_blocks
 from dsvl2_quant.methods.nearest import quantize_blocks
 from dsvl2_quant.recipe import INT4
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.errors import UsageError
 
 PAGES = BatchRange(PageRange(sizes=((112, 112),)), turns=2)
 
@@ -187,3 +191,40 @@ def test_code_for_a_gpu_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "dsvl2_demo" / "fonts" / "Go-Mono.ttf").is_file()
     assert not (tmp_path / "dsvl2_demo" / "checkpoint").exists()
     assert not (tmp_path / "dsvl2_demo" / "bundle").exists()
+
+
+SHIM = """#!/bin/sh
+case "$1" in
+-m) printf '%s\\n' "$@" ;;
+*) exec "$REAL_PYTHON" "$@" ;;
+esac
+"""
+"""A Python that says what it was asked to train."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a GPU is trained with under Linux")
+def test_the_script_for_a_gpu_ends_after_its_minutes(tmp_path: Path) -> None:
+    """Those include measuring and saving, for which training itself leaves a part of them."""
+    for name in ("bin", "site", "fonts"):
+        (tmp_path / name).mkdir()
+    shim = tmp_path / "bin" / "python3"
+    shim.write_text(SHIM, "utf-8")
+    shim.chmod(0o755)
+    write_script(tmp_path / "train.sh", gpu_folder.SCRIPT)
+    environment = os.environ | {
+        "HOME": str(tmp_path / "home"), "SITE": str(tmp_path / "site"), "REAL_PYTHON": sys.executable,
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    command = ["bash", str(tmp_path / "train.sh"), "10", str(tmp_path / "out"), "--seed", "3"]
+    told = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True).stdout.split()
+    assert (told[told.index("--minutes") + 1], told[told.index("--sheets") + 1]) == ("10", "8.5")
+    assert told[-2:] == ["--seed", "3"]
+
+
+def test_a_folder_for_a_gpu_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the next attempt is not told that it is there already."""
+    monkeypatch.setattr(gpu_folder, "installed_faces", lambda faces: [])
+    (tmp_path / "start").mkdir()
+    with pytest.raises(UsageError, match="install"):
+        gpu_folder.make_folder(tmp_path / "folder", tmp_path / "start", "3.12")
+    assert not (tmp_path / "folder").exists()

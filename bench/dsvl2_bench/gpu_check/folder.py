@@ -33,7 +33,7 @@ from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.machine.cores import choose_threads
-from dsvl2_runtime.machine.files import bytes_in
+from dsvl2_runtime.machine.files import bytes_in, new_folder
 from dsvl2_runtime.model import VisionLanguageModel
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo", "dsvl2_bench", "dsvl2_kernels")
@@ -117,28 +117,28 @@ def make_folder(
     """
     if out.exists():
         raise UsageError(f"{out} is there already; give another folder or remove it")
-    out.mkdir(parents=True)
-    copy_code(out / "code", PACKAGES)
-    form = ON_GPU if on_gpu else ON_CPU  # as a release has it, however small these are
-    for variant in variants:
-        source_of_weights = RandomWeights(synthetic_config(variant, SCALE, layers=LAYERS), seed=9)
-        export_weights(source_of_weights, out / variant, PRECISION)
-        add_cuda_graphs(out / variant, form)
-        with tempfile.TemporaryDirectory() as folder:
-            write_reference(Path(folder) / "fp32", source_of_weights, PRECISION, out / f"{variant}.npz")
-    shutil.copytree(BUNDLE, out / "demo")
-    write_answers(out / "demo", out / "answers", questions)
-    add_cuda_graphs(out / "demo", None if on_gpu else ON_CPU)
-    if full:
-        with tempfile.TemporaryDirectory() as folder:
-            two = Path(folder) / "two"
-            export_weights(RandomWeights(synthetic_config("small", layers=2)), two, PRECISION, for_cuda=True)
-            write_sized_graphs(two, out / "full", synthetic_config("small"))
-    if wheels:
-        # The releases for a GPU come later than those for the CPU, so theirs is not the version that is installed here.
-        fetch_wheels(out / "wheels", python, needed_packages(), [f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}"])
-        (out / "python.txt").write_text(python, "utf-8")
-    write_script(out / "check.sh", SCRIPT)
+    with new_folder(out) as whole:
+        copy_code(whole / "code", PACKAGES)
+        form = ON_GPU if on_gpu else ON_CPU  # as a release has it, however small these are
+        for variant in variants:
+            source_of_weights = RandomWeights(synthetic_config(variant, SCALE, layers=LAYERS), seed=9)
+            export_weights(source_of_weights, whole / variant, PRECISION)
+            add_cuda_graphs(whole / variant, form)
+            with tempfile.TemporaryDirectory() as folder:
+                write_reference(Path(folder) / "fp32", source_of_weights, PRECISION, whole / f"{variant}.npz")
+        shutil.copytree(BUNDLE, whole / "demo")
+        write_answers(whole / "demo", whole / "answers", questions)
+        add_cuda_graphs(whole / "demo", None if on_gpu else ON_CPU)
+        if full:
+            with tempfile.TemporaryDirectory() as folder:
+                two = Path(folder) / "two"
+                export_weights(RandomWeights(synthetic_config("small", layers=2)), two, PRECISION, for_cuda=True)
+                write_sized_graphs(two, whole / "full", synthetic_config("small"))
+        if wheels:
+            # Releases for a GPU come later than those for the CPU, so theirs is not the version that is installed here.
+            fetch_wheels(whole / "wheels", python, needed_packages(), [f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}"])
+            (whole / "python.txt").write_text(python, "utf-8")
+        write_script(whole / "check.sh", SCRIPT)
 
 
 def write_answers(demo: Path, out: Path, questions: int) -> None:

@@ -15,7 +15,7 @@ from dsvl2_demo.packing import copy_code, fetch_wheels, write_script
 from dsvl2_demo.pages.fonts import TRAINING_FACES, TRAINING_PACKAGES, installed_faces
 from dsvl2_demo.training.layout import CHARACTERS
 from dsvl2_runtime.errors import UsageError
-from dsvl2_runtime.machine.files import bytes_in
+from dsvl2_runtime.machine.files import bytes_in, new_folder
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo")
 WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions", "platformdirs")
@@ -26,6 +26,7 @@ LARGEST = 60_000_000
 
 SCRIPT = """#!/usr/bin/env bash
 # train.sh MINUTES OUT [options of dsvl2_demo.training.train]: OUT gets weights in pieces and the log.
+# It ends after so many minutes, of which the last part is for measuring and saving.
 # The state is kept in $STATE (demo-run in the home folder), so the same command goes on where it stopped.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,9 +41,10 @@ mkdir -p ~/.local/share/fonts "$out"
 cp "$here"/fonts/* ~/.local/share/fonts/ || true
 ulimit -n "$(ulimit -Hn)" || true  # batches come from the workers in shared memory, a descriptor for each tensor
 workers=$(($(nproc) > 4 ? $(nproc) - 3 : 1))  # the step itself needs three cores
+training=$(python3 -c 'import sys; print(0.85 * float(sys.argv[1]))' "$minutes")
 exec python3 -m dsvl2_demo.training.train --out "${STATE:-$HOME/demo-run}" --pieces "$out" --start "$here/start" \\
-    --sheets "$minutes" --workers "$workers" --gaze-positions 96 --save-minutes 2 --measure-minutes 4 \\
-    --measure-examples 16 --report-steps 100 "$@"
+    --minutes "$minutes" --sheets "$training" --workers "$workers" --gaze-positions 96 \\
+    --save-minutes 2 --measure-minutes 4 --measure-examples 16 --report-steps 100 "$@"
 """
 
 
@@ -77,14 +79,14 @@ def make_folder(out: Path, start: Path, python: str) -> int:
     """
     if out.exists():
         raise UsageError(f"{out} is there already; give another folder or remove it")
-    out.mkdir(parents=True)
-    copy_code(out / "code", PACKAGES)
-    shutil.copytree(start, out / "start")
-    copy_faces(out / "fonts")
-    fetch_wheels(out / "wheels", python, WHEELS)
-    write_script(out / "train.sh", SCRIPT)
-    if (size := bytes_in(out)) > LARGEST:
-        raise UsageError(f"{out} has {size / 1e6:.1f} MB, more than the {LARGEST / 1e6:.0f} MB it may have")
+    with new_folder(out) as folder:
+        copy_code(folder / "code", PACKAGES)
+        shutil.copytree(start, folder / "start")
+        copy_faces(folder / "fonts")
+        fetch_wheels(folder / "wheels", python, WHEELS)
+        write_script(folder / "train.sh", SCRIPT)
+        if (size := bytes_in(folder)) > LARGEST:
+            raise UsageError(f"{out} has {size / 1e6:.1f} MB, more than the {LARGEST / 1e6:.0f} MB it may have")
     return size
 
 

@@ -13,16 +13,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dsvl2_demo.evaluation.scores import intersection_over_union
+from dsvl2_demo.pages.page import Box
 from running_server import REAL_ENGINE, running
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
 PROMPT = "$ dsvl2-onnx "
 BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
-BETWEEN_KERNELS = 1
-"""Pixels. The model says places in thousandths of the picture, which are smaller than that here. Between two neighbours
-that are about as likely the rounding decides, and it differs from one processor to another: with AVX-512 the README's
-box begins at 433, with AVX2 and with ONNX Runtime's operators at 434."""
+SAME_PLACE = 0.8
+"""Overlap of a box with the one that is printed. The model writes places digit by digit, and where two last digits are
+about as likely the rounding decides, which differs from one processor to another: the README's box begins at 433 with
+AVX-512 and at 434 with AVX2, and ends at 103 without the tiles of AMX and at 101 with them. A line lower, or the price
+beside the word, overlaps by nothing."""
 CODE = "from dsvl2_runtime.cli.main import main; main()"
 
 
@@ -58,6 +61,11 @@ def printed(folder: Path, arguments: list[str], typed: str = "") -> list[str]:
     return found.stdout.splitlines()
 
 
+def corners(found: re.Match[str]) -> Box:
+    left, top, right, bottom = map(int, found.groups())
+    return left, top, right, bottom
+
+
 @pytest.mark.parametrize("verb", ["run -q", "locate", "extract"])
 def test_a_command_prints_the_lines_below_it(folder: Path, verb: str) -> None:
     """A PDF, a box, fields."""
@@ -66,10 +74,7 @@ def test_a_command_prints_the_lines_below_it(folder: Path, verb: str) -> None:
     found = printed(folder, arguments)
     assert [BOX.sub("[]", line) for line in found] == [BOX.sub("[]", line) for line in lines]
     for box, wanted in zip(BOX.finditer("\n".join(found)), BOX.finditer("\n".join(lines)), strict=True):
-        assert all(
-            abs(int(at) - int(wanted_at)) <= BETWEEN_KERNELS
-            for at, wanted_at in zip(box.groups(), wanted.groups(), strict=True)
-        )
+        assert intersection_over_union(corners(box), corners(wanted)) >= SAME_PLACE
     assert (folder / "boxes.png").exists() == (verb == "locate")
 
 

@@ -89,15 +89,15 @@ def test_a_stream_has_the_same_words_in_pieces(demo: Running, name: str) -> None
     assert chunks[-1].usage.completion_tokens == 4
 
 
-def test_options_reach_the_model(demo: Running) -> None:
+def test_options_reach_the_model(fresh: Running) -> None:
     """Sampling with a seed gives what the Python API samples."""
     options = GenerationOptions(max_new_tokens=8, temperature=1.5, top_p=0.95, seed=3)
-    found = demo.client().chat.completions.create(
+    found = fresh.client().chat.completions.create(
         model="demo", messages=about(data_url(EXAMPLE)), max_tokens=8, temperature=1.5, top_p=0.95, seed=3
     )
     expected = "".join(chunk.text for chunk in load_model("demo", 1).generate(QUESTION, [EXAMPLE], options))
     assert found.choices[0].message.content == expected
-    stopped = demo.client().chat.completions.create(model="demo", messages=about(data_url(EXAMPLE)), stop=["We"])
+    stopped = fresh.client().chat.completions.create(model="demo", messages=about(data_url(EXAMPLE)), stop=["We"])
     assert stopped.choices[0].message.content == "Anna "
 
 

@@ -135,10 +135,10 @@ def test_a_deep_schema_is_refused_and_the_server_goes_on(demo: Running) -> None:
     assert answered.choices[0].message.content == "$15.15"
 
 
-def test_places_are_found_where_special_tokens_are_asked_for(demo: Running) -> None:
+def test_places_are_found_where_special_tokens_are_asked_for(fresh: Running) -> None:
     """The answer and its boxes are those of `locate`; without the switch the same text is text."""
     text = "<|ref|>Total<|/ref|>"
-    client = demo.client()
+    client = fresh.client()
     found = client.chat.completions.create(
         model="demo", messages=about(text), extra_body={"x_dsvl2": {"special_tokens": True}}
     )

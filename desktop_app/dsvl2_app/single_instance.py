@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from weakref import WeakMethod
 
 from PySide6.QtCore import QObject
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
@@ -111,8 +112,8 @@ class Instance(QObject):
     def _connect(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
             self._buffers[socket] = bytearray()
-            socket.readyRead.connect(lambda socket=socket: self._read(socket))
-            socket.disconnected.connect(lambda socket=socket: self._forget(socket))
+            socket.readyRead.connect(_weakly(self._read, socket))
+            socket.disconnected.connect(_weakly(self._forget, socket))
             self._read(socket)  # what came before somebody listened for it
 
     def _read(self, socket: QLocalSocket) -> None:
@@ -139,6 +140,21 @@ class Instance(QObject):
     def _forget(self, socket: QLocalSocket) -> None:
         self._buffers.pop(socket, None)
         socket.deleteLater()
+
+
+def _weakly(method: Callable[[QLocalSocket], None], socket: QLocalSocket) -> Callable[[], None]:
+    """Call a method about a socket for as long as its object lives.
+
+    A socket is destroyed after us or by us. If it kept us alive, the end of the last socket would be our end, and ours
+    would destroy that socket, our child, a second time.
+    """
+    found = WeakMethod(method)
+
+    def call() -> None:
+        if (living := found()) is not None:
+            living(socket)
+
+    return call
 
 
 def become_instance(folder: Path) -> Instance | None:

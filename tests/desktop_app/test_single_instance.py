@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtNetwork import QLocalSocket
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app.single_instance import (
@@ -22,6 +24,7 @@ from dsvl2_app.single_instance import (
     find_instance,
     give_to_window,
     instance_folder,
+    server_name,
 )
 from dsvl2_app.state.app_request import (
     LONGEST_REQUEST,
@@ -188,6 +191,22 @@ def test_a_socket_that_a_killed_window_left_is_replaced(folder: Path, qtbot: QtB
         assert in_thread(qtbot, AppRequest(), folder) is True
     finally:
         found.close()
+
+
+def test_a_connection_does_not_keep_an_instance(folder: Path, qtbot: QtBot) -> None:
+    """The end of the last socket would destroy the instance, and that the socket once more: a crash."""
+    found = become_instance(folder)
+    assert found is not None
+    found.listen(lambda request: None)
+    other = QLocalSocket()
+    other.connectToServer(server_name(folder))
+    connected = found._buffers
+    wait_for(qtbot, lambda: bool(connected))
+    gone = weakref.ref(found)
+    found.close()
+    del found
+    assert gone() is None
+    other.abort()
 
 
 @posix

@@ -13,9 +13,10 @@ from gguf import GGMLQuantizationType as Kind
 from dsvl2_bench.peers.gguf_model import BLOCKS, tensor_plans
 from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.bundle.manifest import Manifest
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
+from dsvl2_runtime.graphs.elements import BY_NAME
 from dsvl2_runtime.graphs.target import CPU
 
 EXPERTS = ("Experts", "QMoE")
@@ -25,7 +26,9 @@ FLOAT16_BYTES = 2
 
 
 def bundle_bytes(bundle: Bundle, context: int) -> int:
-    """Bytes that a decode step of a bundle's decoder reads behind so many cached rows; both its graphs read as much.
+    """Bytes that a decode step of a bundle's decoder reads behind so many cached rows.
+
+    Both its graphs read the same weights, and maybe rows of two types.
 
     Of experts those that are chosen count, the shared ones among them; of two branches that of a single token.
     """
@@ -40,15 +43,13 @@ def bundle_bytes(bundle: Bundle, context: int) -> int:
             if name in sizes:
                 chosen = attributes_of(node)["k"] / experts[name] if node.op_type in EXPERTS else 1
                 read[name] = round(sizes[name] * chosen)
-    return sum(read.values()) + cached_bytes(bundle.manifest, context)
+    return sum(read.values()) + cached_bytes(bundle, context)
 
 
-def cached_bytes(manifest: Manifest, context: int) -> int:
-    """Bytes of so many cached rows of all layers."""
-    language = manifest.config.language_config
-    entry = next(entry for entry in manifest.graphs if (entry.name, entry.target) == (graph_io.DECODER, CPU.name))
-    tensors = graph_io.cache_tensors(language, entry.cache)
-    return context * sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
+def cached_bytes(bundle: Bundle, context: int) -> int:
+    """Bytes of so many cached rows of all layers, of the graph that runs here."""
+    tensors = graph_io.cache_tensors(bundle.manifest.config.language_config, next(decoder_graphs(bundle)).cache)
+    return context * sum(tensor.row * BY_NAME[tensor.dtype].nbytes for tensor in tensors)
 
 
 def gguf_bytes(config: LanguageConfig, kind: Kind, context: int) -> int:

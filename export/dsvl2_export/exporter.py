@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 from onnx import ModelProto
 
 from dsvl2_export.bundle_size import MARGIN_BYTES, cuda_bytes, expected_bytes
@@ -26,13 +27,14 @@ from dsvl2_quant.methods.nearest import Nearest
 from dsvl2_quant.methods.quantizer import Quantizer
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_runtime import __version__
-from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, CacheFormat, GraphEntry
+from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, CacheFormat, CacheRow, GraphEntry
 from dsvl2_runtime.bundle.graph_file import ENDING, read_graph_file
 from dsvl2_runtime.bundle.releases import variant_of
 from dsvl2_runtime.bundle.writer import BundleWriter
 from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import BusyError, UsageError
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.elements import BY_NAME
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import bytes_in, flush_files, unfinished
 
@@ -169,9 +171,19 @@ def graph_entries(folder: Path, config: LanguageConfig) -> list[GraphEntry]:
             path = folder / f"{form.format(name)}{ENDING}"
             if form == "{}" or path.exists():
                 opsets = read_graph_file(path).opsets
-                cache = CacheFormat.of(config) if name == graph_io.DECODER else None
+                cache = cache_format(path, config) if name == graph_io.DECODER else None
                 entries.append(GraphEntry(name=name, file=path.name, target=CPU_TARGET, opsets=opsets, cache=cache))
     return entries
+
+
+def cache_format(decoder: Path, config: LanguageConfig) -> CacheFormat:
+    """The rows of a decoder graph, in the types that it takes."""
+    inputs = onnx.load(str(decoder), load_external_data=False).graph.input
+    types = {entry.name: entry.type.tensor_type.elem_type for entry in inputs}
+    names = {element.onnx: name for name, element in BY_NAME.items()}
+    rows = zip(CacheFormat.of(config).rows, graph_io.cache_tensors(config), strict=False)  # those of the first layer
+    document = [{"name": row.name, "width": row.width, "dtype": names[types[tensor.past]]} for row, tensor in rows]
+    return CacheFormat(rows=tuple(CacheRow.model_validate(entry) for entry in document))
 
 
 def write_small_parts(

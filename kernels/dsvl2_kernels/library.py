@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Of the operators and their attributes; `CMakeLists.txt` has the same number. Graphs of an earlier version run too."""
 DOMAIN = "dsvl2"
 """Of the operators in a graph."""

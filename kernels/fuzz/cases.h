@@ -41,6 +41,15 @@ inline Input bytes(Random& random, std::vector<int64_t> dims, int type = ort::kU
   return {std::move(value), true};
 }
 
+// Rows of a cache, of one type or the other.
+inline Input rows(Random& random, std::vector<int64_t> dims, int type) {
+  if (type == ort::kFloat) return floats(random, std::move(dims), false);
+  const Input wide = floats(random, dims, false);
+  auto value = std::make_unique<OrtValue>(type, std::move(dims));
+  for (size_t i = 0; i < value->length / 2; ++i) std::memcpy(value->bytes.get() + 2 * i, wide.value->bytes.get() + 4 * i + 2, 2);
+  return {std::move(value), false};
+}
+
 inline Case linear(Random& random) {
   const int64_t bits = between(random, 0, 1) ? 4 : 8, block = int64_t(16) << between(random, 0, 4);
   const int64_t n = between(random, 1, 70), k = between(random, 1, 600), rows = between(random, 0, 20);
@@ -75,13 +84,14 @@ inline Case latent_step(Random& random) {
   const int64_t heads = between(random, 1, 20), nope = between(random, 1, 20), rope = between(random, 1, 10);
   const int64_t rank = between(random, 1, 70), width = between(random, 1, 40), past = between(random, 0, 150);
   const int64_t seq = between(random, 0, 1) ? 1 : between(random, 0, 9);
+  const int type = between(random, 0, 3) ? ort::kBfloat16 : ort::kFloat;
   Case c;
   c.name = "LatentStep";
   c.tolerance = 1e-4f;
   c.inputs.push_back(floats(random, {1, seq, heads * nope}, false));
   c.inputs.push_back(floats(random, {seq * heads, rope}, false));
-  c.inputs.push_back(floats(random, {past, rank + rope}, false));
-  c.inputs.push_back(floats(random, {seq, rank + rope}, false));
+  c.inputs.push_back(rows(random, {past, rank + rope}, type));
+  c.inputs.push_back(rows(random, {seq, rank + rope}, type));
   c.inputs.push_back(bytes(random, {heads, nope, rank}, ort::kInt8));
   c.inputs.push_back(floats(random, {heads, 1, rank}, true, 0.01f));
   c.inputs.push_back(bytes(random, {heads, rank, width}, ort::kInt8));
@@ -148,6 +158,13 @@ inline Case draw(Random& random) {
   return c;
 }
 
+// Other values of the same type and another shape.
+inline Input again(Random& random, const std::vector<int64_t>& dims, const Input& input) {
+  const int type = input.value->info.type;
+  if (type == ort::kBfloat16) return rows(random, dims, type);
+  return type == ort::kFloat ? floats(random, dims, input.constant) : bytes(random, dims, type);
+}
+
 // One change that makes sizes, attributes or values wrong, or nearly so.
 inline void spoil(Case& c, Random& random) {
   Input& input = c.inputs[size_t(between(random, 0, int64_t(c.inputs.size()) - 1))];
@@ -174,8 +191,7 @@ inline void spoil(Case& c, Random& random) {
       if (dims.empty()) return;
       int64_t& axis = dims[size_t(between(random, 0, int64_t(dims.size()) - 1))];
       axis = std::max<int64_t>(0, axis + between(random, -2, 2));
-      const int type = input.value->info.type;
-      input = type == ort::kFloat ? floats(random, dims, input.constant) : bytes(random, dims, type);
+      input = again(random, dims, input);
       return;
     }
     case 2:  // an axis more or less
@@ -184,14 +200,20 @@ inline void spoil(Case& c, Random& random) {
       } else if (!input.value->info.dims.empty()) {
         std::vector<int64_t> dims = input.value->info.dims;
         dims.pop_back();
-        const int type = input.value->info.type;
-        input = type == ort::kFloat ? floats(random, dims, input.constant) : bytes(random, dims, type);
+        input = again(random, dims, input);
       }
       return;
     case 3:  // a constant that is none, or the other way round
       input.constant = !input.constant;
       return;
-    default: {  // a value that is no number
+    default: {  // a value that is no number, or rows of two types
+      if (input.value->info.type == ort::kBfloat16 && input.value->length > 0) {
+        const uint16_t values[] = {0x7fc0, 0x7f80, 0xff80, 0x7f7f, 0x0001};
+        const size_t at = size_t(between(random, 0, int64_t(input.value->length / 2) - 1));
+        std::memcpy(input.value->bytes.get() + 2 * at, &values[size_t(between(random, 0, 4))], 2);
+        if (between(random, 0, 1)) input = floats(random, input.value->info.dims, false);
+        return;
+      }
       if (input.value->info.type != ort::kFloat || input.value->length == 0) return;
       const float values[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e-42f};
       const size_t at = size_t(between(random, 0, int64_t(input.value->length / 4) - 1));

@@ -23,7 +23,7 @@ struct OrtValue {
   OrtTensorTypeAndShapeInfo info;
   std::unique_ptr<uint8_t[]> bytes;
 
-  static size_t size_of(int type) { return type == ort::kFloat ? 4 : type == ort::kInt64 ? 8 : 1; }
+  static size_t size_of(int type) { return type == ort::kFloat ? 4 : type == ort::kInt64 ? 8 : type == ort::kBfloat16 ? 2 : 1; }
   OrtValue(int type, std::vector<int64_t> dims) : info{type, std::move(dims)} {
     size_t count = size_of(type);
     for (const int64_t d : info.dims) count *= size_t(d);

@@ -5,8 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
+
 namespace dsvl2::amx {
 namespace {  // each file that includes this has its own
+
+// Before tiles are read that ordinary stores have written: GCC does not know that the instruction reads memory, and may
+// move or leave out such stores. It does know what storing a tile writes.
+DSVL2_INLINE void settle() { __asm__ volatile("" : : : "memory"); }
 
 class WholeTiles {
  public:

@@ -5,6 +5,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+
+#include "compiler.h"
 
 namespace dsvl2 {
 
@@ -28,9 +31,19 @@ struct HeadOfPrompt {
   size_t out_stride;
 };
 
-// Rows of the cache one behind the other, the first `rank` values of which are mixed.
+using Bf16 = uint16_t;  // the upper half of a float
+
+DSVL2_INLINE float widen(Bf16 x) {
+  const uint32_t bits = uint32_t(x) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// Rows of the cache one behind the other, the first `rank` values of which are mixed; in one of two types.
 struct CachedRows {
-  const float* at;
+  const float* floats;  // null where they are of bf16
+  const Bf16* halves;
   size_t row, rank, count;
 };
 

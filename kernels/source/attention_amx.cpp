@@ -13,7 +13,6 @@ namespace dsvl2::amx {
 namespace {
 
 using avx512::Vectors;
-using Bf16 = uint16_t;
 
 constexpr size_t kQueries = 32, kBlock = 256, kTile = 16, kPairs = 32;  // bf16 of a tile's row
 
@@ -122,6 +121,7 @@ void pack_values(const HeadOfPrompt& h, const Sizes& s, Bf16* out) {
 
 // Scores of 32 queries and 32 keys; rows of them are `stride` apart.
 DSVL2_INLINE void score(const Bf16* q, size_t depth, const Bf16* keys, float* scores, size_t stride) {
+  settle();
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -144,6 +144,7 @@ DSVL2_INLINE void score(const Bf16* q, size_t depth, const Bf16* keys, float* sc
 
 // mixed [32][width] += weights [32][kBlock] times `count` value rows, a multiple of 32.
 void mix(const Bf16* weights, const Bf16* values, size_t count, size_t width, float* mixed) {
+  settle();
   for (size_t d = 0; d < width; d += 2 * kTile) {
     const bool two = d + kTile < width;
     float* const c = mixed + d;

@@ -266,8 +266,16 @@ struct Attention {
       for (size_t v = 0; v < kLaneVectors; ++v) V::store(scores + i * kHeadLanes + v * W, sums[i][v]);
   }
 
-  static size_t rows_scratch(size_t) { return 0; }
-  static void attend_rows(const float* q, const CachedRows& rows, size_t mixed_stride, Piece* out, float*) {
+  // `n` rows as they are, or widened: reading bf16 from memory costs more than this.
+  static const float* some_rows(const CachedRows& rows, size_t first, size_t n, float* scratch) {
+    if (rows.floats) return rows.floats + first * rows.row;
+    const Bf16* const from = rows.halves + first * rows.row;
+    for (size_t i = 0; i < n * rows.row; ++i) scratch[i] = widen(from[i]);
+    return scratch;
+  }
+
+  static size_t rows_scratch(size_t row) { return kRows * row; }
+  static void attend_rows(const float* q, const CachedRows& rows, size_t mixed_stride, Piece* out, float* scratch) {
     const size_t row = rows.row, rank = rows.rank, count = rows.count;
     alignas(64) float weights[kRows * kHeadLanes];
     alignas(64) float fade[kHeadLanes];
@@ -275,7 +283,7 @@ struct Attention {
     for (size_t v = 0; v < kLaneVectors; ++v) top[v] = V::set1(-1e30f), sum[v] = V::zero();
     for (size_t first = 0; first < count; first += kRows) {
       const size_t n = least(kRows, count - first);
-      const float* const at = rows.at + first * row;
+      const float* const at = some_rows(rows, first, n, scratch);
       size_t r = 0;
       for (; r + kScoreRows <= n; r += kScoreRows) score_rows<kScoreRows>(q, at + r * row, row, weights + r * kHeadLanes);
       for (; r < n; ++r) score_rows<1>(q, at + r * row, row, weights + r * kHeadLanes);

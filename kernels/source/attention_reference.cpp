@@ -45,11 +45,14 @@ size_t rows_scratch(size_t) { return 0; }
 
 void attend_rows(const float* queries, const CachedRows& rows, size_t mixed_stride, Piece* out, float*) {
   const size_t row = rows.row, rank = rows.rank, count = rows.count;
+  const auto value = [&](size_t r, size_t d) {
+    return rows.floats ? rows.floats[r * row + d] : widen(rows.halves[r * row + d]);
+  };
   for (size_t h = 0; h < kHeadLanes; ++h) {
     float top = -INFINITY, sum = 0;
     const auto score = [&](size_t r) {
       float s = 0;
-      for (size_t d = 0; d < row; ++d) s += queries[d * kHeadLanes + h] * rows.at[r * row + d];
+      for (size_t d = 0; d < row; ++d) s += queries[d * kHeadLanes + h] * value(r, d);
       return s;
     };
     for (size_t r = 0; r < count; ++r) top = std::fmax(top, score(r));
@@ -58,7 +61,7 @@ void attend_rows(const float* queries, const CachedRows& rows, size_t mixed_stri
     for (size_t r = 0; r < count; ++r) {
       const float weight = std::exp2(score(r) - top);
       sum += weight;
-      for (size_t d = 0; d < rank; ++d) mixed[d] += weight * rows.at[r * row + d];
+      for (size_t d = 0; d < rank; ++d) mixed[d] += weight * value(r, d);
     }
     out->top[h] = top;
     out->sum[h] = sum;

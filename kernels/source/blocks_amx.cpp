@@ -2,6 +2,7 @@
 // then scaled with AVX-512 as everywhere else. Few rows are better off without tiles.
 #include <cstring>
 
+#include "amx_tiles.h"
 #include "avx512_panels.h"
 
 namespace dsvl2::amx {
@@ -106,6 +107,7 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
     return avx512::kBlocks.panel_product(w, panel, layout, records, count, c, ldc, columns, scratch);
   const Shape shape(layout);
   const Configuration configuration(shape.bytes);
+  settle();
   _tile_loadconfig(&configuration);
   alignas(64) uint8_t gathered[kTile * kChunkValues];
   alignas(64) float scales[kChunkBlocks * kTile];
@@ -127,6 +129,7 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
         values = gathered, stride = kChunkValues, odd = kChunkValues / 2;
       }
       gather_scales(some, layout, begin, end, scales);
+      settle();
       for (size_t half = 0; half < columns; half += 16)
         tile(shape, scratch, half, layout, begin, end, values, stride, odd, scales, n, c + first * ldc + half, ldc,
              first_lanes(static_cast<long long>(columns - half)), begin == 0);

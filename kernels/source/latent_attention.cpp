@@ -60,7 +60,9 @@ LatentStep::LatentStep(const Info& info)
 
 void LatentStep::compute(const Context& context) const {
   const Tensor q_nope = context.input(0, ort::kFloat, "q_nope"), q_rope = context.input(1, ort::kFloat, "q_rope");
-  const Tensor past = context.input(2, ort::kFloat, "past"), fresh = context.input(3, ort::kFloat, "new");
+  const Tensor past = context.input(2, ort::kAny, "past"), fresh = context.input(3, ort::kAny, "new");
+  require(past.type == fresh.type && (past.type == ort::kFloat || past.type == ort::kBfloat16),
+          std::string(kName) + ": rows are of float or of bfloat16, all of one type");
   require(q_rope.rank() == 2 && q_rope.dim(0) % heads_ == 0, text(kName, q_nope, q_rope));
   const size_t seq = q_rope.dim(0) / heads_, rope = q_rope.dim(1), row = rank_ + rope;
   require(q_nope.count() == product(kName, {seq, heads_, nope_}), text(kName, q_nope, q_rope));
@@ -99,9 +101,12 @@ void LatentStep::compute(const Context& context) const {
     Piece& piece = pieces[group][i];
     piece.mixed = all_mixed.data() + task * mixed;
     const bool last = i + 1 == per_group;
-    const float* const rows = last ? fresh.as<float>() : past.as<float>() + first * row;
-    const size_t count = last ? group / groups + 1 : std::min(piece_rows, past_rows - first);
-    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, {rows, row, rank_, count}, mixed_stride, &piece,
+    const Tensor& from = last ? fresh : past;
+    const size_t begin = last ? 0 : first * row, count = last ? group / groups + 1 : std::min(piece_rows, past_rows - first);
+    CachedRows rows{nullptr, nullptr, row, rank_, count};
+    if (from.type == ort::kFloat) rows.floats = from.as<float>() + begin;
+    else rows.halves = from.as<Bf16>() + begin;
+    kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, mixed_stride, &piece,
                          float_scratch(kernels_.rows_scratch(row)));
   });
   context.parallel(heads_ * seq, [&](size_t task) {

@@ -42,6 +42,7 @@ inline void require(bool fits, const std::string& text) {
 // Sizes of a tensor and where its values lie.
 struct Tensor {
   void* data = nullptr;
+  int type = ort::kAny;
   std::vector<int64_t> dims;
 
   size_t rank() const { return dims.size(); }
@@ -90,9 +91,8 @@ class Api {
     check(call<OrtStatus*, const OrtValue*, OrtTensorTypeAndShapeInfo**>(ort::kGetTensorTypeAndShape, value, &info));
     Tensor out;
     size_t rank = 0;
-    int found = 0;
     using Info = const OrtTensorTypeAndShapeInfo*;
-    OrtStatus* status = call<OrtStatus*, Info, int*>(ort::kGetTensorElementType, info, &found);
+    OrtStatus* status = call<OrtStatus*, Info, int*>(ort::kGetTensorElementType, info, &out.type);
     if (!status) status = call<OrtStatus*, Info, size_t*>(ort::kGetDimensionsCount, info, &rank);
     if (!status) {
       out.dims.resize(rank);
@@ -100,7 +100,7 @@ class Api {
     }
     call<void, OrtTensorTypeAndShapeInfo*>(ort::kReleaseTensorTypeAndShapeInfo, info);
     check(status);
-    require(found == type, what + " has another element type than the operator takes");
+    require(type == ort::kAny || out.type == type, what + " has another element type than the operator takes");
     for (const int64_t d : out.dims) require(d >= 0, what + " has the shape " + out.shape());
     check(call<OrtStatus*, OrtValue*, void**>(ort::kGetTensorMutableData, const_cast<OrtValue*>(value), &out.data));
     return out;

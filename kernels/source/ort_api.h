@@ -27,7 +27,7 @@ namespace ort {
 
 constexpr uint32_t kVersion = 17;  // the first table with KernelContext_ParallelFor; every later release still serves it
 
-enum ElementType { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt64 = 7 };
+enum ElementType { kAny = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kInt64 = 7, kBfloat16 = 16 };
 enum ErrorCode { kFail = 1, kInvalidArgument = 2 };
 
 // Positions in the table.

@@ -34,23 +34,27 @@ def latent_step(
     return result
 
 
-def split(values: NDArray[Any], rounded: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """fp32 as two bf16: rounded to the nearest, halves away from zero, and what is left of it, cut off or rounded."""
+def bf16(values: NDArray[F]) -> NDArray[np.uint16]:
+    """The bits of values rounded to bfloat16, to the even one of two."""
+    bits = np.ascontiguousarray(values, F).view(np.uint32).astype(np.uint64)
+    upper: NDArray[np.uint16] = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    return upper
 
-    def high_half(x: NDArray[F], add: int) -> NDArray[F]:
-        return ((x.view(np.uint32) + np.uint32(add)) & np.uint32(0xFFFF0000)).view(F)
+
+def widened(halves: NDArray[np.uint16]) -> NDArray[F]:
+    """The values of bfloat16 from their bits."""
+    return (halves.astype(np.uint32) << 16).view(F)
+
+
+def split(values: NDArray[Any]) -> NDArray[np.float64]:
+    """fp32 as the sum of two bf16, each rounded to the nearest, halves away from zero."""
+
+    def high_half(x: NDArray[F]) -> NDArray[F]:
+        return ((x.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(F)
 
     x = np.ascontiguousarray(values, F)
-    high = high_half(x, 0x8000)
-    return high.astype(np.float64), high_half(x - high, 0x8000 if rounded else 0).astype(np.float64)
-
-
-def split_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
-    """a @ b without the product of the low parts, as tiles of bf16 compute it; b are cached rows."""
-    a_high, a_low = split(a, rounded=True)
-    b_high, b_low = split(b)
-    result: NDArray[np.float64] = a_high @ b_high + a_high @ b_low + a_low @ b_high
-    return result
+    high = high_half(x)
+    return high.astype(np.float64) + high_half(x - high)
 
 
 def split_latent_step(
@@ -60,15 +64,15 @@ def split_latent_step(
     up_key: tuple[NDArray[np.int8], NDArray[F]],
     up_value: tuple[NDArray[np.int8], NDArray[F]],
 ) -> NDArray[np.float64]:
-    """`latent_step` with queries, rows and weights split in two bf16, all other sums exact."""
+    """`latent_step` over rows of bf16 with queries and weights split in two of them, all other sums exact."""
     key, value = (matrix.astype(np.float64) * scales.astype(np.float64) for matrix, scales in (up_key, up_value))
     nope, rope = q_nope.shape[1], q_rope.shape[1]
     rank = key.shape[2]
     latent = np.einsum("hn,hnr->hr", np.float64(q_nope), key)
     queries = np.concatenate([latent, q_rope], -1) * (np.log2(np.e) / np.sqrt(nope + rope))
-    scores = split_product(queries, rows.T)
+    scores = split(queries) @ rows.T
     weights = np.exp2(scores - scores.max(-1, keepdims=True))
-    mixed = split_product(weights, rows[:, :rank]) / weights.sum(-1, keepdims=True)
+    mixed = split(weights) @ rows[:, :rank] / weights.sum(-1, keepdims=True)
     result: NDArray[np.float64] = np.einsum("hr,hrv->hv", mixed, value)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,22 @@ def one_node(
     constants: Mapping[str, NDArray[Any]],
     domain: str = DOMAIN,
     order: Sequence[str] = (),
+    halves: Collection[str] = (),
     **attributes: Any,
 ) -> bytes:
-    """A model `y = operator(inputs, constants)`; inputs come first unless `order` says otherwise."""
+    """A model `y = operator(inputs, constants)`; inputs come first unless `order` says otherwise.
+
+    Inputs are float32, those of `halves` bfloat16.
+    """
+
+    def kind(name: str) -> int:
+        return int(TensorProto.BFLOAT16 if name in halves else TensorProto.FLOAT)
+
     node = helper.make_node(operator, list(order) or [*inputs, *constants], ["y"], domain=domain, **attributes)
     graph = helper.make_graph(
         [node],
         "one_node",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(axes)) for name, axes in inputs.items()],
+        [helper.make_tensor_value_info(name, kind(name), list(axes)) for name, axes in inputs.items()],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
@@ -51,7 +59,13 @@ def session(model: bytes, threads: int = 2) -> onnxruntime.InferenceSession:
 
 
 def run(model: bytes, feeds: Mapping[str, NDArray[Any]], threads: int = 2) -> NDArray[np.float32]:
-    """The output of `one_node`."""
-    (y,) = session(model, threads).run(None, dict(feeds))
-    result: NDArray[np.float32] = y
+    """The output of `one_node`; an array of uint16 has the bits of bfloat16."""
+    values = {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, TensorProto.BFLOAT16)
+        if array.dtype == np.uint16
+        else onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        for name, array in feeds.items()
+    }
+    (y,) = session(model, threads).run_with_ort_values(["y"], values)
+    result: NDArray[np.float32] = y.numpy()
     return result

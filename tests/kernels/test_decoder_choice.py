@@ -63,6 +63,7 @@ def test_files_of_a_bundle_without_the_library(folder: Path, monkeypatch: pytest
     read_in_place = ("decoder.data", "vision_encoder.onnx", "projector.onnx")
     assert mapped.mapped == sum((folder / name).stat().st_size for name in read_in_place)
     assert plan_memory(Bundle.open(folder), 1).weights > mapped.weights
+    assert plan_memory(Bundle.open(folder), 1).cache == 2 * mapped.cache  # float32 instead of bfloat16
     assert load_model(folder, threads=1).kernels is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from dsvl2_export.graphs.own_operators import with_own_operators
 from dsvl2_kernels.library import DOMAIN, open_kernels
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
+from kernels.attention_reference import bf16, widened
 from small_models import VARIANTS, MakeBundle, small_config
 
 F = np.float32
@@ -56,6 +59,10 @@ def operators(graph: Any) -> Counter[tuple[str, str]]:
     return found
 
 
+def is_bfloat16(entry: Any) -> bool:
+    return bool(entry.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16)
+
+
 @pytest.mark.parametrize("precision", ["int8", "int4", "int4-128"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_everything_there_is_an_operator_for_is_replaced(
@@ -74,6 +81,8 @@ def test_everything_there_is_an_operator_for_is_replaced(
         assert ours.total() == ours["Experts"] + ours["BlockLinear"]
     else:
         assert ours["LatentStep"] == ours["LatentPrompt"] == layers
+        halves = {entry.name for entry in [*graph.input, *graph.output] if is_bfloat16(entry)}
+        assert halves == {f"{part}_latent.{layer}" for layer in range(layers) for part in ("past", "new")}
         assert "DynamicQuantizeMatMul" not in left
 
 
@@ -121,15 +130,16 @@ Values = dict[str, NDArray[F]]
 
 
 class Session:
-    """A decoder graph and its cache."""
+    """A decoder graph and its cache, whose rows are float32 here, rounded to what the graph keeps."""
 
     def __init__(self, path: Path, own: bool) -> None:
         options = CPU.session_options(2)
         if own:
             options.register_custom_ops_library(str(open_kernels().path))
         self.session = CPU.new_session(path, options)
-        widths = {entry.name: entry.shape[1] for entry in self.session.get_inputs() if "past" in entry.name}
-        self.past = {name: np.zeros((0, width), F) for name, width in widths.items()}
+        entries = [entry for entry in self.session.get_inputs() if "past" in entry.name]
+        self.past = {entry.name: np.zeros((0, entry.shape[1]), F) for entry in entries}
+        self.halves = {entry.name for entry in entries if entry.type == "tensor(bfloat16)"}
 
     def run(self, x: NDArray[F], past: Values, given: Values | None = None) -> tuple[NDArray[F], Values]:
         """Logits [vocab] after the positions of x [1, seq, hidden], and all outputs; remembers the positions' rows.
@@ -140,10 +150,30 @@ class Session:
         positions = np.arange(start, start + x.shape[1], dtype=np.int64)[None]
         feeds = {graph_io.INPUTS_EMBEDS: x, graph_io.POSITION_IDS: positions, **past}
         feeds |= {GIVEN + name: value for name, value in (given or {}).items()}
-        names = [entry.name for entry in self.session.get_outputs()]
-        found = dict(zip(names, self.session.run(names, feeds), strict=True))
+        found = self.run_with(feeds)
         self.past = {name: np.concatenate([past[name], found[name.replace("past_", "new_")]]) for name in past}
         return found[graph_io.LOGITS][0], found
+
+    def run_with(self, feeds: dict[str, NDArray[Any]]) -> Values:
+        """All outputs in float32, of inputs in float32."""
+        values = {name: self._value(name, array) for name, array in feeds.items()}
+        names = [entry.name for entry in self.session.get_outputs()]
+        found = self.session.run_with_ort_values(names, values)
+        return {name: as_float32(value) for name, value in zip(names, found, strict=True)}
+
+    def _value(self, name: str, array: NDArray[Any]) -> onnxruntime.OrtValue:
+        if name in self.halves:
+            return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bf16(array), onnx.TensorProto.BFLOAT16)
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def as_float32(value: onnxruntime.OrtValue) -> NDArray[Any]:
+    """Of a value that may be of bfloat16, which NumPy does not know."""
+    if value.data_type() != "tensor(bfloat16)":
+        array: NDArray[Any] = value.numpy()
+        return array
+    halves = np.ctypeslib.as_array(ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_uint16)), value.shape())
+    return widened(halves)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +202,7 @@ def test_a_few_positions_over_a_long_cache_are_absorbed(
     feeds = {name: np.zeros((cached, array.shape[1]), F) for name, array in session.past.items()}
     feeds[graph_io.INPUTS_EMBEDS] = np.ones((1, seq, hidden), F)
     feeds[graph_io.POSITION_IDS] = np.arange(seq, dtype=np.int64)[None]  # the tables are short
-    found = session.session.run([branch], feeds)[0]
-    assert found.tolist() == [absorbed]
+    assert session.run_with(feeds)[branch].tolist() == [absorbed]
 
 
 def distance(found: NDArray[F], expected: NDArray[F]) -> float:

@@ -17,6 +17,7 @@ from dsvl2_runtime.cli import doctor
 from dsvl2_runtime.cli.doctor import examine
 from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import memory_plan
+from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.graph_io import cache_tensors
 from dsvl2_runtime.graphs.kv_cache import KVCache
 from dsvl2_runtime.graphs.memory_plan import plan_memory
@@ -30,7 +31,8 @@ def test_the_plan_counts_weights_and_the_whole_cache(bundle: MakeBundle) -> None
     opened = Bundle.open(bundle("small", "int4"))
     language = opened.manifest.config.language_config
     plan = plan_memory(opened, 2)
-    assert plan.cache == KVCache(cache_tensors(language), language.max_position_embeddings).nbytes
+    tensors = cache_tensors(language, next(decoder_graphs(opened)).cache)
+    assert plan.cache == KVCache(tensors, language.max_position_embeddings).nbytes
     assert plan.weights + plan.mapped >= sum(entry.size for entry in opened.manifest.files)
     assert plan.images == load_model(bundle("small", "int4"), threads=1).image_cache.max_bytes > 0
     assert plan.total == plan.weights + plan.cache + plan.scratch + plan.images + plan.program

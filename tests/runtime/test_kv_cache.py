@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dsvl2_runtime.bundle.releases import official_config
@@ -14,6 +15,8 @@ from dsvl2_runtime.graphs.graph_io import CacheTensor, cache_tensors
 from dsvl2_runtime.graphs.kv_cache import KVCache
 
 FLOAT_BYTES = 4
+FLOAT32, BFLOAT16 = 1, 16
+"""Of `TensorProto.DataType`."""
 
 
 class Bound:
@@ -22,12 +25,15 @@ class Bound:
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[tuple[int, int], int]] = {}
         self.outputs: dict[str, tuple[tuple[int, int], int]] = {}
+        self.types: dict[str, int] = {}
 
-    def bind_input(self, name: str, _device: str, _id: int, _type: Any, shape: tuple[int, int], at: int) -> None:
+    def bind_input(self, name: str, _device: str, _id: int, kind: int, shape: tuple[int, int], at: int) -> None:
         self.inputs[name] = (shape, at)
+        self.types[name] = kind
 
-    def bind_output(self, name: str, _device: str, _id: int, _type: Any, shape: tuple[int, int], at: int) -> None:
+    def bind_output(self, name: str, _device: str, _id: int, kind: int, shape: tuple[int, int], at: int) -> None:
         self.outputs[name] = (shape, at)
+        self.types[name] = kind
 
 
 @pytest.mark.parametrize(("variant", "bytes_per_token"), [("small", 27 * 576 * 4), ("base", 30 * 576 * 4),
@@ -51,6 +57,22 @@ def test_new_rows_are_written_where_the_next_step_reads_them() -> None:
         assert shape == (7, tensor.row)
         assert at == first.inputs[tensor.past][1] == first.outputs[tensor.new][1]
         assert second.outputs[tensor.new] == ((1, tensor.row), at + 7 * tensor.row * FLOAT_BYTES)
+
+
+def test_rows_of_bfloat16_take_half_and_are_bound_as_such() -> None:
+    """They are rounded to the nearest, to the even one of two, and read back as float32."""
+    tensors = [CacheTensor("past", "new", 4, "bfloat16"), CacheTensor("other", "others", 3)]
+    cache, bound = KVCache(tensors, 100), Bound()
+    assert cache.nbytes == 100 * (4 * 2 + 3 * FLOAT_BYTES)
+    cache.put(0, np.array([[1, 1 + 2**-8, 1 + 3 * 2**-8, -np.pi]], np.float32))
+    cache.advance(1)
+    first, second = cache.rows(1)
+    assert first.tolist() == [[1, 1, 1 + 2**-6, -3.140625]]
+    assert (first.dtype, second.dtype) == (np.float32, np.float32)
+    cache.bind(bound, 2)
+    at = bound.inputs["past"][1]
+    assert bound.outputs["new"] == ((2, 4), at + 4 * 2)
+    assert bound.types == {"past": BFLOAT16, "new": BFLOAT16, "other": FLOAT32, "others": FLOAT32}
 
 
 def test_the_cache_never_grows_over_its_end() -> None:

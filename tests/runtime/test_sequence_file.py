@@ -13,12 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from dsvl2_kernels.library import OFF, SETTING
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.errors import ResourceError, SequenceFileError, UsageError
+from dsvl2_runtime.graphs.elements import BFLOAT16, from_float32, to_float32
 from dsvl2_runtime.graphs.sequence_file import DIGEST_BYTES, IMAGE, SIZES
 from dsvl2_runtime.inputs.prompt import ImagePlace, Message
 from dsvl2_runtime.progress import Progress, Watch
 from fuzzing import examples
+from own_library import need_library
 from small_models import VARIANTS, MakeBundle, pictures
 
 QUESTION, NEXT = "What is the total?", "And the date?"
@@ -28,6 +31,14 @@ OPTIONS = GenerationOptions(max_new_tokens=6)
 @pytest.fixture(scope="module")
 def model(bundle: MakeBundle) -> VisionLanguageModel:
     return load_model(bundle("small", "int4"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def wide_model(bundle: MakeBundle) -> VisionLanguageModel:
+    """The same bundle with ONNX Runtime's operators, whose cached rows are float32, as on a machine without ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SETTING, OFF)
+        return load_model(bundle("small", "int4"), threads=1)
 
 
 def first_turn(model: VisionLanguageModel) -> tuple[Any, list[Message]]:
@@ -78,8 +89,41 @@ def test_what_is_loaded_is_what_was_saved(
     assert abs((tmp_path / "saved").stat().st_size - values * value_bytes) < 4000
 
 
-def test_int8_rows_are_within_half_a_step(model: VisionLanguageModel, tmp_path: Path) -> None:
+def test_rows_written_in_one_type_are_read_in_another(
+    model: VisionLanguageModel, wide_model: VisionLanguageModel, tmp_path: Path
+) -> None:
+    """Where our operators are, a file of a machine without them is rounded; the other way nothing is."""
+    need_library()
+    sequence, _ = first_turn(wide_model)
+    wide_model.save_sequence(sequence, tmp_path / "wide")
+    narrow, length = model.load_sequence(tmp_path / "wide"), sequence.cache.length
+    assert {tensor.dtype for tensor in narrow.cache.tensors} == {"bfloat16"}
+    assert narrow.cache.nbytes * 2 == sequence.cache.nbytes
+    assert narrow.cache.length == length > 0
+    for found, kept in zip(narrow.cache.rows(length), sequence.cache.rows(length), strict=True):
+        assert not np.array_equal(found, kept)
+        np.testing.assert_array_equal(found, to_float32(from_float32(kept, BFLOAT16).view(np.uint8), BFLOAT16))
+    model.save_sequence(narrow, tmp_path / "narrow")
+    back = wide_model.load_sequence(tmp_path / "narrow")
+    for found, kept in zip(back.cache.rows(length), narrow.cache.rows(length), strict=True):
+        np.testing.assert_array_equal(found, kept)
+
+
+def test_a_value_too_large_for_the_rows_of_this_machine_is_refused(
+    model: VisionLanguageModel, wide_model: VisionLanguageModel, tmp_path: Path
+) -> None:
+    """Instead of an infinity in the cache."""
+    need_library()
+    sequence, _ = first_turn(wide_model)
+    next(sequence.cache.rows(1))[0, 0] = np.finfo(np.float32).max
+    wide_model.save_sequence(sequence, tmp_path / "saved")
+    with pytest.raises(SequenceFileError, match="too large for bfloat16, which this machine keeps"):
+        model.load_sequence(tmp_path / "saved")
+
+
+def test_int8_rows_are_within_half_a_step(wide_model: VisionLanguageModel, tmp_path: Path) -> None:
     """A step is the largest of 64 values by 127; the file has a byte a value and four for each 64 of a row."""
+    model = wide_model
     sequence, _ = first_turn(model)
     length = sequence.cache.length
     next(sequence.cache.rows(length))[0, :] = 0
@@ -99,8 +143,9 @@ def test_int8_rows_are_within_half_a_step(model: VisionLanguageModel, tmp_path: 
     assert size < (tmp_path / "saved").stat().st_size < size + 4000
 
 
-def test_int8_has_room_for_what_float16_has_not(model: VisionLanguageModel, tmp_path: Path) -> None:
+def test_int8_has_room_for_what_float16_has_not(wide_model: VisionLanguageModel, tmp_path: Path) -> None:
     """Large and tiny values; what is no number is refused, and what was there before stays."""
+    model = wide_model
     sequence, _ = first_turn(model)
     row = next(sequence.cache.rows(1))[0]
     row[:2] = np.finfo(np.float32).max, np.finfo(np.float32).smallest_subnormal
@@ -123,8 +168,9 @@ def test_an_empty_sequence_can_be_kept_too(model: VisionLanguageModel, tmp_path:
     assert (loaded.token_ids, loaded.images, loaded.cache.length) == ([], (), 0)
 
 
-def test_a_value_too_large_for_float16_is_said(model: VisionLanguageModel, tmp_path: Path) -> None:
+def test_a_value_too_large_for_float16_is_said(wide_model: VisionLanguageModel, tmp_path: Path) -> None:
     """Instead of an infinity in the file; what was there before stays."""
+    model = wide_model
     sequence, _ = first_turn(model)
     next(sequence.cache.rows(1))[0, 0] = 1e6
     (tmp_path / "saved").write_bytes(b"before")

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from dsvl2_runtime.bundle.file_entry import SUMMED_WITHOUT_SAMPLES, FileEntry
 from dsvl2_runtime.bundle.graph_tensors import ExternalTensor
 from dsvl2_runtime.bundle.manifest import MANIFEST
-from dsvl2_runtime.graphs.cuda.elements import BFLOAT16, BY_ONNX, FLOAT16, FLOAT32, INT64, UINT8, from_float32
 from dsvl2_runtime.graphs.cuda.memory import DeviceMemory
 from dsvl2_runtime.graphs.cuda.weights import Addresses
+from dsvl2_runtime.graphs.elements import BFLOAT16, BY_ONNX, FLOAT16, FLOAT32, INT64, UINT8, from_float32
 from dsvl2_runtime.progress import Watch
 
 LAYER = re.compile(r"layers\.(\d+)\.")

@@ -1,7 +1,8 @@
 """Writes a decoder graph once more with the operators of `kernels/`, over the same weights.
 
 The weights stay as `MatMulNBits` and `QMoE` read them, so both graphs share one file of weights, and a bundle serves
-machines with and without the library. What has no operator of ours stays what it is.
+machines with and without the library. What has no operator of ours stays what it is. Cached rows of latent attention
+are of bfloat16, the type that the checkpoints compute in.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from dsvl2_export.graphs.attributes import attributes_of
+from dsvl2_export.graphs.bfloat16_rows import keep_rows_in_bfloat16
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
 from dsvl2_export.graphs.unused import drop_unused, needed_nodes
 from dsvl2_kernels.library import DOMAIN, VERSION
@@ -49,6 +51,7 @@ def replace_operators(model: Any) -> int:
     shapes = {entry.name: tuple(entry.dims) for entry in model.graph.initializer}
     count = _replace_in(model.graph, shapes)
     _absorb_a_few(model.graph)
+    keep_rows_in_bfloat16(model.graph)
     if count:
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
         drop_unused(model.graph)

@@ -95,7 +95,7 @@ class CacheTensor:
     row: int
     """Values per token."""
     dtype: str = "float32"
-    """NumPy's name of their type."""
+    """The name of their type, of `elements.BY_NAME`."""
 
 
 def cache_tensors(config: LanguageConfig, cache: CacheFormat | None = None) -> tuple[CacheTensor, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from dsvl2_runtime.graphs.elements import BFLOAT16, BY_NAME, Element, from_float32, to_float32
 from dsvl2_runtime.graphs.graph_io import CacheTensor
 from dsvl2_runtime.graphs.row_count import RowCount
 from dsvl2_runtime.graphs.target import CPU
@@ -28,34 +29,47 @@ class KVCache(RowCount):
 
     def __init__(self, tensors: Sequence[CacheTensor], context_tokens: int) -> None:
         super().__init__(context_tokens)
-        sizes = [context_tokens * tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors]
+        elements = [BY_NAME[tensor.dtype] for tensor in tensors]
+        sizes = [
+            context_tokens * tensor.row * element.nbytes for tensor, element in zip(tensors, elements, strict=True)
+        ]
         starts = [0, *np.cumsum([size + -size % ALIGNMENT for size in sizes]).tolist()]
         # Mapped, not allocated: the system commits a page when its first row is written, and takes all pages back with
         # the cache. An allocator that hands out used memory again would have to write zeros into every page.
         memory = _mapped(starts[-1])
-        self._buffers: list[tuple[CacheTensor, NDArray[Any]]] = [
-            (tensor, np.ndarray((context_tokens, tensor.row), tensor.dtype, memory, start))  # [context, row]
-            for tensor, start in zip(tensors, starts[:-1], strict=True)
+        self._buffers: list[tuple[CacheTensor, Element, NDArray[Any]]] = [
+            (tensor, element, np.ndarray((context_tokens, tensor.row), element.dtype, memory, start))  # [context, row]
+            for tensor, element, start in zip(tensors, elements, starts[:-1], strict=True)
         ]
 
     @property
     def nbytes(self) -> int:
         """Bytes at full context."""
-        return sum(buffer.nbytes for _, buffer in self._buffers)
+        return sum(buffer.nbytes for *_, buffer in self._buffers)
 
     @property
     def tensors(self) -> tuple[CacheTensor, ...]:
         """What is cached, in the order of the buffers."""
-        return tuple(tensor for tensor, _ in self._buffers)
+        return tuple(tensor for tensor, *_ in self._buffers)
 
     def rows(self, length: int) -> Iterator[NDArray[Any]]:
-        """The first rows of each buffer: views [length, row], in the order and of the types of `tensors`."""
-        for _, buffer in self._buffers:
-            yield buffer[:length]
+        """The first rows of each buffer, [length, row], in the order of `tensors`.
+
+        Views of its type, or copies in float32 of what is bfloat16, which NumPy does not know.
+        """
+        for _, element, buffer in self._buffers:
+            rows = buffer[:length]
+            if element is BFLOAT16:
+                rows = to_float32(rows.reshape(-1).view(np.uint8), element).reshape(rows.shape)
+            yield rows
 
     def put(self, index: int, rows: NDArray[np.floating]) -> None:
-        """Set the first rows of one buffer, [length, row]; `advance` counts them when all are set."""
-        self._buffers[index][1][: len(rows)] = rows
+        """Set the first rows of one buffer, [length, row]; `advance` counts them when all are set.
+
+        They are rounded to the buffer's type, and must not be larger than it can hold.
+        """
+        _, element, buffer = self._buffers[index]
+        buffer[: len(rows)] = from_float32(rows.astype(np.float32), element) if element is BFLOAT16 else rows
 
     def bind(self, binding: onnxruntime.IOBinding, seq: int) -> None:
         """Bind the valid rows as inputs and the next `seq` rows as outputs.
@@ -64,9 +78,11 @@ class KVCache(RowCount):
             SequenceFullError: there are fewer than `seq` free rows.
         """
         self.require_room(seq)
-        for tensor, buffer in self._buffers:
-            CPU.bind_input(binding, tensor.past, buffer[: self.length])  # [past, row]
-            CPU.bind_output(binding, tensor.new, buffer[self.length : self.length + seq])  # [seq, row]
+        for tensor, element, buffer in self._buffers:
+            at, row_bytes = buffer.ctypes.data, tensor.row * element.nbytes
+            CPU.bind_input_at(binding, tensor.past, element.onnx, (self.length, tensor.row), at)
+            at += self.length * row_bytes
+            CPU.bind_output_at(binding, tensor.new, element.onnx, (seq, tensor.row), at)
 
 
 def _mapped(nbytes: int) -> mmap.mmap:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import CacheFormat
 from dsvl2_runtime.config import ModelConfig
@@ -14,6 +12,7 @@ from dsvl2_runtime.errors import ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.decoder import PREFILL_CHUNK
 from dsvl2_runtime.graphs.decoder_graph import own_decoder
+from dsvl2_runtime.graphs.elements import BY_NAME
 from dsvl2_runtime.graphs.image_cache import default_bytes
 from dsvl2_runtime.graphs.packed_weights import packed_bytes
 from dsvl2_runtime.graphs.target import CPU
@@ -52,13 +51,14 @@ class MemoryPlan:
 def plan_memory(bundle: Bundle, threads: int) -> MemoryPlan:
     """What a bundle will need; its files are mapped, but what ONNX Runtime packs from them is not unless it is kept.
 
-    Our operators read weights where they are mapped.
+    Our operators read weights where they are mapped, and their graph may keep its cache in another type.
     """
-    decoder = bundle.graph_entry(graph_io.DECODER, CPU.name)
-    mapped = bundle.data_bytes(decoder) if own_decoder(bundle) is not None else packed_bytes(bundle)
+    decoder, own = bundle.graph_entry(graph_io.DECODER, CPU.name), own_decoder(bundle)
+    mapped = bundle.data_bytes(decoder) if own is not None else packed_bytes(bundle)
+    cache = decoder.cache if own is None else own.cache
     vision = mapped_bytes(bundle)
     copied = bundle.target_bytes(CPU.name) - (bundle.data_bytes(decoder) if mapped else 0) - vision
-    return memory_of(bundle.manifest.config, decoder.cache, copied, mapped + vision, threads)
+    return memory_of(bundle.manifest.config, cache, copied, mapped + vision, threads)
 
 
 def memory_of(config: ModelConfig, cache: CacheFormat | None, copied: int, mapped: int, threads: int) -> MemoryPlan:
@@ -72,7 +72,7 @@ def memory_of(config: ModelConfig, cache: CacheFormat | None, copied: int, mappe
         threads: of a run.
     """
     tensors = graph_io.cache_tensors(config.language_config, cache)
-    row_bytes = sum(tensor.row * np.dtype(tensor.dtype).itemsize for tensor in tensors)
+    row_bytes = sum(tensor.row * BY_NAME[tensor.dtype].nbytes for tensor in tensors)
     return MemoryPlan(
         weights=math.ceil(copied * GROWTH_IN_MEMORY),
         cache=row_bytes * config.language_config.max_position_embeddings,

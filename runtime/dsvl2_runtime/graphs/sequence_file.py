@@ -26,6 +26,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dsvl2_runtime.errors import SequenceFileError
+from dsvl2_runtime.graphs.elements import BY_NAME
 from dsvl2_runtime.graphs.sequence import ImageSpan, Sequence
 from dsvl2_runtime.graphs.stored_rows import ROW_TYPES, VALUE_BYTES, RowType, restore, store, stored_bytes
 from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, read_errors
@@ -151,10 +152,12 @@ class _Reader:
         if tokens and token_ids.max() >= len(sequence.logits):
             raise self._wrong(f"it has token {token_ids.max()}, but the model has {len(sequence.logits)}")
         spans = self._images(images, tokens)
-        for index, row in enumerate(row_sizes):
+        for index, (row, tensor) in enumerate(zip(row_sizes, cache.tensors, strict=True)):
             restored = restore(self._take(rows * stored_bytes(row, row_type)), rows, row, row_type)
             if not np.isfinite(restored).all():
                 raise self._wrong("a value of its cache is not finite")
+            if (np.abs(restored.astype(np.float32)) > BY_NAME[tensor.dtype].largest).any():
+                raise self._wrong(f"a value of its cache is too large for {tensor.dtype}, which this machine keeps")
             cache.put(index, restored)
         if self._digest.digest() != expected_digest:
             raise self._wrong("its content is not what was saved")

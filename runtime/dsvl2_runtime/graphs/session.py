@@ -40,10 +40,11 @@ GRAPH_ERRORS: tuple[type[Exception], ...] = (
 TYPES = {
     "float32": "tensor(float)",
     "float16": "tensor(float16)",
+    "bfloat16": "tensor(bfloat16)",
     "int8": "tensor(int8)",
     "uint8": "tensor(uint8)",
 }
-"""ONNX Runtime's names of NumPy's types."""
+"""ONNX Runtime's names of the types that a manifest names."""
 NO_DTYPES: Mapping[str, str] = MappingProxyType({})
 
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
@@ -102,7 +103,7 @@ def open_session(
         target: where it shall run.
         packed: `pack_graph` made the file, so that nothing is left to optimise.
         library: with operators that the graph needs.
-        dtypes: of inputs and outputs whose type a manifest may choose, NumPy's names.
+        dtypes: of inputs and outputs whose type a manifest may choose, by its names.
         prepare: given the session's options before the load.
         capture: as for `Target.new_session`.
 

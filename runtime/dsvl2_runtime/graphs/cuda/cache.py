@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.graphs.cuda.elements import BY_NAME, FLOAT32, INT64, Element, from_float32, to_float32
 from dsvl2_runtime.graphs.cuda.memory import ALIGNMENT, DeviceMemory
+from dsvl2_runtime.graphs.elements import BY_NAME, FLOAT32, INT64, Element, from_float32, to_float32
 from dsvl2_runtime.graphs.graph_io import CacheTensor
 from dsvl2_runtime.graphs.row_count import RowCount
 

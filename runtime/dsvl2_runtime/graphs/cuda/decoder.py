@@ -12,9 +12,9 @@ from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.cuda.cache import CacheSlots, DeviceCache, DeviceLogits, Slot
-from dsvl2_runtime.graphs.cuda.elements import FLOAT32, INT64, to_float32
 from dsvl2_runtime.graphs.cuda.images import FeatureStore
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptRows
+from dsvl2_runtime.graphs.elements import FLOAT32, INT64, to_float32
 from dsvl2_runtime.graphs.gpu_memory import GPU_CHUNK
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.session import bind_copies, run_bound

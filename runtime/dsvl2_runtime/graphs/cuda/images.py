@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import OutOfMemoryError
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.cuda.elements import Element
 from dsvl2_runtime.graphs.cuda.memory import DeviceMemory
+from dsvl2_runtime.graphs.elements import Element
 from dsvl2_runtime.graphs.gpu_memory import TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import ImageCache, PartKey
 from dsvl2_runtime.graphs.session import bind_copies, run_bound

@@ -13,11 +13,11 @@ from dsvl2_runtime.errors import ModelCorruptError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.cuda.cache import CacheLayout, CacheSlots
 from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
-from dsvl2_runtime.graphs.cuda.elements import BY_NAME
 from dsvl2_runtime.graphs.cuda.images import CudaImageEncoder, DeviceImageCache, FeatureStore
 from dsvl2_runtime.graphs.cuda.memory import CudaMemory, DeviceMemory, HostMemory
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptEmbedding
 from dsvl2_runtime.graphs.cuda.weights import Fill, SharedWeights
+from dsvl2_runtime.graphs.elements import BY_NAME
 from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, TILE_BATCHES
 from dsvl2_runtime.graphs.image_cache import KEPT_CONTEXTS
 from dsvl2_runtime.graphs.session import Shape, open_session

@@ -19,8 +19,8 @@ import onnxruntime
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.bundle.graph_tensors import ExternalTensor, read_external_tensors
-from dsvl2_runtime.graphs.cuda.elements import BY_ONNX
 from dsvl2_runtime.graphs.cuda.memory import ALIGNMENT, DeviceMemory
+from dsvl2_runtime.graphs.elements import BY_ONNX
 from dsvl2_runtime.machine.files import read_errors
 from dsvl2_runtime.progress import Watch
 

@@ -1,4 +1,4 @@
-"""Types of values in a GPU's memory, and their way to float32 and back; NumPy knows no bfloat16."""
+"""Types of values in cached rows and in a GPU's memory, and their way to float32 and back; NumPy knows no bfloat16."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ class Element:
     nbytes: int
     dlpack: tuple[int, int]
     """(code, bits) of `DLDataType`."""
+    dtype: type[np.generic]
+    """NumPy's, of the same bits."""
+    largest: float = float(np.finfo(np.float32).max)
+    """The largest value, of those that cached rows may have."""
 
 
-FLOAT32 = Element(1, 4, (2, 32))
-UINT8 = Element(2, 1, (1, 8))
-INT8 = Element(3, 1, (0, 8))
-INT64 = Element(7, 8, (0, 64))
-BOOL = Element(9, 1, (6, 8))
-FLOAT16 = Element(10, 2, (2, 16))
-BFLOAT16 = Element(16, 2, (4, 16))
-BY_NAME = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16}
+FLOAT32 = Element(1, 4, (2, 32), np.float32)
+UINT8 = Element(2, 1, (1, 8), np.uint8)
+INT8 = Element(3, 1, (0, 8), np.int8)
+INT64 = Element(7, 8, (0, 64), np.int64)
+BOOL = Element(9, 1, (6, 8), np.bool_)
+FLOAT16 = Element(10, 2, (2, 16), np.float16, 65504.0)
+BFLOAT16 = Element(16, 2, (4, 16), np.uint16, float(np.uint32(0x7F7F0000).view(np.float32)))
+BY_NAME = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16, "int8": INT8, "uint8": UINT8}
 BY_ONNX = {element.onnx: element for element in (FLOAT32, UINT8, INT8, INT64, BOOL, FLOAT16, BFLOAT16)}
 
 BFLOAT16_SHIFT = 16

@@ -24,6 +24,7 @@ from dsvl2_demo.training.geometry import demo_config, tiny_config
 from dsvl2_demo.training.publish import publish
 from dsvl2_demo.training.resize_tiles import POSITIONS, ROW, stretched
 from dsvl2_demo.training.settings import Settings, parse_args
+from dsvl2_demo.training.sitting import Sitting
 from dsvl2_demo.training.train import End, Trainer
 from dsvl2_demo.training.training_model import Losses, Reader
 from dsvl2_export.exporter import export_bundle
@@ -34,6 +35,8 @@ from dsvl2_runtime.geometry import official_resolutions
 PAGES = PageRange(sizes=((112, 112),), most_entries=2, style=StyleRange(faces=1, smallest_em=14, largest_em=16))
 BATCHES = BatchRange(PAGES, (("value", 1.0), ("transcribe", 1.0)), turns=2)
 STEPS = 24
+OVER = Sitting(0.0)
+"""A sitting whose time is up after one step."""
 
 
 def stages() -> tuple[Stage, ...]:
@@ -89,8 +92,8 @@ def test_every_phase_learns(finished: Watched, phase: str, loss: str) -> None:
 def test_a_run_goes_on_where_it_was_saved(tmp_path: Path) -> None:
     """Weights, averages, optimisers and the count of steps come back; the log is continued, not begun anew."""
     first = Trainer(replace(settings(tmp_path), minutes=0.0), tiny_config(), stages()[:1])
-    first._run_stage(0.0)  # a sitting whose time is up after one step
-    first._run_stage(0.0)
+    first._run_stage(OVER)
+    first._run_stage(OVER)
     first.save()
     second = Trainer(settings(tmp_path), tiny_config(), stages()[:1])
     assert second.progress.step == first.progress.step == 2
@@ -114,9 +117,9 @@ def test_a_run_goes_on_where_it_was_saved(tmp_path: Path) -> None:
 def test_steps_that_were_not_saved_leave_the_log(tmp_path: Path) -> None:
     """A run that was killed after its last save repeats the steps since then and logs them once."""
     first = Trainer(replace(settings(tmp_path), minutes=0.0), tiny_config(), stages()[:1])
-    first._run_stage(0.0)
+    first._run_stage(OVER)
     first.save()
-    first._run_stage(0.0)
+    first._run_stage(OVER)
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 3, "broken')
     assert Trainer(settings(tmp_path), tiny_config(), stages()[:1]).progress.step == 1

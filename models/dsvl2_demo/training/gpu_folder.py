@@ -26,25 +26,36 @@ LARGEST = 60_000_000
 
 SCRIPT = """#!/usr/bin/env bash
 # train.sh MINUTES OUT [options of dsvl2_demo.training.train]: OUT gets weights in pieces and the log.
-# It ends after so many minutes, of which the last part is for measuring and saving.
-# The state is kept in $STATE (demo-run in the home folder), so the same command goes on where it stopped.
+# It ends after so many minutes, counted from its start; training is fitted into them, measuring and saving included.
+# The state is kept in $STATE (demo-run in the home folder). Where it was stopped, the same command does the rest, and
+# so does one with other minutes.
 set -euo pipefail
+began=$(date +%s)
+if [ $# -lt 2 ]; then
+    echo "usage: bash train.sh MINUTES OUT [options of dsvl2_demo.training.train]" >&2
+    exit 2
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 minutes=$1 out=$2
 shift 2
 site=${SITE:-$HOME/demo-site}
 if [ ! -d "$site" ]; then
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$here"/wheels/*.whl
+    rm -rf "$site.partial"
+    for wheel in "$here"/wheels/*.whl; do  # a wheel is a zip archive; so no pip is needed
+        python3 -m zipfile -e "$wheel" "$site.partial"
+    done
+    mv "$site.partial" "$site"
 fi
-export PYTHONPATH=$site:$here/code PYTHONUNBUFFERED=1 PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
-mkdir -p ~/.local/share/fonts "$out"
-cp "$here"/fonts/* ~/.local/share/fonts/ || true
+export PYTHONPATH=$site:$here/code PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
+mkdir -p "$HOME/.local/share/fonts" "$out"
+cp "$here"/fonts/* "$HOME/.local/share/fonts/"
 ulimit -n "$(ulimit -Hn)" || true  # batches come from the workers in shared memory, a descriptor for each tensor
 workers=$(($(nproc) > 4 ? $(nproc) - 3 : 1))  # the step itself needs three cores
-training=$(python3 -c 'import sys; print(0.85 * float(sys.argv[1]))' "$minutes")
+# The plan's own minutes do not matter: --finish fits what is left of it into those that are given.
 exec python3 -m dsvl2_demo.training.train --out "${STATE:-$HOME/demo-run}" --pieces "$out" --start "$here/start" \\
-    --minutes "$minutes" --sheets "$training" --workers "$workers" --gaze-positions 96 \\
-    --save-minutes 2 --measure-minutes 4 --measure-examples 16 --report-steps 100 "$@"
+    --minutes "$minutes" --began "$began" --finish --sheets 10 --workers "$workers" --gaze-positions 96 \\
+    --save-minutes 1.5 --measure-minutes 2 --measure-examples 16 --measured-sheets 100 --report-steps 100 "$@"
 """
 
 
@@ -55,7 +66,7 @@ def copy_faces(out: Path) -> None:
         UsageError: fontTools is missing, or a typeface.
     """
     try:
-        from fontTools import subset  # type: ignore[import-not-found]
+        from fontTools import subset  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
         raise UsageError("fontTools cuts the typefaces and is not installed; run `pip install fonttools`") from error
     faces = installed_faces(TRAINING_FACES)

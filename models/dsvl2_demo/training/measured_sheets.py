@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -36,7 +38,7 @@ class MeasuredSheets(Dataset[tuple[Batch, list[MeasuredPage]]]):
     def __init__(self, config: ModelConfig, kinds: Sequence[str], per_kind: int, seed: int, size: int = 10) -> None:
         self._config, self._seed = config, seed
         parts = [(part, min(size, per_kind - first)) for part, first in enumerate(range(0, per_kind, size))]
-        self._items = [(kind, *part) for kind in kinds for part in parts]
+        self._items = [(kind, *part) for part in parts for kind in kinds]  # so that each kind is in the first few
 
     def __len__(self) -> int:
         """Batches."""
@@ -57,22 +59,35 @@ class MeasuredSheets(Dataset[tuple[Batch, list[MeasuredPage]]]):
         return builder.batch(), about
 
 
+DrawnPages = tuple[Batch, list[MeasuredPage]]
+
+
+def drawn_sheets(config: ModelConfig, per_kind: int, workers: int, seed: int) -> Iterable[DrawnPages]:
+    """Batches of held-out pages of all kinds, as they are drawn; the same for the same seed."""
+    pages = MeasuredSheets(config, [kind for kind, _ in KIND_WEIGHTS], per_kind, seed)
+    # Not forked: by now this process has threads (pinning, autograd), whose locks a fork would copy shut.
+    context = "spawn" if workers else None
+    return DataLoader(pages, batch_size=None, num_workers=workers, multiprocessing_context=context)
+
+
 @torch.no_grad()
-def measured_sheets(reader: Reader, per_kind: int, workers: int, seed: int) -> tuple[str, dict[str, float]]:
+def measured_sheets(reader: Reader, pages: Iterable[DrawnPages], end: float) -> tuple[str, dict[str, float]]:
     """A JSON line for each question, and the share that is answered to the letter by kind of page.
 
     The weights are rounded to the four bits that ship.
+
+    Args:
+        reader: whose answers are judged.
+        pages: with a question each.
+        end: when to leave the rest out, as `time.monotonic()` says.
     """
-    kinds = [kind for kind, _ in KIND_WEIGHTS]
     device = next(reader.parameters()).device
-    pages = MeasuredSheets(reader.config, kinds, per_kind, seed)
-    # Not forked: by now this process has threads (pinning, autograd), whose locks a fork would copy shut.
-    context = "spawn" if workers else None
-    loader = DataLoader(pages, batch_size=None, num_workers=workers, multiprocessing_context=context)
-    hits: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    hits: dict[str, list[bool]] = defaultdict(list)
     lines = []
     with rounded(reader), torch.autocast(device.type, torch.bfloat16):
-        for batch, about in loader:
+        for batch, about in pages:
+            if time.monotonic() >= end:
+                break
             tally = Tally()
             add_batch(tally, reader, batch.to(device), "joint")
             found = {task: iter(answers) for task, answers in tally.exact.items()}
@@ -80,4 +95,4 @@ def measured_sheets(reader: Reader, per_kind: int, workers: int, seed: int) -> t
                 hit = next(found[task])
                 hits[page.kind].append(hit)
                 lines.append(json.dumps({**asdict(page), "task": task, "right": hit}) + "\n")
-    return "".join(lines), {kind: round(sum(found) / max(1, len(found)), 3) for kind, found in hits.items()}
+    return "".join(lines), {kind: round(sum(found) / len(found), 3) for kind, found in hits.items()}

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dsvl2_demo.training.geometry import demo_config, small_config
-from dsvl2_demo.training.run_state import RunFolder, read_pieces
+from dsvl2_demo.training.pieces import read_pieces
+from dsvl2_demo.training.run_state import RunFolder
 from dsvl2_demo.training.vocabulary import demo_tokenizer
 from dsvl2_export.checkpoint.files import config_document, processor_document, write_shards
 from dsvl2_export.checkpoint.json_files import write_json

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+import pickle  # its error alone: states are read with `weights_only`
 import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dsvl2_runtime.errors import UsageError
-from dsvl2_runtime.machine.files import new_file
+from dsvl2_runtime.errors import ModelCorruptError, UsageError
+from dsvl2_runtime.machine.files import disk_errors, new_file
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
-PIECE_BYTES = 15_000_000
-"""Of a file of weights."""
 
 
 @dataclass(slots=True)
@@ -54,15 +52,23 @@ class RunFolder:
             "random": torch.get_rng_state(),
         }
         self.path.mkdir(parents=True, exist_ok=True)
-        with new_file(self.path / STATE_FILE) as path:
-            torch.save(state, path)
+        with disk_errors(self.path), new_file(self.path / STATE_FILE) as path, path.open("wb") as file:
+            torch.save(state, file)  # a file of Python's, whose errors say what is wrong with the disk
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, tensors and plain values only; None if the run has not saved yet."""
+        """The saved state, tensors and plain values only; None if the run has not saved yet.
+
+        Raises:
+            ModelCorruptError: it cannot be read.
+        """
         path = self.path / STATE_FILE
         if not path.is_file():
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            advice = "delete it to begin the run again; weights in pieces can be published without it"
+            raise ModelCorruptError(path, f"it cannot be read ({str(error)[:200]})", advice) from error
         return state
 
     def require(self) -> dict[str, Any]:
@@ -91,33 +97,6 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def write_pieces(weights: dict[str, Tensor], folder: Path) -> None:
-    """Weights in bf16 as `weights-N.safetensors` of at most `PIECE_BYTES`, each put in place whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pieces: list[dict[str, Tensor]] = [{}]
-    room = PIECE_BYTES
-    for name, value in weights.items():
-        small = value.detach().bfloat16().cpu().contiguous()
-        size = small.numel() * small.element_size()
-        if size > room:
-            pieces.append({})
-            room = PIECE_BYTES
-        pieces[-1][name] = small
-        room -= size
-    for index, piece in enumerate(pieces):
-        part = folder / f"weights-{index}.part"
-        save_file(piece, part)
-        part.replace(folder / f"weights-{index}.safetensors")
-
-
-def read_pieces(folder: Path) -> dict[str, Tensor]:
-    """What `write_pieces` wrote; empty if there is nothing."""
-    weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("weights-*.safetensors")):
-        weights |= load_file(path)
-    return weights
 
 
 def seed_everything(seed: int) -> None:

@@ -21,6 +21,10 @@ class Settings:
 
     out: Path
     minutes: float = math.inf
+    began: float | None = None
+    """When those minutes began, as `time.time()` says; None for when training does."""
+    finish: bool = False
+    """Fit what is left of the stages into those minutes, with a part of them for measuring."""
     seed: int = 1
     threads: int = 2
     workers: int = 1
@@ -52,6 +56,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(prog="python -m dsvl2_demo.training.train", description="Train the demo model.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an existing one is gone on with")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes (default: never)")
+    parser.add_argument("--began", type=float, help="when these began, in seconds as `date +%%s` says (default: now)")
+    parser.add_argument("--finish", action="store_true", help="fit what is left of the stages into these minutes")
     parser.add_argument("--phase", choices=("language", "vision", "joint"), help="only stages of this phase")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -77,6 +83,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     settings = Settings(**options)
     if settings.start is not None and not (settings.start / BESIDE_FILE).is_file():
         parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.training.publish` wrote")
+    if settings.finish and math.isinf(settings.minutes):
+        parser.error("--finish needs --minutes, into which it fits the stages")
     missing = missing_training_faces()
     if missing and not any_faces:
         parser.error(

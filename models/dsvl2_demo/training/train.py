@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 import enum
 import functools
+import itertools
 import math
-import shutil
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,16 +31,19 @@ from dsvl2_demo.training.fused import fuse
 from dsvl2_demo.training.geometry import demo_config, small_config
 from dsvl2_demo.training.grow import grown
 from dsvl2_demo.training.measure import measure
-from dsvl2_demo.training.measured_sheets import measured_sheets
+from dsvl2_demo.training.measured_sheets import DrawnPages, drawn_sheets, measured_sheets
 from dsvl2_demo.training.optimizers import optimizers_for
+from dsvl2_demo.training.pieces import piece_files, put_in_place, write_pieces
 from dsvl2_demo.training.publish import BESIDE_FILE, NETWORK
-from dsvl2_demo.training.run_state import LOG_FILE, Progress, RunFolder, seed_everything, write_pieces
+from dsvl2_demo.training.run_state import LOG_FILE, Progress, RunFolder, seed_everything
 from dsvl2_demo.training.settings import Settings, parse_args
 from dsvl2_demo.training.sheet_batches import SheetRange, SheetStream
+from dsvl2_demo.training.sitting import Sitting
 from dsvl2_demo.training.training_model import LOGGED, Losses, Phase, Reader
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.errors import Dsvl2Error, ResourceError, UsageError
+from dsvl2_runtime.machine.files import disk_errors
 
 LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
 IMITATION_WEIGHT = 2.0
@@ -88,11 +92,13 @@ class Trainer:
         self._loaded: tuple[BatchRange | SheetRange, Iterator[Batch]] | None = None
         self.progress = Progress()
         self.optimizers: list[torch.optim.Optimizer] = []
+        self._few_sheets: list[DrawnPages] = []
         self._restore()
 
     def _restore(self) -> None:
         state = self.folder.load()
         if state is None:
+            self._require_no_pieces()
             if self.settings.start is not None:
                 opened = Checkpoint.open(self.settings.start)
                 weights = {NETWORK + name: value for name, value in load_network(opened).state_dict().items()}
@@ -115,6 +121,13 @@ class Trainer:
             self.optimizers = optimizers_for(self.reader, self.stage.learning_rate)
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
+
+    def _require_no_pieces(self) -> None:
+        if (pieces := self.settings.pieces) is not None and piece_files(pieces):
+            raise UsageError(
+                f"{pieces} holds weights already, and {self.settings.out} no run to go on with; give another folder "
+                "for the pieces, or the --out of the run that wrote them"
+            )
 
     def _require_same_stages(self) -> None:
         entered, name = self.progress.entered, self.progress.stage_name
@@ -218,53 +231,65 @@ class Trainer:
 
     def run(self) -> None:
         """Train until the stages are over or this sitting's minutes are spent."""
-        sitting_end = time.monotonic() + self.settings.minutes * 60
-        while self.progress.stage < len(self.stages):
-            if self.settings.phase and self.stage.phase != self.settings.phase:
+        settings, progress = self.settings, self.progress
+        sitting = Sitting.of(settings.minutes, settings.began, finish=settings.finish)
+        if progress.stage == len(self.stages) and self.group.leads:
+            print("the stages of this run are over; publish it, and begin another from there to train on", flush=True)
+        while progress.stage < len(self.stages):
+            if settings.phase and self.stage.phase != settings.phase:
                 break
-            finished = self._run_stage(sitting_end)
+            finished = self._run_stage(sitting)
             if finished:
-                self.progress.stage += 1
-                if self.progress.stage < len(self.stages):
+                progress.stage += 1
+                if progress.stage < len(self.stages):
                     self._enter_stage()
             self.save()
             if not finished:
                 break
-        if self.progress.stage == len(self.stages) and self.settings.measured_sheets:
-            found = self.measured_sheets(self.settings.measured_sheets)
-            self.folder.log({"step": self.progress.step, "per_kind": self.settings.measured_sheets, "sheets": found})
+        if progress.stage == len(self.stages) and settings.measured_sheets and self.group.leads:
+            pages = drawn_sheets(self.reader.config, settings.measured_sheets, settings.workers, MEASURE_SEED)
+            lines, shares = measured_sheets(self.average, pages, sitting.measuring_end)
+            (self.folder.path / MEASURED_FILE).write_text(lines, "utf-8")
+            self.folder.log({"step": progress.step, "questions": lines.count("\n"), "sheets": shares})
             self.save()
 
-    def _run_stage(self, sitting_end: float) -> bool:
+    def _planned_seconds_left(self) -> float:
+        rest = sum(stage.minutes for stage in self.stages[self.progress.stage :])
+        return max(0.0, rest * 60 - self.progress.stage_seconds)
+
+    def _run_stage(self, sitting: Sitting) -> bool:
         """Whether the stage was finished, and not only the sitting's time over."""
         settings, progress, stage, leads = self.settings, self.progress, self.stage, self.group.leads
+        batches = self._batches()
+        first = next(batches)  # waiting for those who draw is no training
         last = time.monotonic()
         next_save, next_measure = last + settings.save_minutes * 60, last + settings.measure_minutes * 60
         since: list[tuple[Tensor, int]] = []
         good = 0.0
-        for batch in self._batches():
+        for batch in itertools.chain([first], batches):
             spent_all = progress.stage_seconds >= stage.minutes * 60 or progress.stage_step + 1 == stage.steps
-            end = End.SITTING if last >= sitting_end else End.NOT_YET
+            end = End.SITTING if last >= sitting.end else End.NOT_YET
+            planned = self._planned_seconds_left()
             losses, end = self.step(batch, End.STAGE if spent_all or good >= stage.enough else end)
             now = time.monotonic()
-            spent, last = now - last, now
             progress.step += 1
             progress.stage_step += 1
-            progress.stage_seconds += spent
-            progress.total_seconds += spent
+            progress.stage_seconds += sitting.planned_seconds(last, now, planned)
+            progress.total_seconds += now - last
+            last = now
             progress.examples += batch.examples * self.group.size
             since.append((losses.logged(), batch.examples * self.group.size))
             if leads and settings.report_steps and progress.step % settings.report_steps == 0:
                 self._report(batch)
             if leads and (end or now >= next_measure):
-                good = self._measure(since, now - next_measure + settings.measure_minutes * 60)
+                good = self._measure(since, now - next_measure + settings.measure_minutes * 60, sitting, end)
                 since.clear()
                 last = time.monotonic()
                 next_measure = last + settings.measure_minutes * 60
             if end:
                 return end is End.STAGE
             if leads and now >= next_save:
-                self.save()
+                self._save_if_possible()
                 last = time.monotonic()
                 next_save = last + settings.save_minutes * 60
         return True
@@ -278,7 +303,7 @@ class Trainer:
             flush=True,
         )
 
-    def _measure(self, since: list[tuple[Tensor, int]], seconds: float) -> float:
+    def _measure(self, since: list[tuple[Tensor, int]], seconds: float, sitting: Sitting, end: End) -> float:
         stage, progress = self.stage, self.progress
         count = self.settings.measure_examples
         reports: dict[str, Any] = {}
@@ -290,9 +315,8 @@ class Trainer:
             good = tally.exact_rate(ANSWER_TASKS)
         if isinstance(stage.batches, SheetRange):
             good = 0.0
-            per_kind = min(SHEETS_WHILE_TRAINING, self.settings.measured_sheets)
-            if per_kind and stage.phase == "joint":
-                reports["sheets"] = self.measured_sheets(per_kind)
+            if self.settings.measured_sheets and stage.phase == "joint" and not end:
+                _, reports["sheets"] = measured_sheets(self.average, self._few(), sitting.measuring_end)
         parts = torch.stack([losses for losses, _ in since]).mean(0).tolist()
         means = {name: round(part, 4) for name, part in zip(LOGGED, parts, strict=True)}
         self.folder.log(
@@ -309,11 +333,19 @@ class Trainer:
         )
         return good
 
-    def measured_sheets(self, per_kind: int) -> dict[str, float]:
-        """Share of held-out questions that are answered to the letter, by kind of page, with the weights that ship."""
-        lines, shares = measured_sheets(self.average, per_kind, self.settings.workers, MEASURE_SEED)
-        (self.folder.path / MEASURED_FILE).write_text(lines, "utf-8")
-        return shares
+    def _few(self) -> Iterable[DrawnPages]:
+        """Held-out pages for the measurements on the way, drawn once: starting processes for them takes longer."""
+        if not self._few_sheets:
+            per_kind = min(SHEETS_WHILE_TRAINING, self.settings.measured_sheets)
+            self._few_sheets = list(drawn_sheets(self.reader.config, per_kind, 0, MEASURE_SEED))
+        return self._few_sheets
+
+    def _save_if_possible(self) -> None:
+        """A save on the way: where the disk is full, training goes on, and the next save may succeed."""
+        try:
+            self.save()
+        except ResourceError as error:
+            print(f"not saved after step {self.progress.step}: {error}", flush=True)
 
     def save(self) -> None:
         """Save everything needed to go on."""
@@ -321,11 +353,12 @@ class Trainer:
             return
         average: dict[str, Tensor] = self.average.state_dict()
         self.folder.save(self.progress, self.reader, average, list(self.optimizers))
-        if self.settings.pieces is not None:
-            write_pieces(average, self.settings.pieces)
-            for name in (LOG_FILE, MEASURED_FILE):
-                if (source := self.folder.path / name).is_file():
-                    shutil.copyfile(source, self.settings.pieces / name)
+        if (pieces := self.settings.pieces) is not None:
+            with disk_errors(pieces):
+                write_pieces(average, pieces, self.folder.path, self.progress.step)
+                for name in (LOG_FILE, MEASURED_FILE):
+                    if (source := self.folder.path / name).is_file():
+                        put_in_place(source, pieces / name)
 
 
 def train(settings: Settings, group: Group) -> None:
@@ -342,12 +375,17 @@ def train(settings: Settings, group: Group) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a curriculum."""
     settings = parse_args(arguments)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    if settings.processes > 1:
-        together(settings.processes, settings.out, functools.partial(train, settings))
-    else:
-        torch.set_num_threads(settings.threads)
-        train(settings, Group())
+    try:
+        with disk_errors(settings.out):
+            settings.out.mkdir(parents=True, exist_ok=True)
+        if settings.processes > 1:
+            together(settings.processes, settings.out, functools.partial(train, settings))
+        else:
+            torch.set_num_threads(settings.threads)
+            train(settings, Group())
+    except Dsvl2Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from dsvl2_export.checkpoint.files import config_document, processor_document, w
 from dsvl2_export.checkpoint.json_files import write_json
 from dsvl2_export.checkpoint.tensor_names import Shape, expected_tensors
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import ModelCorruptError, UsageError
+from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, UsageError
 from dsvl2_runtime.inputs.tokenizer import BOS, EOS, PAD, SPECIAL_TOKENS
 from dsvl2_runtime.machine.files import new_folder
 
@@ -39,19 +40,31 @@ SHARD_BYTES = 15_000_000
 """Small enough for a repository to hold."""
 
 
-def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> None:
+def run_weights(run: Path) -> Mapping[str, Tensor]:
+    """The averaged weights of a run, from its pieces or its state.
+
+    Raises:
+        UsageError: the folder has neither.
+        ModelCorruptError: they are damaged or incomplete.
+    """
+    weights: Mapping[str, Tensor] = read_pieces(run) or RunFolder(run).require()["average"]
+    return weights
+
+
+def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path, *, overwrite: bool = False) -> None:
     """Write a checkpoint folder.
 
     Args:
         weights: of a `Reader`, as in a run's state.
         config: the network's.
         out: the new folder.
+        overwrite: replace a checkpoint that is there, once the new one is complete.
 
     Raises:
-        UsageError: `out` exists.
+        UsageError: `out` exists and is not to be replaced.
         ModelCorruptError: the weights are not those of the configuration, or not finite.
     """
-    if out.exists():
+    if out.exists() and not overwrite:
         raise UsageError(f"{out} is there already; give another folder or remove it")
     network = {name.removeprefix(NETWORK): value for name, value in weights.items() if name.startswith(NETWORK)}
     shapes = expected_tensors(config)
@@ -66,7 +79,7 @@ def publish(weights: Mapping[str, Tensor], config: ModelConfig, out: Path) -> No
             raise ModelCorruptError(out, f"{name} holds values that are not finite", "go back to an earlier save")
         yield array
 
-    with new_folder(out) as folder:
+    with new_folder(out, overwrite=overwrite) as folder:
         write_shards(folder, shapes, pieces, SHARD_BYTES)
         beside = {
             name: value.bfloat16().contiguous() for name, value in weights.items() if not name.startswith(NETWORK)
@@ -100,8 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     parser.add_argument("--small", action="store_true", help="of the smaller network, for pages of one tile")
     options = parser.parse_args(arguments)
-    weights = read_pieces(options.run) or RunFolder(options.run).require()["average"]
-    publish(weights, small_config() if options.small else demo_config(), options.out)
+    try:
+        publish(run_weights(options.run), small_config() if options.small else demo_config(), options.out)
+    except Dsvl2Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,10 @@ class RunFolder:
         """
         state = self.load()
         if state is None:
-            raise UsageError(f"{self.path} holds no {STATE_FILE}; train first, or name the folder of a run")
+            raise UsageError(
+                f"{self.path} holds neither weights in pieces nor a {STATE_FILE}; train first, or name the folder of a "
+                "run or of its pieces"
+            )
         return state
 
     def forget_after(self, step: int) -> None:

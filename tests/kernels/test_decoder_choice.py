@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsvl2_export.graphs import own_operators
+from dsvl2_export.upgrade import upgrade_bundle
 from dsvl2_kernels import library
 from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, open_kernels
-from dsvl2_runtime import load_model
+from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.memory_plan import plan_memory
@@ -92,6 +94,31 @@ def test_a_graph_for_an_earlier_version_of_the_library_is_used(folder: Path) -> 
 
     edit_manifest(folder, older)
     assert load_model(folder, threads=1).kernels is not None
+
+
+def test_a_graph_of_an_earlier_version_keeps_its_rows_in_float32(
+    folder: Path, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the release before wrote it; `upgrade` gives it rows of bfloat16, and the plan for memory follows."""
+    new = load_model(folder, threads=1)
+    halves = new.next_token_logits("?", pictures(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(own_operators, "VERSION", 2)
+        patch.setattr(own_operators, "keep_rows_in_bfloat16", lambda graph: None)
+        assert upgrade_bundle(folder)
+    old, plan = load_model(folder, threads=1), plan_memory(Bundle.open(folder), 1)
+    floats = old.next_token_logits("?", pictures(1))
+    assert old.kernels == level
+    assert [rows_of(model) for model in (old, new)] == [{"float32"}, {"bfloat16"}]
+    assert 0 < np.linalg.norm(floats - halves) <= BETWEEN_ENGINES * np.linalg.norm(floats)
+    assert upgrade_bundle(folder)
+    assert plan_memory(Bundle.open(folder), 1).cache * 2 == plan.cache
+    np.testing.assert_array_equal(load_model(folder, threads=1).next_token_logits("?", pictures(1)), halves)
+
+
+def rows_of(model: VisionLanguageModel) -> set[str]:
+    """Types of a model's cached rows."""
+    return {tensor.dtype for tensor in model.new_sequence().cache.tensors}
 
 
 def test_a_graph_that_cannot_be_loaded_is_passed_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

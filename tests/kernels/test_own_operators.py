@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dsvl2_export.graphs.own_operators import with_own_operators
+from dsvl2_export.graphs.unused import tensors_read
 from dsvl2_kernels.library import DOMAIN, open_kernels
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
@@ -203,6 +204,28 @@ def test_a_few_positions_over_a_long_cache_are_absorbed(
     feeds[graph_io.INPUTS_EMBEDS] = np.ones((1, seq, hidden), F)
     feeds[graph_io.POSITION_IDS] = np.arange(seq, dtype=np.int64)[None]  # the tables are short
     assert session.run_with(feeds)[branch].tolist() == [absorbed]
+
+
+@pytest.mark.parametrize("seq", [1, 2, 9])
+def test_a_row_is_rounded_once_and_nothing_sees_it_before(bundle: MakeBundle, tmp_path: Path, seq: int) -> None:
+    """A later run, a file and the run that makes a row read the same numbers, whatever its length is."""
+    path, _ = own_graph(bundle("small", "int4"), tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    made = {node.output[0]: node for node in model.graph.node}
+    casts = [made[entry.name] for entry in model.graph.output if entry.name.startswith("new_")]
+    assert casts
+    wide = [node.input[0] for node in casts]
+    for name in wide:
+        assert [node.op_type for node in model.graph.node if name in tensors_read(node)] == ["Cast"]
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wide)
+    path.write_bytes(model.SerializeToString())
+    session = Session(path, own=True)
+    hidden = session.session.get_inputs()[0].shape[2]
+    _, found = session.run(np.random.default_rng(seq).standard_normal((1, seq, hidden), F), session.past)
+    for node in casts:
+        before, after = found[node.input[0]], found[node.output[0]]
+        assert not np.array_equal(before, after)
+        np.testing.assert_array_equal(after, widened(bf16(before)))
 
 
 def distance(found: NDArray[F], expected: NDArray[F]) -> float:

@@ -15,6 +15,7 @@ from dsvl2_kernels import library
 from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, open_kernels
 from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.cli.doctor import examine
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.memory_plan import plan_memory
 from small_models import MakeBundle, edit_manifest, list_again, pictures
@@ -97,9 +98,9 @@ def test_a_graph_for_an_earlier_version_of_the_library_is_used(folder: Path) -> 
 
 
 def test_a_graph_of_an_earlier_version_keeps_its_rows_in_float32(
-    folder: Path, level: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, level: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the release before wrote it; `upgrade` gives it rows of bfloat16, and the plan for memory follows."""
+    """As the release before wrote it. `doctor` advises `upgrade`, which gives it rows of bfloat16."""
     new = load_model(folder, threads=1)
     halves = new.next_token_logits("?", pictures(1))
     with monkeypatch.context() as patch:
@@ -110,9 +111,15 @@ def test_a_graph_of_an_earlier_version_keeps_its_rows_in_float32(
     floats = old.next_token_logits("?", pictures(1))
     assert old.kernels == level
     assert [rows_of(model) for model in (old, new)] == [{"float32"}, {"bfloat16"}]
+    monkeypatch.setenv("COLUMNS", "500")
+    examine(str(folder), 1, as_json=False)
+    advice = f"of an earlier version and slower: `dsvl2-onnx upgrade {folder}`"
+    assert advice in capsys.readouterr().out
     assert 0 < np.linalg.norm(floats - halves) <= BETWEEN_ENGINES * np.linalg.norm(floats)
     assert upgrade_bundle(folder)
     assert plan_memory(Bundle.open(folder), 1).cache * 2 == plan.cache
+    examine(str(folder), 1, as_json=False)
+    assert advice not in capsys.readouterr().out
     np.testing.assert_array_equal(load_model(folder, threads=1).next_token_logits("?", pictures(1)), halves)
 
 

@@ -15,7 +15,7 @@
 | | out | `logits` | [1, vocab], of the last position |
 | | out | `new_*.{layer}` | [seq, row] |
 
-Everything else is float32.
+Cached rows have the type in the manifest's entry of the graph; everything else is float32.
 
 The target cuda has three graphs. `half` is the type in the manifest's entry of the decoder's graphs.
 

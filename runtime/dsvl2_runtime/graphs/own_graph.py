@@ -11,6 +11,12 @@ REMEDY = "verify the bundle with `dsvl2-onnx verify`, or export it again"
 """What to do about one that cannot be loaded."""
 
 
+def has_older_graph(bundle: Bundle, name: str) -> bool:
+    """Whether the graph of that name with our operators was written for an earlier version of the library."""
+    found = own_graph(bundle, name)
+    return found is not None and found[0].opsets[DOMAIN] < VERSION
+
+
 def own_graph(bundle: Bundle, name: str) -> tuple[GraphEntry, Kernels] | None:
     """What the manifest says about the graph of that name with our operators, and the library that has them.
 

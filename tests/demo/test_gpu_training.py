@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from dsvl2_demo.packing import copy_code, write_script
 from dsvl2_demo.pages.documents import PageRange
+from dsvl2_demo.pages.kinds import draw_sheet
 from dsvl2_demo.training import gpu_folder
 from dsvl2_demo.training.batches import BatchRange, draw_batches
 from dsvl2_demo.training.curriculum import sheet_stages
@@ -30,7 +31,7 @@ from dsvl2_demo.training.measured_sheets import drawn_sheets, measured_sheets
 from dsvl2_demo.training.optimizers import StackedMuon
 from dsvl2_demo.training.pieces import read_pieces
 from dsvl2_demo.training.settings import Settings
-from dsvl2_demo.training.sheet_batches import LENGTH_STEP, TILE_TOKENS, SheetRange, sheet_batches
+from dsvl2_demo.training.sheet_batches import LENGTH_STEP, TILE_TOKENS, SheetRange, sheet_batches, sheet_turns
 from dsvl2_demo.training.train import Trainer
 from dsvl2_demo.training.training_model import Losses, Reader
 from dsvl2_demo.training.vocabulary import PAD_ID
@@ -226,3 +227,15 @@ def test_a_folder_for_a_gpu_that_fails_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(UsageError, match="install"):
         gpu_folder.make_folder(tmp_path / "folder", tmp_path / "start", "3.12")
     assert not (tmp_path / "folder").exists()
+
+
+def test_conversations_begin_with_reading_and_do_not_fill_up_with_what_is_not_there() -> None:
+    """A quarter of those about a page that can be transcribed; and one question at most about something missing."""
+    rng = random.Random(6)
+    range_ = SheetRange(PAGES)
+    page = next(page for page in iter(lambda: draw_sheet("error", "train", rng), None) if page.read_in_order)
+    conversations = [turns for _ in range(200) if (turns := sheet_turns(range_, page, "train", rng))]
+    first = [turns[0].task for turns in conversations]
+    assert 0.15 < first.count("transcribe") / len(first) < 0.4
+    missing = [sum(turn.task == "absent" for turn in turns) for turns in conversations]
+    assert set(missing) == {0, 1}

@@ -1,7 +1,7 @@
 // Attention in fp32: the functions that every instruction set implements.
 //
 // They differ in the order of their sums, so that results agree to 1e-5 of the largest value, not to the bit;
-// `attend_patches` may compute in bf16, `attend_rows` in two bf16 for each number.
+// `attend_patches` may compute in bf16, `attend_rows` with queries and weights that are two bf16 each.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -40,11 +40,19 @@ DSVL2_INLINE float widen(Bf16 x) {
   return value;
 }
 
+// How far memory was asked for by a thread that reads one piece of the cache behind the other.
+struct ReadAhead {
+  const char* at = nullptr;
+  size_t turn = 0;
+};
+
 // Rows of the cache one behind the other, the first `rank` values of which are mixed; in one of two types.
 struct CachedRows {
   const float* floats;  // null where they are of bf16
   const Bf16* halves;
   size_t row, rank, count;
+  size_t behind = 0;  // rows behind these, which the same thread may read next
+  ReadAhead* ahead = nullptr;
 };
 
 // A piece of the cache seen by 16 heads, not yet divided by the sum of weights.

@@ -66,7 +66,9 @@ struct Layout {
 // Rows in groups of kScored, each of which can be read to its end: of the last one there is a copy with zeros behind it.
 class Rows {
  public:
-  Rows(const CachedRows& rows, Bf16* last) : at_(rows.halves), whole_(rows.count / kScored * kScored), last_(last), row(rows.row) {
+  const size_t row;
+
+  Rows(const CachedRows& rows, Bf16* last) : row(rows.row), at_(rows.halves), whole_(rows.count / kScored * kScored), last_(last) {
     const size_t left = (rows.count - whole_) * row;
     if (left == 0) return;
     std::memcpy(last, at_ + whole_ * row, left * sizeof *last);
@@ -78,9 +80,6 @@ class Rows {
   const Bf16* const at_;
   const size_t whole_;
   const Bf16* const last_;
-
- public:
-  const size_t row;
 };
 
 // Asks for the rows while others are worked on: pieces of kStream bytes side by side, each in the order of memory, because
@@ -88,14 +87,24 @@ class Rows {
 class Ahead {
  public:
   explicit Ahead(const CachedRows& rows)
-      : at_(reinterpret_cast<const char*>(rows.halves)), end_(at_ + rows.count * rows.row * sizeof(Bf16)) {}
-  void begin() {
-    for (const char* const to = at_ + kAhead; at_ < to && at_ < end_; at_ += kLine) _mm_prefetch(at_, _MM_HINT_T1);
+      : at_(reinterpret_cast<const char*>(rows.halves)), end_(at_ + (rows.count + rows.behind) * rows.row * sizeof(Bf16)),
+        kept_(rows.ahead) {
+    if (kept_ && kept_->at > at_ && kept_->at <= end_) {
+      at_ = kept_->at, turn_ = kept_->turn;
+      return;
+    }
+    for (size_t asked = 0; asked < kAhead && at_ < end_; asked += kLine, at_ += kLine) _mm_prefetch(at_, _MM_HINT_T1);
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+  ~Ahead() {
+    if (kept_) *kept_ = {at_, turn_};
   }
   // For the next kLines lines; kStream is a multiple of what one place gets of them.
   DSVL2_INLINE void ask() {
     if (size_t(end_ - at_) < kStreams * kStream) {
       for (size_t i = 0; i < kLines && at_ < end_; ++i, at_ += kLine) _mm_prefetch(at_, _MM_HINT_T1);
+      turn_ = 0;
       return;
     }
     for (size_t line = 0; line < kLines / kStreams; ++line, at_ += kLine)
@@ -107,6 +116,7 @@ class Ahead {
  private:
   const char *at_, *const end_;
   size_t turn_ = 0;
+  ReadAhead* const kept_;
 };
 
 // In strips of 32 columns, each beside the next one.
@@ -292,7 +302,6 @@ void attend_rows(const float* queries, const CachedRows& rows, size_t mixed_stri
   const WholeTiles whole;
   const Layout at(scratch, rows.row);
   Ahead ahead(rows);
-  ahead.begin();
   const Rows all(rows, at.last);
   pack_queries(queries, rows.row, at.queries);
   for (size_t first = 0; first < rows.count; first += kBlock) {

@@ -16,6 +16,19 @@ std::string text(const char* name, const Tensor& a, const Tensor& b) {
   return std::string(name) + ": sizes do not fit: " + a.shape() + " and " + b.shape();
 }
 
+// The numbers below `count`, the first ones far apart from each other: their bits in the other order.
+std::vector<size_t> far_apart(size_t count) {
+  size_t bits = 0;
+  while (size_t(1) << bits < count) ++bits;
+  std::vector<size_t> numbers;
+  for (size_t n = 0; n < size_t(1) << bits; ++n) {
+    size_t turned = 0;
+    for (size_t bit = 0; bit < bits; ++bit) turned |= (n >> bit & 1) << (bits - 1 - bit);
+    if (turned < count) numbers.push_back(turned);
+  }
+  return numbers;
+}
+
 // Values of `count` heads of `width` each to [width][16], scaled; lanes without a head are zeros.
 void interleave(const float* heads, size_t count, size_t width, float scale, float* out) {
   for (size_t d = 0; d < width; ++d, out += kHeadLanes) {
@@ -96,19 +109,31 @@ void LatentStep::compute(const Context& context) const {
   const size_t mixed_stride = round_up(rank_, 16), mixed = kHeadLanes * mixed_stride;
   Buffer<float> all_mixed(product(kName, {all, per_group, mixed}));
   std::vector<std::vector<Piece>> pieces(all, std::vector<Piece>(per_group));
-  context.parallel(per_group * all, [&](size_t task) {  // all positions see a piece before the next one is read
-    const size_t group = task % all, i = task / all, first = i * piece_rows;
+  const auto see = [&](size_t group, size_t i, ReadAhead* ahead) {
+    const size_t first = i * piece_rows;
     Piece& piece = pieces[group][i];
-    piece.mixed = all_mixed.data() + task * mixed;
+    piece.mixed = all_mixed.data() + (i * all + group) * mixed;
     const bool last = i + 1 == per_group;
     const Tensor& from = last ? fresh : past;
     const size_t begin = last ? 0 : first * row, count = last ? group / groups + 1 : std::min(piece_rows, past_rows - first);
-    CachedRows rows{nullptr, nullptr, row, rank_, count};
+    const size_t behind = last || !ahead ? 0 : std::min(piece_rows, past_rows - first - count);
+    CachedRows rows{nullptr, nullptr, row, rank_, count, behind, ahead};
     if (from.type == ort::kFloat) rows.floats = from.as<float>() + begin;
     else rows.halves = from.as<Bf16>() + begin;
     kernels_.attend_rows(queries.data() + group * row * kHeadLanes, rows, mixed_stride, &piece,
                          float_scratch(kernels_.rows_scratch(row)));
-  });
+  };
+  if (all == 1) {
+    // A thread begins far from the others and goes on with the piece behind, whose rows it has asked for in advance.
+    std::vector<std::atomic<bool>> taken(per_group);
+    const std::vector<size_t> starts = far_apart(per_group);
+    context.parallel(per_group, [&](size_t task) {
+      ReadAhead ahead;
+      for (size_t i = starts[task]; i < per_group && !taken[i].exchange(true, std::memory_order_relaxed); ++i) see(0, i, &ahead);
+    });
+  } else {  // all positions see a piece before the next one is read
+    context.parallel(per_group * all, [&](size_t task) { see(task % all, task / all, nullptr); });
+  }
   context.parallel(heads_ * seq, [&](size_t task) {
     const size_t h = task / seq, t = task % seq;
     float* const latent = heads.data() + (t * heads_ + h) * rank_;

@@ -116,7 +116,7 @@ def test_the_card_tells_what_was_asked(tmp_path: Path, run: Path, monkeypatch: p
     assert (scores["locate"], scores["json"]) == ({"exact": 1.0, "n": 7}, {"exact": 1.0, "n": 4})
     assert scores["transcribe"] == {"cer": 0.0, "n": 1}
     text = card_tables(scores)
-    assert "| receipt | 100% (1 of 1) | 85% |" in text
+    assert "| receipt | 100 % (1 of 1) | 85 % |" in text
     assert "Examples: 0 of 1 questions are right." in text
     assert "| page.png | What? | `that` | `a \\| b 'c'` | **no** |" in text
 

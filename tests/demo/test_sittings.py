@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,23 +154,40 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path, clock: Clock, capsys: p
     assert all(torch.equal(value, before[name]) for name, value in read_pieces(tmp_path / "pieces").items())
 
 
+@pytest.fixture
+def full_disk() -> Callable[[], AbstractContextManager[None]]:
+    """A block in which no file can become larger than 50 KB: the system's own error, and not one that we made up."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
 def test_training_goes_on_where_a_save_on_the_way_fails(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    clock: Clock,
+    full_disk: Callable[[], AbstractContextManager[None]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The last one has to succeed, and the state of before stays what it was."""
     trainer = begun(tmp_path, clock, 2)
     trainer.save()
-
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    assert trainer._run_stage(Sitting(clock.now + 200))
-    assert "not saved after step 30: cannot write" in capsys.readouterr().out
-    with pytest.raises(ResourceError, match="No space left on device"):
-        trainer.save()
-    monkeypatch.undo()
+    with full_disk(), pytest.raises(ResourceError, match="cannot write"):
+        trainer.run()
+    assert trainer.progress.stage == len(STAGES)
+    told = capsys.readouterr().out
+    assert "not saved after step 9: cannot write" in told  # at the end of the first stage
+    assert told.count("not saved") == 4
     assert begun(tmp_path, Clock(), 2).progress.step == 0
+    assert saved_step(tmp_path / "pieces") == 0
 
 
 def test_a_damaged_state_is_told(tmp_path: Path, clock: Clock) -> None:

@@ -87,7 +87,7 @@ def card_tables(scores: Mapping[str, Any]) -> str:
     lines = [f"Real pages, `dsvl2-onnx eval --sheets N`, seed {SEED}, right to the letter:", ""]
     lines += ["| kind | right | goal |", "|---|---|---|"]
     for kind, entry in scores["kind"].items():
-        lines.append(f"| {kind} | {_told(entry)} | {f'{GOALS[kind]:.0%}' if kind in GOALS else '–'} |")
+        lines.append(f"| {kind} | {_told(entry)} | {_percent(GOALS[kind]) if kind in GOALS else '–'} |")
     for what in ("tiles", "text height"):
         rows = sorted(scores[what].items(), key=lambda row: (len(row[0].split(" ")[0]), row[0]))
         lines += ["", f"| {what} | " + " | ".join(row for row, _ in rows) + " |", "|---" * (len(rows) + 1) + "|"]
@@ -95,12 +95,14 @@ def card_tables(scores: Mapping[str, Any]) -> str:
     lines += ["", f"Boxes with IoU ≥ 0.5 on {', '.join(LOCATED)} pages: {_told(scores['locate'])} (goal 85 %)."]
     lines.append(f"Several values as JSON, all right: {_told(scores['json'])}.")
     transcribed = scores["transcribe"]
-    lines.append(f"Receipts: {transcribed['cer']:.1%} of characters wrong ({transcribed['n']} receipts; goal 6 %).")
+    lines.append(
+        f"Receipts: {_percent(transcribed['cer'], 1)} of characters wrong ({transcribed['n']} receipts; goal 6 %)."
+    )
     lines += ["", "Pages of one tile:", "", "| task | measure | score | questions |", "|---|---|---|---|"]
     for task, entry in scores["one tile"].items():
         measure, score = next(iter(entry.items()))
         if score is not None:
-            lines.append(f"| {task} | {measure} | {score:.1%} | {entry['n']} |")
+            lines.append(f"| {task} | {measure} | {_percent(score, 1)} | {entry['n']} |")
     if "examples" in scores:
         right = sum(each["right"] for each in scores["examples"])
         lines += ["", f"Examples: {right} of {len(scores['examples'])} questions are right.", ""]
@@ -117,7 +119,12 @@ def card_tables(scores: Mapping[str, Any]) -> str:
 
 
 def _told(entry: Mapping[str, Any]) -> str:
-    return f"{entry['exact']:.0%} ({round(entry['exact'] * entry['n'])} of {entry['n']})"
+    return f"{_percent(entry['exact'])} ({round(entry['exact'] * entry['n'])} of {entry['n']})"
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    """As prose has it, with a space."""
+    return f"{share * 100:.{digits}f} %"
 
 
 def _cell(text: str) -> str:

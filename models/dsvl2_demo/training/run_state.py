@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle  # its error alone: states are read with `weights_only`
 import random
@@ -52,8 +53,10 @@ class RunFolder:
             "random": torch.get_rng_state(),
         }
         self.path.mkdir(parents=True, exist_ok=True)
-        with disk_errors(self.path), new_file(self.path / STATE_FILE) as path, path.open("wb") as file:
-            torch.save(state, file)  # a file of Python's, whose errors say what is wrong with the disk
+        whole = io.BytesIO()  # on a full disk PyTorch's own writer fails with an error that does not say so
+        torch.save(state, whole)
+        with disk_errors(self.path), new_file(self.path / STATE_FILE) as path:
+            path.write_bytes(whole.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, tensors and plain values only; None if the run has not saved yet.

@@ -243,9 +243,10 @@ class Trainer:
                 progress.stage += 1
                 if progress.stage < len(self.stages):
                     self._enter_stage()
+                    self._save_if_possible()
+                    continue
             self.save()
-            if not finished:
-                break
+            break
         if progress.stage == len(self.stages) and settings.measured_sheets and self.group.leads:
             pages = drawn_sheets(self.reader.config, settings.measured_sheets, settings.workers, MEASURE_SEED)
             lines, shares = measured_sheets(self.average, pages, sitting.measuring_end)

@@ -159,4 +159,9 @@ def test_where_the_packages_cannot_be_imported_the_table_says_so(
     table_lines = ended.stdout[ended.stdout.index("---- table ----") :]
     assert table_lines.count("libcudart.so.13: cannot open shared object file") == 2
     assert "environment: FAILED" in table_lines
+    said = (tmp_path / "out" / "stderr.txt").read_text("utf-8")
+    assert [line for line in said.splitlines() if line.startswith("----")] == [
+        "---- environment ----", "---- placement ----",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["check.json", "stderr.txt", "table.txt"]
     assert len(json.loads((tmp_path / "out" / "check.json").read_text("utf-8"))) == 2

@@ -1,7 +1,7 @@
 """Runs all stages, one process after the other, within eight minutes: `… dsvl2_bench.gpu_check.check FOLDER OUT`.
 
 Whatever a stage prints is shown at once and kept in OUT: `check.json` with every line, `table.txt` with what counts,
-`NAME.stderr.txt` with what libraries said. A stage that hangs is ended with its process alone.
+`stderr.txt` with what libraries said. A stage that hangs is ended with its process alone.
 """
 
 from __future__ import annotations
@@ -63,6 +63,15 @@ def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -
     lines.append(end)
     print(json.dumps(end), flush=True)
     return lines
+
+
+def _keep_stderr(name: str, out: Path) -> None:
+    """Put what a stage's libraries said behind that of the others: few files are easier to bring back than many."""
+    said = out / f"{name}.stderr.txt"
+    if text := said.read_text("utf-8", "replace"):
+        with (out / "stderr.txt").open("a", encoding="utf-8") as file:
+            file.write(f"---- {name} ----\n{text}")
+    said.unlink()
 
 
 def _read(process: subprocess.Popen[bytes], name: str, lines: list[Line]) -> None:
@@ -143,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=BUDGET_SECONDS, help="for all of them")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "stderr.txt").unlink(missing_ok=True)
     lines: list[Line] = []
     end = time.monotonic() + options.seconds
     for name in options.stages.split(","):
@@ -154,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines.append({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
             continue
         lines += run_stage(name, options.folder, options.out, options.device, seconds)
+        _keep_stderr(name, options.out)
         (options.out / "check.json").write_text(json.dumps(lines, indent=1), "utf-8")
     text = table(lines)
     (options.out / "table.txt").write_text(text + "\n", "utf-8")

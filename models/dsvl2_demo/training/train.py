@@ -247,7 +247,8 @@ class Trainer:
                     continue
             self.save()
             break
-        if progress.stage == len(self.stages) and settings.measured_sheets and self.group.leads:
+        is_over = progress.stage == len(self.stages) and self.group.leads
+        if is_over and settings.measured_sheets and time.monotonic() < sitting.measuring_end:
             pages = drawn_sheets(self.reader.config, settings.measured_sheets, settings.workers, MEASURE_SEED)
             lines, shares = measured_sheets(self.average, pages, sitting.measuring_end)
             (self.folder.path / MEASURED_FILE).write_text(lines, "utf-8")

@@ -60,23 +60,54 @@ inline Case linear(Random& random) {
   c.inputs.push_back(floats(random, {1, rows, k}, false));
   c.inputs.push_back(bytes(random, {n, blocks, block * bits / 8}));
   c.inputs.push_back(floats(random, {n * blocks}, true, 0.1f));
+  if (between(random, 0, 1)) return c;
+  c.reals = {{"epsilon", 1e-6f}};
+  c.inputs.push_back(between(random, 0, 1) ? floats(random, {k}, true) : Input{});
+  c.inputs.push_back(between(random, 0, 1) ? floats(random, {1, rows, n}, false) : Input{});
   return c;
 }
 
 inline Case experts(Random& random) {
   const int64_t bits = between(random, 0, 1) ? 4 : 8, block = int64_t(16) << between(random, 0, 2);
   const int64_t count = between(random, 1, 6), hidden = between(random, 1, 200), inner = block * between(random, 1, 4);
-  const int64_t tokens = between(random, 0, 30), blocks = (hidden + block - 1) / block;
+  const int64_t tokens = between(random, 0, 30), blocks = (hidden + block - 1) / block, chosen = between(random, 1, count);
+  const bool gate = between(random, 0, 1), sigmoid = gate && between(random, 0, 1);
+  const int64_t shared = gate ? between(random, 0, chosen - 1) : 0;
   Case c;
   c.name = "Experts";
-  c.attributes = {{"k", between(random, 1, count)}, {"bits", bits}, {"block_size", block}};
+  c.attributes = {{"k", chosen},     {"bits", bits},       {"block_size", block},
+                  {"shared", shared}, {"sigmoid", sigmoid}, {"renormalize", between(random, 0, 1)}};
+  c.reals = {{"epsilon", 1e-6f}, {"scaling", 2.5f}};
   c.inputs.push_back(floats(random, {1, tokens, hidden}, false));
-  c.inputs.push_back(floats(random, {tokens, count}, false));
-  c.inputs.push_back(floats(random, {tokens, count}, false));
+  for (int i = 0; i < 2; ++i) c.inputs.push_back(gate ? Input{} : floats(random, {tokens, count}, false));
   c.inputs.push_back(bytes(random, {count, 2 * inner, blocks * block * bits / 8}));
   c.inputs.push_back(floats(random, {count, 2 * inner, blocks}, true, 0.1f));
   c.inputs.push_back(bytes(random, {count, hidden, inner * bits / 8}));
   c.inputs.push_back(floats(random, {count, hidden, inner / block}, true, 0.1f));
+  c.inputs.push_back(between(random, 0, 1) ? floats(random, {hidden}, true) : Input{});
+  c.inputs.push_back(between(random, 0, 1) ? floats(random, {1, tokens, hidden}, false) : Input{});
+  c.inputs.push_back(gate ? floats(random, {hidden, count - shared}, true) : Input{});
+  c.inputs.push_back(sigmoid ? floats(random, {count - shared}, true) : Input{});
+  return c;
+}
+
+inline Input positions(Random& random, int64_t count, int64_t below) {
+  auto value = std::make_unique<OrtValue>(ort::kInt64, std::vector<int64_t>{1, count});
+  for (int64_t i = 0; i < count; ++i) reinterpret_cast<int64_t*>(value->bytes.get())[i] = between(random, 0, below - 1);
+  return {std::move(value), false};
+}
+
+inline Case latent_inputs(Random& random) {
+  const int64_t heads = between(random, 1, 20), nope = between(random, 1, 20), pairs = between(random, 1, 10);
+  const int64_t rank = between(random, 1, 70), seq = between(random, 0, 20), most = between(random, 1, 40);
+  Case c;
+  c.name = "LatentInputs";
+  c.attributes = {{"heads", heads}};
+  c.reals = {{"epsilon", 1e-6f}};
+  c.inputs.push_back(floats(random, {1, seq, heads * nope + (heads + 1) * 2 * pairs + rank}, false));
+  c.inputs.push_back(floats(random, {rank}, true));
+  c.inputs.push_back(positions(random, seq, most));
+  for (int i = 0; i < 2; ++i) c.inputs.push_back(floats(random, {most, pairs}, between(random, 0, 1)));
   return c;
 }
 
@@ -152,8 +183,8 @@ inline Case patches(Random& random) {
 
 inline Case draw(Random& random) {
   using Maker = Case (*)(Random&);
-  const Maker makers[] = {linear, experts, latent_step, latent_prompt, columns, patches};
-  Case c = makers[between(random, 0, 5)](random);
+  const Maker makers[] = {linear, experts, latent_inputs, latent_step, latent_prompt, columns, patches};
+  Case c = makers[between(random, 0, 6)](random);
   c.threads = size_t(between(random, 1, 4));
   return c;
 }
@@ -173,7 +204,8 @@ inline void spoil(Case& c, Random& random) {
     return;
   }
   if (between(random, 0, 9) == 0) {  // or the other way round; of what has to be there, ONNX Runtime asks itself
-    if (c.name == "ColumnLinear" && &input - c.inputs.data() >= 3) input = Input{};
+    if ((c.name == "ColumnLinear" || c.name == "BlockLinear") && &input - c.inputs.data() >= 3) input = Input{};
+    if (c.name == "Experts" && &input - c.inputs.data() >= 1) input = Input{};
     return;
   }
   const int64_t wild[] = {0, -1, 1, 3, 7, 64, 1000, int64_t(1) << 31, int64_t(1) << 40, INT64_MAX, INT64_MIN};

@@ -47,7 +47,7 @@ struct OrtKernelInfo {
 };
 struct OrtKernelContext {
   std::vector<const OrtValue*> inputs;
-  std::unique_ptr<OrtValue> outputs[2];
+  std::unique_ptr<OrtValue> outputs[3];
   size_t threads = 2;
 };
 

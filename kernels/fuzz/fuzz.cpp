@@ -18,7 +18,7 @@ namespace {
 
 struct Outcome {
   std::string refused;  // empty where it ran
-  std::unique_ptr<OrtValue> output;
+  std::vector<std::unique_ptr<OrtValue>> outputs;
 };
 
 std::string text_of(OrtStatus* status) {
@@ -36,11 +36,14 @@ Outcome run(const OrtCustomOp* op, const fuzz::Case& c) {
   }
   context.threads = c.threads;
   void* kernel = nullptr;
-  if (OrtStatus* status = op->CreateKernelV2(op, fake::table(ort::kVersion), &info, &kernel)) return {text_of(status), nullptr};
+  if (OrtStatus* status = op->CreateKernelV2(op, fake::table(ort::kVersion), &info, &kernel)) return {text_of(status), {}};
   OrtStatus* const status = op->KernelComputeV2(kernel, &context);
   op->KernelDestroy(kernel);
-  if (status) return {text_of(status), nullptr};
-  return {"", std::move(context.outputs[0])};
+  if (status) return {text_of(status), {}};
+  Outcome outcome;
+  for (auto& output : context.outputs)
+    if (output) outcome.outputs.push_back(std::move(output));
+  return outcome;
 }
 
 // Bits, but any NaN is like any other.
@@ -54,6 +57,13 @@ bool same(const OrtValue& a, const OrtValue& b, float tolerance) {
     if (x[i] != x[i] && y[i] != y[i]) continue;
     if (tolerance == 0 ? x[i] != y[i] : !(x[i] == y[i] || std::abs(x[i] - y[i]) <= tolerance * largest)) return false;
   }
+  return true;
+}
+
+bool same(const std::vector<std::unique_ptr<OrtValue>>& a, const std::vector<std::unique_ptr<OrtValue>>& b, float tolerance) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (!same(*a[i], *b[i], tolerance)) return false;
   return true;
 }
 
@@ -73,16 +83,16 @@ int main(int count, char** arguments) {
     std::mt19937 random(seed * 1000003u + unsigned(round));
     fuzz::Case c = fuzz::draw(random);
     const OrtCustomOp* const op = options.domain->operators.at(c.name);
-    std::unique_ptr<OrtValue> first;
+    std::vector<std::unique_ptr<OrtValue>> first;
     for (const dsvl2::Level& level : dsvl2::levels()) {
       setenv("DSVL2_KERNELS", level.name, 1);
       Outcome outcome = run(op, c);
-      if (!outcome.refused.empty() || (first && !same(*first, *outcome.output, c.tolerance))) {
+      if (!outcome.refused.empty() || (!first.empty() && !same(first, outcome.outputs, c.tolerance))) {
         std::printf("round %d, seed %u: %s on %s: %s\n", round, seed, c.name.c_str(), level.name,
                     outcome.refused.empty() ? "differs from the reference" : outcome.refused.c_str());
         return 1;
       }
-      if (!first) first = std::move(outcome.output);
+      if (first.empty()) first = std::move(outcome.outputs);
       ++ran;
     }
     fuzz::spoil(c, random);

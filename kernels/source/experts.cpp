@@ -13,20 +13,6 @@ constexpr size_t kMostChosen = 256;
 // its first lines.
 constexpr size_t kBlocksTogether = 4, kPanelsTogether = 16;
 
-// The k highest of `count` values, the first of equals first; NaN is below everything.
-void highest(const float* values, size_t count, size_t k, std::vector<int32_t>& chosen) {
-  chosen.clear();
-  std::vector<bool> taken(count);
-  for (size_t i = 0; i < k; ++i) {
-    size_t best = count;
-    for (size_t e = 0; e < count; ++e)
-      if (!taken[e] && (best == count || values[e] > values[best] || (values[best] != values[best] && values[e] == values[e])))
-        best = e;
-    taken[best] = true;
-    chosen.push_back(int32_t(best));
-  }
-}
-
 }  // namespace
 
 // Sizes follow from the weights' shapes, and the weights are then checked against them.
@@ -45,35 +31,47 @@ Experts::Experts(const Info& info, const Sizes& s)
     : kernels_(chosen_level().blocks),
       k_(size_t(info.attribute("k", 1, kMostChosen))),
       gate_up_(info, 3, "gate_up", s.experts, 2 * s.intermediate, s.hidden, s.bits, s.block),
-      down_(info, 5, "down", s.experts, s.hidden, s.intermediate, s.bits, s.block) {
+      down_(info, 5, "down", s.experts, s.hidden, s.intermediate, s.bits, s.block),
+      norm_(info, 7, s.hidden) {
   require(k_ <= s.experts, std::string(kName) + ": k is " + std::to_string(k_) + ", but there are " + std::to_string(s.experts) +
                                " experts");
   require(s.intermediate % s.block == 0, std::string(kName) + ": blocks of " + std::to_string(s.block) +
                                              " do not divide an intermediate size of " + std::to_string(s.intermediate));
+  if (info.has_constant(9)) router_ = std::make_unique<const Router>(info, 9, 10, s.hidden, s.experts, k_);
 }
 
-Experts::Routes Experts::route(const Context& context, const Tensor& choice, const Tensor& weights, size_t tokens) const {
+std::vector<Choice> Experts::given_choices(const Context& context, size_t tokens) const {
+  const Tensor choice = context.input(1, ort::kFloat, "choice"), weights = context.input(2, ort::kFloat, "weights");
   const size_t experts = gate_up_.count;
-  std::vector<int32_t> chosen(tokens * k_);
+  for (const Tensor* t : {&choice, &weights})
+    require(t->rank() == 2 && t->dim(0) == tokens && t->dim(1) == experts,
+            std::string(kName) + ": the router's values have the shape " + t->shape() + ", but there are " + std::to_string(tokens) +
+                " tokens and " + std::to_string(experts) + " experts");
+  std::vector<Choice> choices(tokens * k_);
   context.parallel((tokens + kTokensAtATime - 1) / kTokensAtATime, [&](size_t task) {
     std::vector<int32_t> best;
     for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t) {
       highest(choice.as<float>() + t * experts, experts, k_, best);
-      std::copy(best.begin(), best.end(), chosen.begin() + std::ptrdiff_t(t * k_));
+      for (size_t i = 0; i < k_; ++i) choices[t * k_ + i] = {best[i], weights.as<float>()[t * experts + size_t(best[i])]};
     }
   });
+  return choices;
+}
+
+Experts::Routes Experts::routes_of(const std::vector<Choice>& choices, size_t tokens) const {
+  const size_t experts = gate_up_.count;
   Routes routes;
   routes.first.assign(experts + 1, 0);
-  for (const int32_t e : chosen) ++routes.first[size_t(e) + 1];
+  for (const Choice& choice : choices) ++routes.first[size_t(choice.expert) + 1];
   for (size_t e = 0; e < experts; ++e) routes.first[e + 1] += routes.first[e];
-  routes.all.resize(tokens * k_);
-  routes.places.resize(tokens * k_);
+  routes.all.resize(choices.size());
+  routes.places.resize(choices.size());
   std::vector<size_t> next(routes.first.begin(), routes.first.end() - 1);
   for (size_t t = 0; t < tokens; ++t)
     for (size_t i = 0; i < k_; ++i) {
-      const auto e = size_t(chosen[t * k_ + i]);
-      routes.places[t * k_ + i] = next[e];
-      routes.all[next[e]++] = {int32_t(t), weights.as<float>()[t * experts + e]};
+      const Choice& choice = choices[t * k_ + i];
+      routes.places[t * k_ + i] = next[size_t(choice.expert)];
+      routes.all[next[size_t(choice.expert)]++] = {int32_t(t), choice.weight};
     }
   return routes;
 }
@@ -89,21 +87,30 @@ std::vector<Experts::Piece> Experts::pieces(const Routes& routes) const {
 }
 
 void Experts::compute(const Context& context) const {
-  const Tensor x = context.input(0, ort::kFloat, "x");
-  const Tensor choice = context.input(1, ort::kFloat, "choice"), weights = context.input(2, ort::kFloat, "weights");
-  const size_t hidden = gate_up_.in_features, experts = gate_up_.count, block = down_.block;
-  require(x.rank() > 0 && x.dim(x.rank() - 1) == hidden,
-          std::string(kName) + ": x has the shape " + x.shape() + ", but the experts take " + std::to_string(hidden) + " features");
-  const size_t tokens = x.rows();
-  for (const Tensor* t : {&choice, &weights})
-    require(t->rank() == 2 && t->dim(0) == tokens && t->dim(1) == experts,
-            std::string(kName) + ": the router's values have the shape " + t->shape() + ", but there are " + std::to_string(tokens) +
-                " tokens and " + std::to_string(experts) + " experts");
-  require(tokens < size_t(std::numeric_limits<int32_t>::max()), std::string(kName) + ": too many tokens");
-  float* const y = context.output(x.dims);
+  const std::string name = kName;
+  const Tensor given = context.input(0, ort::kFloat, "x");
+  const size_t hidden = gate_up_.in_features, block = down_.block;
+  require(given.rank() > 0 && given.dim(given.rank() - 1) == hidden,
+          name + ": x has the shape " + given.shape() + ", but the experts take " + std::to_string(hidden) + " features");
+  const size_t tokens = given.rows();
+  require(tokens < size_t(std::numeric_limits<int32_t>::max()), name + ": too many tokens");
+  norm_.check(context);
+  const Tensor added = context.optional_input(8, ort::kFloat, "the residual");
+  require(!added.data || added.dims == given.dims, name + ": the residual has the shape " + added.shape());
+  const float* const residual = added.as<float>();
+  for (const size_t index : {size_t(1), size_t(2)})
+    require(context.has_input(index) != bool(router_), name + ": it takes either choice and weights, or a constant gate");
+  float* const y = context.output(given.dims);
   if (tokens == 0) return;
 
-  const Routes routes = route(context, choice, weights, tokens);
+  Buffer<float> normed(norm_ ? product(name, {tokens, hidden}) : 0);
+  if (norm_)
+    context.parallel((tokens + kTokensAtATime - 1) / kTokensAtATime, [&](size_t task) {
+      for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t)
+        norm_.row(given.as<float>() + t * hidden, normed.data() + t * hidden);
+    });
+  const float* const x = norm_ ? normed.data() : given.as<float>();
+  const Routes routes = routes_of(router_ ? router_->route(context, x, tokens) : given_choices(context, tokens), tokens);
   const std::vector<Piece> all = pieces(routes);
   for (const Piece& piece : all) gate_up_.matrix(piece.expert), down_.matrix(piece.expert);  // refused before any work
 
@@ -113,10 +120,13 @@ void Experts::compute(const Context& context) const {
     for (size_t t = task * kTokensAtATime; t < std::min(tokens, (task + 1) * kTokensAtATime); ++t) {
       const size_t* const places = routes.places.data() + t * k_;
       uint8_t* const record = outer.clear(places[0]);
-      kernels_.quantize(x.as<float>() + t * hidden, hidden, outer.layout, 0, record);
+      kernels_.quantize(x + t * hidden, hidden, outer.layout, 0, record);
       for (size_t i = 1; i < k_; ++i) std::memcpy(outer.record(places[i]), record, outer.layout.stride);
       for (size_t i = 0; i < k_; ++i) inner.clear(places[i]);
-      std::fill(y + t * hidden, y + (t + 1) * hidden, 0.f);
+      if (residual)
+        std::copy_n(residual + t * hidden, hidden, y + t * hidden);
+      else
+        std::fill_n(y + t * hidden, hidden, 0.f);
     }
   });
 

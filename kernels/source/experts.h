@@ -1,19 +1,27 @@
 // Experts(x [.., hidden] f32, choice [tokens, experts] f32, weights [tokens, experts] f32, gate_up u8, scales f32, down u8,
-// scales f32; k, bits, block_size) -> [.., hidden] f32: the part of `QMoE` that the decoder uses.
+//     scales f32, gamma [hidden] f32, residual [.., hidden] f32, gate [hidden, routed] f32, bias [routed] f32;
+//     k, bits, block_size, epsilon, shared, sigmoid, renormalize, scaling) -> [.., hidden] f32: what `QMoE` does in the decoder.
 //
 // Each token goes to the k experts of highest choice, the first of equals, and y = sum of weight * down(silu(gate x) * up x)
 // over them in the order of the experts. gate_up is [experts, 2 * intermediate, bytes] with rows g0, u0, g1, u1, ..; down is
 // [experts, hidden, bytes].
+//
+// From version 3 on, each of these may be given: gamma, a constant, where x is normalised first (`norm.h`); a residual that y
+// begins with; and instead of choice and weights a gate, with which the tokens' experts are chosen here (`router.h`).
 #pragma once
 #include "block_weight.h"
 #include "levels.h"
+#include "norm.h"
+#include "router.h"
 
 namespace dsvl2 {
 
 class Experts {
  public:
   static constexpr const char* kName = "Experts";
-  static constexpr int kInputs[] = {ort::kFloat, ort::kFloat, ort::kFloat, ort::kUint8, ort::kFloat, ort::kUint8, ort::kFloat};
+  static constexpr int kInputs[] = {ort::kFloat, ort::kFloat, ort::kFloat, ort::kUint8, ort::kFloat, ort::kUint8,
+                                    ort::kFloat, ort::kFloat, ort::kFloat, ort::kFloat, ort::kFloat};
+  static constexpr size_t kRequiredInputs = 1, kOutputs = 1;
 
   explicit Experts(const Info& info);
   void compute(const Context& context) const;
@@ -38,12 +46,15 @@ class Experts {
 
   static Sizes sizes_of(const Info& info);
   Experts(const Info& info, const Sizes& sizes);
-  Routes route(const Context& context, const Tensor& choice, const Tensor& weights, size_t tokens) const;
+  std::vector<Choice> given_choices(const Context& context, size_t tokens) const;
+  Routes routes_of(const std::vector<Choice>& choices, size_t tokens) const;
   std::vector<Piece> pieces(const Routes& routes) const;
 
   const BlockKernels& kernels_;
   const size_t k_;
   const BlockWeight gate_up_, down_;
+  const InputNorm norm_;
+  std::unique_ptr<const Router> router_;  // none where choice and weights are given
 };
 
 }  // namespace dsvl2

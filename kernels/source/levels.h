@@ -7,6 +7,7 @@
 #include "attention.h"
 #include "blocks.h"
 #include "columns.h"
+#include "router_kernels.h"
 
 namespace dsvl2 {
 
@@ -15,6 +16,7 @@ struct Level {
   const BlockKernels& blocks;
   const ColumnKernels& columns;
   const AttentionKernels& attention;
+  const RouterKernels& router;
 };
 
 // What can run here, the plain reference first and the fastest last.

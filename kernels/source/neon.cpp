@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "column_kernels.h"
 #include "neon_vectors.h"
+#include "router_kernels.h"
 
 namespace dsvl2::neon {
 namespace {
@@ -205,5 +206,6 @@ const ColumnKernels kColumnKernels = {1,
                                       pack,
                                       ColumnFunctions::multiply<column_product>};
 const AttentionKernels kAttention = Attention<Vectors>::kernels();
+const RouterKernels kRouter = {RouterProduct<Vectors>::product};
 
 }  // namespace dsvl2::neon

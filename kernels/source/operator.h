@@ -180,6 +180,12 @@ class Context {
                                                                                       index, &value));
     return value ? api.tensor(value, type, std::string(name) + ": " + what) : Tensor{};
   }
+  bool has_input(size_t index) const {
+    const OrtValue* value = nullptr;
+    api.check(api.call<OrtStatus*, const OrtKernelContext*, size_t, const OrtValue**>(ort::kKernelContext_GetInput, context_,
+                                                                                      index, &value));
+    return value != nullptr;
+  }
   float* output(const std::vector<int64_t>& dims) const { return optional_output(0, dims); }
   // Null where the graph leaves it out.
   float* optional_output(size_t index, const std::vector<int64_t>& dims) const {

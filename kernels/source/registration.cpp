@@ -3,6 +3,7 @@
 #include "column_linear.h"
 #include "experts.h"
 #include "latent_attention.h"
+#include "latent_inputs.h"
 #include "vision_attention.h"
 
 namespace {
@@ -35,8 +36,8 @@ DSVL2_EXPORT OrtStatus* DSVL2_ORT_CALL RegisterCustomOps(OrtSessionOptions* opti
     static OrtCustomOpDomain* const domain = [&] {
       OrtCustomOpDomain* made = nullptr;
       api.check(api.call<OrtStatus*, const char*, OrtCustomOpDomain**>(ort::kCreateCustomOpDomain, kDomain, &made));
-      add_all<dsvl2::BlockLinear, dsvl2::ColumnLinear, dsvl2::Experts, dsvl2::LatentStep, dsvl2::LatentPrompt,
-              dsvl2::VisionAttention>(api, made);
+      add_all<dsvl2::BlockLinear, dsvl2::ColumnLinear, dsvl2::Experts, dsvl2::LatentInputs, dsvl2::LatentStep,
+              dsvl2::LatentPrompt, dsvl2::VisionAttention>(api, made);
       return made;
     }();
     api.check(api.call<OrtStatus*, OrtSessionOptions*, OrtCustomOpDomain*>(ort::kAddCustomOpDomain, options, domain));

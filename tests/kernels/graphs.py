@@ -27,22 +27,23 @@ def one_node(
     domain: str = DOMAIN,
     order: Sequence[str] = (),
     halves: Collection[str] = (),
+    outputs: Sequence[str] = ("y",),
     **attributes: Any,
 ) -> bytes:
     """A model `y = operator(inputs, constants)`; inputs come first unless `order` says otherwise.
 
-    Inputs are float32, those of `halves` bfloat16.
+    Inputs and outputs are float32, those of `halves` bfloat16.
     """
 
     def kind(name: str) -> int:
         return int(TensorProto.BFLOAT16 if name in halves else TensorProto.FLOAT)
 
-    node = helper.make_node(operator, list(order) or [*inputs, *constants], ["y"], domain=domain, **attributes)
+    node = helper.make_node(operator, list(order) or [*inputs, *constants], list(outputs), domain=domain, **attributes)
     graph = helper.make_graph(
         [node],
         "one_node",
         [helper.make_tensor_value_info(name, kind(name), list(axes)) for name, axes in inputs.items()],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(name, kind(name), None) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1), helper.make_opsetid("com.microsoft", 1)]

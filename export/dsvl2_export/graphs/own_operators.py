@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.bfloat16_rows import keep_rows_in_bfloat16
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
+from dsvl2_export.graphs.own_fusions import fuse_operators
 from dsvl2_export.graphs.unused import drop_unused, needed_nodes
 from dsvl2_kernels.library import DOMAIN, VERSION
 
@@ -55,6 +56,7 @@ def replace_operators(model: Any) -> int:
     if count:
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
         drop_unused(model.graph)
+        count += fuse_operators(model.graph)
     return count
 
 

@@ -48,6 +48,7 @@ struct OrtKernelInfo {
 struct OrtKernelContext {
   std::vector<const OrtValue*> inputs;
   std::unique_ptr<OrtValue> outputs[3];
+  const OrtCustomOp* op = nullptr;
   size_t threads = 2;
 };
 
@@ -117,7 +118,7 @@ inline const OrtApi* table(uint32_t version) {
     });
     set(ort::kKernelContext_GetOutput,
         +[](OrtKernelContext* context, size_t index, const int64_t* dims, size_t rank, OrtValue** out) -> OrtStatus* {
-          context->outputs[index].reset(new OrtValue(ort::kFloat, std::vector<int64_t>(dims, dims + rank)));
+          context->outputs[index].reset(new OrtValue(context->op->GetOutputType(context->op, index), {dims, dims + rank}));
           *out = context->outputs[index].get();
           return nullptr;
         });

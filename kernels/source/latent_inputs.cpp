@@ -1,6 +1,9 @@
 #include "latent_inputs.h"
 
+#include <cstring>
+
 #include "norm.h"
+#include "records.h"
 
 namespace dsvl2 {
 namespace {
@@ -14,6 +17,13 @@ void rotate(const float* x, const float* cos, const float* sin, size_t pairs, fl
     y[2 * i] = even * cos[i] - odd * sin[i];
     y[2 * i + 1] = even * sin[i] + odd * cos[i];
   }
+}
+
+// The nearest bf16, of halves the even one; what is no number stays none.
+uint16_t rounded(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return uint16_t((x != x ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 }  // namespace
@@ -45,19 +55,21 @@ void LatentInputs::compute(const Context& context) const {
                 std::to_string(positions));
   float* const q_nope = context.optional_output(0, {1, int64_t(seq), int64_t(all_nope)});
   float* const q_rope = context.optional_output(1, {int64_t(seq * heads_), int64_t(rope)});
-  float* const rows = context.optional_output(2, {int64_t(seq), int64_t(rank + rope)});
+  auto* const rows = reinterpret_cast<uint16_t*>(context.optional_output(2, {int64_t(seq), int64_t(rank + rope)}));
+  if (seq == 0) return;
   require(q_nope && q_rope && rows, name + ": an output is left out");
 
   context.parallel((seq + kRowsAtATime - 1) / kRowsAtATime, [&](size_t task) {
     for (size_t t = task * kRowsAtATime; t < std::min(seq, (task + 1) * kRowsAtATime); ++t) {
       const float* const x = projected.as<float>() + t * width;
       const size_t angle = size_t(ids.as<int64_t>()[t]) * pairs;
-      float* const row = rows + t * (rank + rope);
+      float* const row = float_scratch(rank + rope);
       std::copy_n(x, all_nope, q_nope + t * all_nope);
       for (size_t h = 0; h <= heads_; ++h)  // the key behind the heads
         rotate(x + all_nope + h * rope, cos.as<float>() + angle, sin.as<float>() + angle, pairs,
                h < heads_ ? q_rope + (t * heads_ + h) * rope : row + rank);
       rms_norm(x + all_nope + rotated, gamma_.as<float>(), rank, epsilon_, row);
+      for (size_t i = 0; i < rank + rope; ++i) rows[t * (rank + rope) + i] = rounded(row[i]);
     }
   });
 }

@@ -267,6 +267,15 @@ struct Arity<Kernel, std::void_t<decltype(Kernel::kRequiredInputs), decltype(Ker
   static constexpr size_t required_inputs = Kernel::kRequiredInputs, outputs = Kernel::kOutputs;
 };
 
+template <class Kernel, class = void>
+struct OutputTypes {
+  static int at(size_t) { return ort::kFloat; }
+};
+template <class Kernel>
+struct OutputTypes<Kernel, std::void_t<decltype(Kernel::kOutputTypes)>> {
+  static int at(size_t i) { return Kernel::kOutputTypes[i]; }
+};
+
 // A class with `kName`, `kInputs` (element types), a constructor from Info and `compute(const Context&)`, as ONNX Runtime
 // takes it. Of inputs behind the first `kRequiredInputs`, and of outputs behind the first, any may be left out.
 template <class Kernel>
@@ -282,7 +291,7 @@ OrtCustomOp describe() {
   op.GetInputTypeCount = [](const OrtCustomOp*) { return sizeof Kernel::kInputs / sizeof *Kernel::kInputs; };
   op.GetInputType = [](const OrtCustomOp*, size_t i) -> int { return Kernel::kInputs[i]; };
   op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return Arity<Kernel>::outputs; };
-  op.GetOutputType = [](const OrtCustomOp*, size_t) -> int { return ort::kFloat; };
+  op.GetOutputType = [](const OrtCustomOp*, size_t i) -> int { return OutputTypes<Kernel>::at(i); };
   constexpr static int kRequired = 0, kOptional = 1;
   op.GetInputCharacteristic = [](const OrtCustomOp*, size_t i) {
     return i < Arity<Kernel>::required_inputs ? kRequired : kOptional;

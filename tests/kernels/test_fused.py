@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
+from kernels import attention_reference as attention
 from kernels import block_reference as blocks
 from kernels import fused_reference as reference
 from kernels.fused_reference import Gate
@@ -55,8 +58,8 @@ def test_a_linear_layer_with_norm_and_residual(level: str, rows: int, n: int, k:
     rng = generator("fused", rows, n, k)
     x, gamma, residual = (rng.standard_normal(shape).astype(F) for shape in ((rows, k), (k,), (rows, n)))
     for threads in (1, 3):
-        for given in ((gamma, residual), (gamma, None), (None, residual)):
-            found, expected = fused_linear(x, *given, n, bits, threads)
+        for norm, added in ((gamma, residual), (gamma, None), (None, residual)):
+            found, expected = fused_linear(x, norm, added, n, bits, threads)
             np.testing.assert_array_equal(found, expected)
 
 
@@ -211,8 +214,6 @@ def test_experts_refuse_a_residual_of_other_sizes(level: str) -> None:
 
 
 def test_experts_take_either_a_gate_or_choices(level: str) -> None:
-    import onnx
-
     mixture = Mixture(generator(0), Gate(np.ones((64, 6), F)), 3, 64, 32)
     for given in (("x", ""), ("", ""), ("", "x")):
         model = onnx.load_from_string(mixture.model())
@@ -232,12 +233,9 @@ def test_gamma_must_be_a_constant(level: str, operator: str) -> None:
         model = Mixture(generator(0), Gate(np.ones((64, 6), F)), 3, 64, 32).model()
     else:
         w = weight(generator(0), 8, 64, 4, 64)
-        attributes = {"N": 8, "K": 64, "bits": 4, "block_size": 64, "epsilon": EPSILON}
-        constants = {"w": w.packed, "scales": w.scales.reshape(-1), "gamma": np.ones(64, F)}
+        attributes: dict[str, Any] = {"N": 8, "K": 64, "bits": 4, "block_size": 64, "epsilon": EPSILON}
+        constants: dict[str, NDArray[Any]] = {"w": w.packed, "scales": w.scales.reshape(-1), "gamma": np.ones(64, F)}
         model = one_node("BlockLinear", {"x": [None] * 3}, constants, order=["x", *constants], **attributes)
-    import onnx
-    from onnx import TensorProto, helper
-
     changed = onnx.load_from_string(model)
     kept = [entry for entry in changed.graph.initializer if entry.name != "gamma"]
     del changed.graph.initializer[:]
@@ -271,14 +269,17 @@ def latent_inputs(case: dict[str, NDArray[Any]], heads: int, threads: int = 2) -
     outputs = ("q_nope", "q_rope", "new")
     axes: list[int | None] = [None] * case["projected"].ndim
     model = one_node("LatentInputs", {"projected": axes}, constants, outputs=outputs, heads=heads, epsilon=EPSILON)
-    q_nope, q_rope, new = session(model, threads).run(None, {"projected": case["projected"]})
+    graph = onnx.load_from_string(model)
+    graph.graph.node.append(helper.make_node("Cast", ["new"], ["wide"], to=TensorProto.FLOAT))
+    graph.graph.output[-1].CopyFrom(helper.make_tensor_value_info("wide", TensorProto.FLOAT, None))
+    q_nope, q_rope, new = session(graph.SerializeToString(), threads).run(None, {"projected": case["projected"]})
     return q_nope, q_rope, new
 
 
 @pytest.mark.parametrize("seq", [0, 1, 2, 9, 70])
 @pytest.mark.parametrize(("heads", "nope", "rope", "rank"), [(16, 128, 64, 512), (1, 1, 2, 1), (3, 5, 6, 33)])
 def test_latent_inputs(level: str, heads: int, nope: int, rope: int, rank: int, seq: int) -> None:
-    """To the bit, and in the shapes that `LatentStep` and `LatentPrompt` take."""
+    """To the bit, new rows rounded to bfloat16, and in the shapes that `LatentStep` and `LatentPrompt` take."""
     case = latent_case(heads, nope, rope, rank, seq)
     plain, turned, latent = np.split(case["projected"][0], [heads * nope, heads * nope + (heads + 1) * rope], axis=1)
     ids = case["position_ids"][0]
@@ -288,7 +289,7 @@ def test_latent_inputs(level: str, heads: int, nope: int, rope: int, rank: int, 
         q_nope, q_rope, new = latent_inputs(case, heads, threads)
         np.testing.assert_array_equal(q_nope, plain[None])
         np.testing.assert_array_equal(q_rope, turned[:, :heads].reshape(seq * heads, rope))
-        np.testing.assert_array_equal(new, rows)
+        np.testing.assert_array_equal(new, attention.widened(attention.bf16(rows)))
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ def test_latent_inputs(level: str, heads: int, nope: int, rope: int, rank: int, 
         ("projected", np.zeros((3, 54), F), "sizes do not fit"),
         ("projected", np.zeros((2, 3, 54), F), "sizes do not fit"),
         ("gamma", np.zeros(0, F), "gamma has the shape [0]"),
-        ("gamma", np.ones(12, F), "sizes do not fit"),
+        ("gamma", np.ones(13, F), "sizes do not fit"),
         ("cos", np.ones((POSITIONS, 2), F), "sizes do not fit"),
         ("sin", np.ones((POSITIONS - 1, 3), F), "sizes do not fit"),
     ],

@@ -207,8 +207,14 @@ def test_a_few_positions_over_a_long_cache_are_absorbed(
 
 
 @pytest.mark.parametrize("seq", [1, 2, 9])
-def test_a_row_is_rounded_once_and_nothing_sees_it_before(bundle: MakeBundle, tmp_path: Path, seq: int) -> None:
-    """A later run, a file and the run that makes a row read the same numbers, whatever its length is."""
+def test_a_row_is_rounded_once_and_nothing_sees_it_before(
+    bundle: MakeBundle, tmp_path: Path, seq: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later run, a file and the run that makes a row read the same numbers, whatever its length is.
+
+    This is about a graph in which `LatentInputs` has found nothing to replace; that gives rounded rows itself.
+    """
+    monkeypatch.setattr("dsvl2_export.graphs.own_operators.fuse_operators", lambda graph: 0)
     path, _ = own_graph(bundle("small", "int4"), tmp_path)
     model = onnx.load(str(path), load_external_data=False)
     made = {node.output[0]: node for node in model.graph.node}
@@ -226,6 +232,25 @@ def test_a_row_is_rounded_once_and_nothing_sees_it_before(bundle: MakeBundle, tm
         before, after = found[node.input[0]], found[node.output[0]]
         assert not np.array_equal(before, after)
         np.testing.assert_array_equal(after, widened(bf16(before)))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_layer_is_a_few_nodes(bundle: MakeBundle, tmp_path: Path, variant: str) -> None:
+    """Norms, residuals and routers are inside our products, and new rows come rounded from `LatentInputs`."""
+    path, _ = own_graph(bundle(variant, "int4"), tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    left = operators(model.graph)
+    inside = {"SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "Softmax", "Pad", "TopK", "MatMul"}
+    if variant == "tiny":  # plain attention keeps its softmax and its products
+        inside -= {"Softmax", "MatMul"}
+    assert not inside & {operator for _, operator in left}
+    gated = [node for node in model.graph.node if node.op_type == "Experts"]
+    assert all(not any(node.input[1:3]) and node.input[7] and node.input[8] and node.input[9] for node in gated)
+    made = {name: node for node in model.graph.node for name in node.output}
+    if variant != "tiny":
+        rows = [entry.name for entry in model.graph.output if entry.name.startswith("new_")]
+        assert rows
+        assert all(made[name].op_type == "LatentInputs" and made[name].output[2] == name for name in rows)
 
 
 def distance(found: NDArray[F], expected: NDArray[F]) -> float:

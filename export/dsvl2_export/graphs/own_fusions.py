@@ -111,9 +111,10 @@ def fuse_latent_inputs(index: _Index) -> None:
 
 
 def _latent_inputs(index: _Index, q_nope: str, q_rope: str, new: str) -> tuple[list[str], float] | None:
-    """Inputs and epsilon of the `LatentInputs` that gives these three tensors, or None."""
-    squeeze, reshape = index.maker(new, "Squeeze"), index.maker(q_rope, "Reshape")
-    joined = squeeze and index.maker(squeeze.input[0], "Concat")
+    """Inputs and epsilon of the `LatentInputs` that gives these three tensors, or None; new rows are of bfloat16."""
+    cast, reshape = index.maker(new, "Cast"), index.maker(q_rope, "Reshape")
+    squeeze = cast and attributes_of(cast)["to"] == TensorProto.BFLOAT16 and index.maker(cast.input[0], "Squeeze")
+    joined: Any = squeeze and index.maker(squeeze.input[0], "Concat")
     halves = reshape and index.maker(reshape.input[0], "Split")
     if not joined or not halves or list(joined.input[1:]) != [halves.output[1]] or len(halves.output) != 2:
         return None

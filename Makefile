@@ -17,6 +17,7 @@ WINDOW_GAPS := blocks_nothing or newest_of_many or holds_up or piece_by_piece or
 # The shell gets them from the environment, so that spaces and quotes in them stay what they are.
 export QUESTION PICTURE
 
+OLDEST := build/oldest-venv
 OLDEST_ONNXRUNTIME := 1.31.0
 KERNELS := $(wildcard kernels/*.py kernels/CMakeLists.txt kernels/source/*)
 
@@ -96,7 +97,7 @@ wheels: $(VENV)/bin/python
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair --wheel-dir dist build/wheels/*.whl; \
 	else cp build/wheels/*.whl dist; fi
 
-# The kernels with the oldest and the newest ONNX Runtime that pyproject.toml allows; downloads both.
+# The kernels with the oldest ONNX Runtime that pyproject.toml allows, which is one for CUDA, and the newest; downloads both.
 test-releases: $(VENV)/dev.stamp
 	for release in "==$(OLDEST_ONNXRUNTIME)" ">=$(OLDEST_ONNXRUNTIME)"; do \
 	  folder=build/onnxruntime-$$release; \
@@ -104,6 +105,18 @@ test-releases: $(VENV)/dev.stamp
 	  PYTHONPATH=$$folder $(BIN)/python -c "import onnxruntime; print('onnxruntime', onnxruntime.__version__)" && \
 	  PYTHONPATH=$$folder $(BIN)/python -m pytest -q tests/kernels || exit 1; \
 	done
+
+# The tests with the oldest version of each dependency that pyproject.toml allows; downloads them. Those of development and
+# PyTorch are the newest that go with them.
+.PHONY: test-oldest
+test-oldest: $(OLDEST)/dev.stamp
+	$(OLDEST)/bin/python -m pytest -q -n 2 --dist worksteal
+
+$(OLDEST)/dev.stamp: pyproject.toml tests/oldest_versions.py $(KERNELS) | $(VENV)/dev.stamp
+	rm -rf $(OLDEST) && $(PYTHON) -m venv $(OLDEST)
+	$(BIN)/python tests/oldest_versions.py > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/oldest.txt -e '.[cpu,dev]'
+	@touch $@
 
 check: format-check lint types imports test
 

@@ -6,7 +6,9 @@ import isolation  # first, because it sets the environment that others read when
 
 # isort: split
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,19 @@ from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """As a machine with one core has it: `.ci/bare` asks for it."""
+    parser.addoption("--one-core", action="store_true", help="a core for each process and what it starts")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep a worker on a core of its own, so that threads of two models do not wait for each other (Linux)."""
+    worker = getattr(config, "workerinput", None)
+    if worker and config.getoption("--one-core") and sys.platform == "linux":
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker["workerid"].removeprefix("gw")) % len(cores)]})
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from dsvl2_runtime import load_model
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry
-from dsvl2_runtime.cli.main import app
-from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError
+from dsvl2_runtime.cli.verbs import app
+from dsvl2_runtime.errors import BusyError, ModelCorruptError, ResourceError, UsageError
 from dsvl2_runtime.graphs import decoder, memory_plan, packed_weights, session
 from dsvl2_runtime.graphs.memory_plan import GROWTH_IN_MEMORY, plan_memory
 from dsvl2_runtime.graphs.packed_weights import (
@@ -81,6 +81,16 @@ def test_another_machine_or_release_has_its_own(
     second = pack_weights(opened, 1)
     assert second != first
     assert list(root.iterdir()) == [second]
+
+
+def test_a_release_that_crashes_with_them_packs_none(
+    root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1.31.0, the oldest that CUDA's package may be, ended the whole process in its first run over packed weights."""
+    monkeypatch.setattr(onnxruntime, "__version__", "1.31.0")
+    with pytest.raises(UsageError, match=r"install 1\.32 or newer"):
+        pack_weights(Bundle.open(bundle("tiny", "int4")), 1)
+    assert not root.exists()
 
 
 def test_another_manifest_has_its_own(root: Path, bundle: MakeBundle) -> None:

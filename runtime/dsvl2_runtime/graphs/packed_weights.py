@@ -23,9 +23,9 @@ from pydantic import BaseModel, ValidationError
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.file_entry import FileEntry, VerifyProgress, check_file, check_sums
 from dsvl2_runtime.bundle.manifest import MANIFEST
-from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError
+from dsvl2_runtime.errors import Dsvl2Error, ModelCorruptError, UsageError
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.session import pack_graph
+from dsvl2_runtime.graphs.session import pack_graph, version_numbers
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.machine.disk_space import require_disk
 from dsvl2_runtime.machine.files import bytes_in, cache_folder, new_folder, only_writer
@@ -35,6 +35,9 @@ SOURCE = "source.json"
 """In each folder: what it was made from, and its files with sizes and sums."""
 GROWTH_ON_DISK = 2.2
 """Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
+
+FIRST_ONNXRUNTIME = "1.32"
+"""Version 1.31.0 crashes in the first run over packed weights (`make test-oldest`)."""
 
 AGAIN = "run `dsvl2-onnx optimize` again, which replaces them"
 
@@ -106,10 +109,15 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
         on_progress: told how much of what is there has been checked.
 
     Raises:
+        UsageError: this release of ONNX Runtime cannot run what it would pack.
         BusyError: another process packs or deletes.
         ResourceError: the disk has too little room or cannot be written.
         ModelCorruptError: the decoder cannot be loaded.
     """
+    if version_numbers(found := onnxruntime.__version__) < version_numbers(FIRST_ONNXRUNTIME):
+        raise UsageError(
+            f"ONNX Runtime {found} crashes with packed weights; install {FIRST_ONNXRUNTIME} or newer, or go on without"
+        )
     with only_writer(packed_root()):  # a second writer would sweep away what the first one is writing
         folder = packed_folder(bundle)
         try:

@@ -66,7 +66,7 @@ def require_onnxruntime(bundle: Bundle) -> None:
         ModelCorruptError: it is older than the manifest asks for.
     """
     wanted, found = bundle.manifest.minimum_onnxruntime, onnxruntime.__version__
-    if _numbers(found) < _numbers(wanted):
+    if version_numbers(found) < version_numbers(wanted):
         raise ModelCorruptError(
             bundle.folder / MANIFEST,
             f"it needs ONNX Runtime {wanted} or newer, and {found} is installed",
@@ -74,7 +74,8 @@ def require_onnxruntime(bundle: Bundle) -> None:
         )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The first three numbers of a release, to compare it by."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 

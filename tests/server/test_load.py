@@ -34,6 +34,10 @@ ENDLESS: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"
 CANCELLED_EVERY = 10
 FLAT = 0.02
 """By how much memory may grow after the warm-up: pages that come and go, and nothing that adds up."""
+PIECES = 4 << 20
+"""Bytes that it may grow by beside that. Python takes an arena of 1 MiB at a time, which alone is 2.5 % of the server,
+and the engine takes buffers of as much; 1.5 and 4.7 MB were seen, the latter after 60 requests and not after 1000.
+What each of the thousand of `make nightly` loses for good is found from 5 kB on in the server, and 8 in the engine."""
 MEASURED_EVERY = 50
 AT_ONCE = 100
 QUEUE = 16
@@ -129,11 +133,11 @@ def test_memory_stays_and_nothing_is_lost(
     assert running_verb.metric('dsvl2_answers_total{end="cancelled"}') == cancelled
     assert running_verb.metric('dsvl2_answers_total{end="stop"}') == total - cancelled
     assert running_verb.metric("dsvl2_engine_starts_total") == 1
-    growth = {who: most[who] / before[who] - 1 for who in before}
-    for who, share in growth.items():
-        text = f"memory of the {who} after {load.requests} requests: {before[who] / 1e6:.1f} MB {share:+.2%}"
+    for who, bytes_before in before.items():
+        share = most[who] / bytes_before - 1
+        text = f"memory of the {who} after {load.requests} requests: {bytes_before / 1e6:.1f} MB {share:+.2%}"
         record_property(FIGURE, text)
-    assert max(growth.values()) < FLAT, growth
+    assert all(most[who] < before[who] * (1 + FLAT) + PIECES for who in before), (before, most)
 
 
 @pytest.mark.nightly

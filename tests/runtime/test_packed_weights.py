@@ -93,6 +93,17 @@ def test_a_release_that_crashes_with_them_packs_none(
     assert not root.exists()
 
 
+def test_a_release_that_crashes_with_them_uses_none_that_are_there(
+    root: Path, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which an earlier release of this program may have packed."""
+    opened = Bundle.open(bundle("tiny", "int4"))
+    pack_weights(opened, 1)
+    assert packed_decoder(opened) is not None
+    monkeypatch.setattr(packed_weights, "FIRST_ONNXRUNTIME", "99.0")
+    assert packed_decoder(opened) is None
+
+
 def test_another_manifest_has_its_own(root: Path, bundle: MakeBundle) -> None:
     """A bundle that was exported again into the same folder."""
     opened = Bundle.open(bundle("tiny", "int4"))

@@ -37,7 +37,7 @@ GROWTH_ON_DISK = 2.2
 """Bytes of the packed graph over those of the bundle's: originals stay beside what is packed from them."""
 
 FIRST_ONNXRUNTIME = "1.32"
-"""Version 1.31.0 crashes in the first run over packed weights (`make test-oldest`)."""
+"""Version 1.31.0 crashes in the first run over packed weights."""
 
 AGAIN = "run `dsvl2-onnx optimize` again, which replaces them"
 
@@ -78,7 +78,13 @@ def packed_bytes(bundle: Bundle) -> int:
         return 0
 
 
+def _can_run_packed() -> bool:
+    return version_numbers(onnxruntime.__version__) >= version_numbers(FIRST_ONNXRUNTIME)
+
+
 def _checked_files(bundle: Bundle) -> tuple[FileEntry, ...]:
+    if not _can_run_packed():  # an earlier release of this program may have packed them
+        return ()
     folder = packed_folder(bundle)
     files = _files(folder)
     for entry in files:
@@ -114,9 +120,10 @@ def pack_weights(bundle: Bundle, threads: int, on_progress: VerifyProgress = lam
         ResourceError: the disk has too little room or cannot be written.
         ModelCorruptError: the decoder cannot be loaded.
     """
-    if version_numbers(found := onnxruntime.__version__) < version_numbers(FIRST_ONNXRUNTIME):
+    if not _can_run_packed():
         raise UsageError(
-            f"ONNX Runtime {found} crashes with packed weights; install {FIRST_ONNXRUNTIME} or newer, or go on without"
+            f"ONNX Runtime {onnxruntime.__version__} crashes with packed weights; install {FIRST_ONNXRUNTIME} or newer,"
+            " or go on without"
         )
     with only_writer(packed_root()):  # a second writer would sweep away what the first one is writing
         folder = packed_folder(bundle)

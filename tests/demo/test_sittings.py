@@ -14,7 +14,8 @@ import torch
 
 from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.training import sitting, train
-from dsvl2_demo.training.batches import Batch, BatchRange
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batches import BatchRange
 from dsvl2_demo.training.curriculum import sheet_stages
 from dsvl2_demo.training.geometry import tiny_config
 from dsvl2_demo.training.pieces import read_pieces, saved_step

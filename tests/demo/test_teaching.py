@@ -20,11 +20,11 @@ from dsvl2_demo.pages.style import StyleRange
 from dsvl2_demo.questions.tasks import COORDINATES, Task, ask, locatable
 from dsvl2_demo.questions.traces import Place, Trace, places_in, spelled
 from dsvl2_demo.training.attention_targets import EDGE_BIN, HERE_HEADS, NEXT_HEADS, SlotHeads, gaze_loss
+from dsvl2_demo.training.batch import Looks
 from dsvl2_demo.training.batches import (
     FIRST_CELL_ROW,
     BatchBuilder,
     BatchRange,
-    Looks,
     draw_batches,
     draw_turns,
     equal_parts,

@@ -18,7 +18,8 @@ from dsvl2_demo.evaluation.held_out import held_out_cases
 from dsvl2_demo.evaluation.network_answerer import network_answerer
 from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.pages.style import StyleRange
-from dsvl2_demo.training.batches import Batch, BatchRange
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batches import BatchRange
 from dsvl2_demo.training.curriculum import Stage
 from dsvl2_demo.training.geometry import demo_config, tiny_config
 from dsvl2_demo.training.publish import publish

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
 from dsvl2_demo.questions.tasks import COORDINATES
-from dsvl2_demo.training.batches import Looks
+from dsvl2_demo.training.batch import Looks
 from dsvl2_demo.training.layout import SLOTS
 from dsvl2_export.network.attention import LatentAttention, RMSNorm, rope_angles, rotate_interleaved
 from dsvl2_export.network.language import Decoder, LanguageOutput

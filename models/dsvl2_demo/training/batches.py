@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from dsvl2_demo.pages.documents import PageRange, draw_page
@@ -20,6 +19,7 @@ from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.tasks import Task, Turn, ask
 from dsvl2_demo.questions.traces import Place
 from dsvl2_demo.training.answer_noise import with_slips
+from dsvl2_demo.training.batch import Batch, Looks
 from dsvl2_demo.training.conversation import IGNORED, Conversation, conversation, text_tokens
 from dsvl2_demo.training.layout import SLOTS, Characters, SeenCharacters, View, characters_in, layout_seen, views_of
 from dsvl2_demo.training.vocabulary import IMAGE_ID, PAD_ID
@@ -56,70 +56,6 @@ class BatchRange:
     """Leave the separator and the local views out: not the official format, but a faster beginning."""
     slips: bool = False
     """Put mistakes into the answers given so far, see `answer_noise.py`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """Where the text of each token stands; -1 if it stands nowhere."""
-
-    cells: Tensor
-    """`[batch, seq] int64`: row of the image table."""
-    slots: Tensor
-    """`[batch, seq] int64`: which character of that cell, counted through its patches by `layout.SLOTS` each."""
-    coordinates: Tensor
-    """`[batch, seq] int64`: of a box, 0 to 999, for the tokens that tell it."""
-
-    def changed(self, change: Callable[[Tensor], Tensor]) -> Looks:
-        """The same with each tensor changed."""
-        return Looks(change(self.cells), change(self.slots), change(self.coordinates))
-
-
-@dataclass(slots=True)
-class Batch:
-    """`num_tiles` counts distinct tiles: a global view equal to its only local tile is looked at once."""
-
-    input_ids: Tensor
-    """`[batch, seq] int64`, padded at the right."""
-    targets: Tensor
-    """`[batch, seq] int64`, what follows each position, `IGNORED` outside the answers."""
-    table_rows: Tensor
-    """`[batch, seq] int64`: row of the image table, -1 at text."""
-    here: Looks
-    """Where the text of this token is seen."""
-    ahead: Looks
-    """Where that of the next token is seen, where it is learned."""
-    pixels: Tensor
-    """`[num_tiles, 3, tile, tile] uint8`."""
-    layout: Tensor
-    """`[num_tiles, patches, features] uint8`."""
-    tasks: list[tuple[int, str, int, int]]
-    """(row of the batch, task, first, last) of each answer, end exclusive."""
-
-    @property
-    def examples(self) -> int:
-        """Conversations in the batch."""
-        return int(self.input_ids.shape[0])
-
-    def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The same with each tensor changed."""
-        return Batch(
-            change(self.input_ids),
-            change(self.targets),
-            change(self.table_rows),
-            self.here.changed(change),
-            self.ahead.changed(change),
-            change(self.pixels),
-            change(self.layout),
-            self.tasks,
-        )
-
-    def to(self, device: torch.device) -> Batch:
-        """The batch with its tensors on a device; from pinned memory the copy is not waited for."""
-        return self.changed(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> Batch:
-        """The batch in memory that a GPU copies from by itself; `DataLoader` calls this."""
-        return self.changed(Tensor.pin_memory)
 
 
 def picture_tiles(image: Image.Image, tiling: Tiling, tile: int) -> list[Image.Image]:

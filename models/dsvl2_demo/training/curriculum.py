@@ -123,7 +123,9 @@ SHEETS = SheetRange(
 """Real pages, and among them those of one tile that the first model learned."""
 
 
-def sheet_stages(minutes: float, rate: float, budget: int, repeats: int = 1) -> tuple[Stage, ...]:
+def sheet_stages(
+    minutes: float, rate: float, budget: int, repeats: int = 1, *, few_shapes: bool = False
+) -> tuple[Stage, ...]:
     """Real pages in so many minutes, the learning rate falling to zero at their end.
 
     Args:
@@ -131,12 +133,12 @@ def sheet_stages(minutes: float, rate: float, budget: int, repeats: int = 1) -> 
         rate: the highest learning rate.
         budget: of a batch, see `SheetRange`.
         repeats: conversations about one page, see `SheetRange`.
+        few_shapes: whether batches are padded to few shapes, see `SheetRange`.
     """
-    batches = replace(SHEETS, budget=budget, repeats=repeats)
+    batches = replace(SHEETS, budget=budget, repeats=repeats, few_shapes=few_shapes)
     turn = rate * 0.08
     return (
-        Stage("sheets-eyes", "vision", minutes * 0.08, batches, 0, rate, rate * 0.7, warm_up_steps=50),
-        Stage("sheets-joint", "joint", minutes * 0.86, batches, 0, rate, turn, warm_up_steps=100),
+        Stage("sheets-joint", "joint", minutes * 0.94, batches, 0, rate, turn, warm_up_steps=100),
         Stage("sheets-rounded", "joint", minutes * 0.06, batches, 0, turn, 0.0, fresh_optimizer=False, rounded=True,
               warm_up_steps=1),
     )  # fmt: skip

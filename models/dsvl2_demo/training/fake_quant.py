@@ -58,17 +58,18 @@ def rounded_to_four_bits(weight: Tensor) -> Tensor:
 
 @contextmanager
 def rounded(network: nn.Module) -> Iterator[None]:
-    """Let the network compute with rounded weights inside the block; afterwards they are exact again."""
-    kept = [(parameter, parameter.data) for parameter in rounded_parameters(network)]
+    """Let the network compute with rounded weights inside the block; afterwards they are exact again.
+
+    They are rounded where they lie, because recorded steps (`recorded.py`) read them there.
+    """
+    shapes: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
+    for parameter in rounded_parameters(network):
+        shapes[tuple(parameter.shape)].append(parameter.data)
+    kept = [(weights, torch.stack(weights)) for weights in shapes.values()]
     try:
-        shapes: dict[tuple[int, ...], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
-        for parameter, weight in kept:
-            shapes[tuple(weight.shape)].append((parameter, weight))
-        for equal in shapes.values():  # all of one shape at once, which a GPU does as quickly as one
-            whole = rounded_to_four_bits(torch.stack([weight for _, weight in equal]))
-            for (parameter, _), made in zip(equal, whole.unbind(0), strict=True):
-                parameter.data = made
+        for weights, exact in kept:  # all of one shape at once, which a GPU does as quickly as one
+            torch._foreach_copy_(weights, list(rounded_to_four_bits(exact).unbind(0)))
         yield
     finally:
-        for parameter, weight in kept:
-            parameter.data = weight
+        for weights, exact in kept:
+            torch._foreach_copy_(weights, list(exact.unbind(0)))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from dsvl2_demo.pages.words import Split
-from dsvl2_demo.training.batches import Batch, BatchRange, draw_batches
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batches import BatchRange, draw_batches
 from dsvl2_demo.training.conversation import IGNORED
 from dsvl2_demo.training.training_model import Phase, Reader
 

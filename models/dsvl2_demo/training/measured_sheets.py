@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
-from dsvl2_demo.training.batches import Batch, BatchBuilder, page_views
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batches import BatchBuilder, page_views
 from dsvl2_demo.training.fake_quant import rounded
 from dsvl2_demo.training.measure import Tally, add_batch
 from dsvl2_demo.training.sheet_batches import KIND_WEIGHTS

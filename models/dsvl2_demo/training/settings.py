@@ -41,7 +41,8 @@ class Settings:
     rate: float = 1.5e-3
     budget: int = 120_000
     repeats: int = 1
-    compiled: bool = False
+    recorded: bool = False
+    """Record the steps as CUDA graphs, for batches of few shapes."""
     gaze_positions: int | None = None
     pieces: Path | None = None
     """Where each save also writes the averaged weights, in files of at most 15 MB, and the log."""
@@ -69,7 +70,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--budget", type=int, default=120_000, help="cost of a batch of real pages, in tokens")
     parser.add_argument("--repeats", type=int, default=1, help="conversations about one real page")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
-    parser.add_argument("--compiled", action="store_true", help="compile the blocks of the network")
+    parser.add_argument("--recorded", action="store_true", help="record steps on real pages as CUDA graphs")
     parser.add_argument("--gaze-positions", type=int, help="positions of a conversation whose looks are taught")
     parser.add_argument("--save-minutes", type=float, default=4.0)
     parser.add_argument("--measure-minutes", type=float, default=10.0)
@@ -85,6 +86,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
         parser.error(f"{settings.start} holds no {BESIDE_FILE}; name a folder that `dsvl2_demo.training.publish` wrote")
     if settings.finish and math.isinf(settings.minutes):
         parser.error("--finish needs --minutes, into which it fits the stages")
+    if settings.recorded and (
+        settings.sheets is None or not settings.device.startswith("cuda") or settings.processes > 1
+    ):
+        parser.error("--recorded needs --sheets, a CUDA device, and one process")
     missing = missing_training_faces()
     if missing and not any_faces:
         parser.error(

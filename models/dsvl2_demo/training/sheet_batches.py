@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -18,7 +17,9 @@ from dsvl2_demo.pages.page import Page
 from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_several, ask_sheet
 from dsvl2_demo.questions.tasks import Task, Turn
-from dsvl2_demo.training.batches import Batch, BatchBuilder, BatchRange, PageView, draw_turns, news, page_views
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batch_shapes import TILE_TOKENS, length_class, padded, shape_of_class
+from dsvl2_demo.training.batches import BatchBuilder, BatchRange, PageView, draw_turns, news, page_views
 from dsvl2_demo.training.conversation import text_tokens
 from dsvl2_runtime.config import ModelConfig
 
@@ -37,10 +38,6 @@ TEXT_TOKENS = 640
 """Of the questions and answers of one conversation, at most."""
 KEPT_PAGES = 48
 """Pages of a worker that wait for another conversation; new ones are drawn while there are fewer."""
-LENGTH_STEP = 1.3
-"""Conversations of one batch differ in length by this factor at most."""
-TILE_TOKENS = 400
-"""What looking at a tile costs, in tokens of the language model."""
 SHEET_SHAPES: tuple[tuple[int, int], ...] = ((224, 224),) * 5 + ((256, 256), (300, 200), (240, 180), (340, 260))
 
 
@@ -50,7 +47,8 @@ class SheetRange:
 
     `plain` are the pages of one tile that the first model learned, `plain_share` how often they come; `pairs` and
     `triples` the shares of conversations about two and three pictures; `budget` the cost of a batch in tokens of the
-    language model; `repeats` how often a drawn page is asked about, each time in another conversation.
+    language model; `repeats` how often a drawn page is asked about, each time in another conversation; `few_shapes`
+    says that batches are padded to one of the shapes of `batch_shapes.py`.
     """
 
     plain: BatchRange
@@ -61,6 +59,7 @@ class SheetRange:
     triples: float = 0.02
     budget: int = 120_000
     repeats: int = 1
+    few_shapes: bool = False
     wear: float = 0.35
     most_turns: int = 20
 
@@ -160,19 +159,27 @@ def sheet_batches(range_: SheetRange, config: ModelConfig, split: Split, rng: ra
     """Endless batches; each holds conversations of about one length and costs about the budget."""
     drawer = SheetDrawer(range_, config, split, rng)
     buckets: dict[int, _Bucket] = defaultdict(_Bucket)
+    slips = rng if range_.plain.slips else None
     made = 0
     while True:
-        budget = range_.budget * min(1.0, (made + 2) / 10)  # small at first, so that training need not wait
         views, turns = drawer.conversation()
         length = text_tokens(turns) + sum(view.tiling.token_count(config.cells) for view in views)
         tiles = sum(len(view.pixels) for view in views)
-        key = round(math.log(length, LENGTH_STEP))
+        key = length_class(length)
         bucket = buckets[key]
-        longest = max(bucket.longest, length)
-        cost = longest * (len(bucket.conversations) + 1) + TILE_TOKENS * (bucket.tiles + tiles)
-        if cost > budget and bucket.conversations:
+        rows, longest = len(bucket.conversations) + 1, max(bucket.longest, length)
+        if range_.few_shapes:
+            shape = shape_of_class(key, range_.budget)
+            if tiles > shape.tiles:
+                continue
+            full = rows > shape.rows or bucket.tiles + tiles > shape.tiles
+        else:
+            budget = range_.budget * min(1.0, (made + 2) / 10)  # small at first, so that training need not wait
+            full = longest * rows + TILE_TOKENS * (bucket.tiles + tiles) > budget
+        if full and bucket.conversations:
             made += 1
-            yield _batch(bucket, config, rng if range_.plain.slips else None)
+            batch = _batch(bucket, config, slips)
+            yield padded(batch, shape) if range_.few_shapes else batch
             bucket = buckets[key] = _Bucket()
             longest = length
         bucket.conversations.append((views, turns))

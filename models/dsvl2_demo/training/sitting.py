@@ -23,17 +23,18 @@ class Sitting:
     """When the last stage has to be over; None if stages take their own minutes, however many sittings they need."""
 
     @staticmethod
-    def of(minutes: float, began: float | None, *, finish: bool) -> Sitting:
+    def of(minutes: float, began: float | None, *, finish: bool, measures: bool = True) -> Sitting:
         """The sitting that begins now.
 
         Args:
             minutes: it lasts.
             began: when those minutes began, as `time.time()` says; None for now.
             finish: whether the stages have to be over at its end.
+            measures: whether many pages are measured behind them.
         """
         gone = 0.0 if began is None else max(0.0, time.time() - began)
         end = time.monotonic() + minutes * 60 - gone
-        reserved = min(MOST_RESERVED, max(FEWEST_RESERVED, RESERVED_SHARE * minutes * 60))
+        reserved = min(MOST_RESERVED, max(FEWEST_RESERVED, RESERVED_SHARE * minutes * 60 if measures else 0.0))
         return Sitting(end, end - reserved if finish else None)
 
     @property

@@ -14,16 +14,17 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
-from dsvl2_demo.training.batches import Batch, BatchRange, BatchStream
-from dsvl2_demo.training.compiled import compile_blocks
+from dsvl2_demo.training.batch import Batch
+from dsvl2_demo.training.batches import BatchRange, BatchStream
+from dsvl2_demo.training.batches_ahead import drawn_ahead
 from dsvl2_demo.training.curriculum import Stage, further_stages, sheet_stages, shipped_stages
 from dsvl2_demo.training.data_parallel import Group, together
 from dsvl2_demo.training.fake_quant import rounded
@@ -32,24 +33,21 @@ from dsvl2_demo.training.geometry import demo_config, small_config
 from dsvl2_demo.training.grow import grown
 from dsvl2_demo.training.measure import measure
 from dsvl2_demo.training.measured_sheets import DrawnPages, drawn_sheets, measured_sheets
+from dsvl2_demo.training.objective import objective
 from dsvl2_demo.training.optimizers import optimizers_for
 from dsvl2_demo.training.pieces import piece_files, put_in_place, write_pieces
 from dsvl2_demo.training.publish import BESIDE_FILE, NETWORK
+from dsvl2_demo.training.recorded import RecordedSteps
 from dsvl2_demo.training.run_state import LOG_FILE, Progress, RunFolder, seed_everything
 from dsvl2_demo.training.settings import Settings, parse_args
 from dsvl2_demo.training.sheet_batches import SheetRange, SheetStream
 from dsvl2_demo.training.sitting import Sitting
-from dsvl2_demo.training.training_model import LOGGED, Losses, Phase, Reader
+from dsvl2_demo.training.training_model import LOGGED, Losses, Reader
 from dsvl2_export.checkpoint.checkpoint import Checkpoint, load_network
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ResourceError, UsageError
 from dsvl2_runtime.machine.files import disk_errors
 
-LAYOUT_WEIGHT: dict[Phase, float] = {"language": 0.0, "vision": 1.0, "joint": 0.5}
-IMITATION_WEIGHT = 2.0
-BALANCE_WEIGHT = 0.01
-GAZE_WEIGHT = 1.0
-SLOT_WEIGHT = 0.75
 GRADIENT_CLIP = 1.0
 AVERAGE_DECAY = 0.99
 """Decay per step of the averaged weights, which are what is measured and published."""
@@ -87,12 +85,11 @@ class Trainer:
             torch.set_float32_matmul_precision("high")
             fuse(self.reader)
         self.average = copy.deepcopy(self.reader).requires_grad_(False)
-        if settings.compiled:
-            compile_blocks(self.reader)
         self._loaded: tuple[BatchRange | SheetRange, Iterator[Batch]] | None = None
         self.progress = Progress()
         self.optimizers: list[torch.optim.Optimizer] = []
         self._few_sheets: list[DrawnPages] = []
+        self._recorded: RecordedSteps | None = None
         self._restore()
 
     def _restore(self) -> None:
@@ -152,6 +149,11 @@ class Trainer:
             of_layout = name.startswith("layout_embedding")
             learns = {"language": not of_eyes, "vision": of_eyes, "joint": True}[phase]
             parameter.requires_grad_(learns and not (of_layout and keep_layout))
+        if self.settings.recorded and self._recorded is None:  # the stages on real pages all learn the same
+            self._recorded = RecordedSteps(self._compute, self._learning())
+
+    def _learning(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.reader.parameters() if parameter.requires_grad]
 
     def _enter_stage(self) -> None:
         self._freeze()
@@ -173,14 +175,7 @@ class Trainer:
             stream = SheetStream(range_, self.reader.config, seed)
         else:
             stream = BatchStream(range_, self.reader.config, self.stage.batch_size, seed)
-        loader = DataLoader(
-            stream,
-            batch_size=None,
-            num_workers=self.settings.workers,
-            prefetch_factor=4 if self.settings.workers else None,
-            pin_memory=self.device.type == "cuda",
-        )
-        self._loaded = range_, iter(loader)
+        self._loaded = range_, drawn_ahead(stream, self.settings.workers, pinned=self.device.type == "cuda")
         return self._loaded[1]
 
     def _learning_rate(self) -> float:
@@ -192,27 +187,26 @@ class Trainer:
         falling = 0.5 * (1 + math.cos(math.pi * share))
         return warm * (stage.final_learning_rate + (stage.learning_rate - stage.final_learning_rate) * falling)
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.device.type, torch.bfloat16)
+    def _compute(self, batch: Batch) -> tuple[Losses, Tensor]:
+        phase = self.stage.phase
+        with torch.autocast(self.device.type, torch.bfloat16):
+            losses: Losses = self.reader(batch, phase)
+        return losses, objective(losses, phase)
+
+    def _losses_and_gradients(self, batch: Batch) -> Losses:
+        if self._recorded is not None:
+            return self._recorded(batch)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        losses, total = self._compute(batch.to(self.device))
+        total.backward()
+        return losses
 
     def step(self, batch: Batch, end: End = End.NOT_YET) -> tuple[Losses, End]:
         """One update from one batch; returns its losses and what ends with it, as the leading process sees it."""
-        phase = self.stage.phase
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
         with rounded(self.reader) if self.stage.rounded else nullcontext():
-            with self._autocast():
-                losses: Losses = self.reader(batch.to(self.device), phase)
-            total = (
-                losses.answer
-                + LAYOUT_WEIGHT[phase] * losses.layout
-                + IMITATION_WEIGHT * losses.imitation
-                + BALANCE_WEIGHT * losses.balance
-                + GAZE_WEIGHT * losses.gaze
-                + SLOT_WEIGHT * losses.slots
-            )
-            total.backward()
-        learning = [parameter for parameter in self.reader.parameters() if parameter.requires_grad]
+            losses = self._losses_and_gradients(batch)
+        learning = self._learning()
         rate, agreed = self.group.agree(learning, (self._learning_rate(), end))
         nn.utils.clip_grad_norm_(learning, GRADIENT_CLIP)
         for optimizer in self.optimizers:
@@ -232,7 +226,8 @@ class Trainer:
     def run(self) -> None:
         """Train until the stages are over or this sitting's minutes are spent."""
         settings, progress = self.settings, self.progress
-        sitting = Sitting.of(settings.minutes, settings.began, finish=settings.finish)
+        measures = settings.measured_sheets > SHEETS_WHILE_TRAINING
+        sitting = Sitting.of(settings.minutes, settings.began, finish=settings.finish, measures=measures)
         if progress.stage == len(self.stages) and self.group.leads:
             print("the stages of this run are over; publish it, and begin another from there to train on", flush=True)
         while progress.stage < len(self.stages):
@@ -249,7 +244,8 @@ class Trainer:
             break
         is_over = progress.stage == len(self.stages) and self.group.leads
         if is_over and settings.measured_sheets and time.monotonic() < sitting.measuring_end:
-            pages = drawn_sheets(self.reader.config, settings.measured_sheets, settings.workers, MEASURE_SEED)
+            many = settings.measured_sheets, settings.workers, MEASURE_SEED
+            pages = drawn_sheets(self.reader.config, *many) if measures else self._few()
             lines, shares = measured_sheets(self.average, pages, sitting.measuring_end)
             (self.folder.path / MEASURED_FILE).write_text(lines, "utf-8")
             self.folder.log({"step": progress.step, "questions": lines.count("\n"), "sheets": shares})
@@ -366,7 +362,9 @@ class Trainer:
 def train(settings: Settings, group: Group) -> None:
     """The shipped curriculum, or that of more training, in this process."""
     if settings.sheets is not None:
-        stages = sheet_stages(settings.sheets, settings.rate, settings.budget, settings.repeats)
+        stages = sheet_stages(
+            settings.sheets, settings.rate, settings.budget, settings.repeats, few_shapes=settings.recorded
+        )
         Trainer(settings, demo_config(), stages, group).run()
     elif settings.start is not None:
         Trainer(settings, demo_config(), further_stages(), group).run()

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
 from dsvl2_demo.training.attention_targets import SlotHeads, gaze_loss
-from dsvl2_demo.training.batches import Batch
+from dsvl2_demo.training.batch import Batch
 from dsvl2_demo.training.conversation import IGNORED
 from dsvl2_demo.training.layout import FEATURES, SLOTS, feature_classes
 from dsvl2_demo.training.positional_heads import open_eyes

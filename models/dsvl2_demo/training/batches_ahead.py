@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from dsvl2_demo.training.batch import Batch
 
-AHEAD = 4
+AHEAD = 3
 """Batches that each process draws before they are asked for."""
 
 

@@ -278,7 +278,7 @@ class Trainer:
             progress.examples += batch.examples * self.group.size
             since.append((losses.logged(), batch.examples * self.group.size))
             if leads and settings.report_steps and progress.step % settings.report_steps == 0:
-                self._report(batch)
+                self._report(batch, since[-1][0])
             if leads and (end or now >= next_measure):
                 good = self._measure(since, now - next_measure + settings.measure_minutes * 60, sitting, end)
                 since.clear()
@@ -292,12 +292,14 @@ class Trainer:
                 next_save = last + settings.save_minutes * 60
         return True
 
-    def _report(self, batch: Batch) -> None:
+    def _report(self, batch: Batch, logged: Tensor) -> None:
         progress = self.progress
+        told = ", ".join(f"{name} {value:.3f}" for name, value in zip(LOGGED, logged.tolist(), strict=True) if value)
         memory = torch.cuda.max_memory_allocated() / 1e9 if self.device.type == "cuda" else 0.0
         print(
             f"{self.stage.name} step {progress.step} after {progress.total_seconds:.1f} s, {progress.examples} "
-            f"conversations, batch {tuple(batch.input_ids.shape)} with {len(batch.pixels)} tiles, {memory:.1f} GB",
+            f"conversations, batch {tuple(batch.input_ids.shape)} with {len(batch.pixels)} tiles, {memory:.1f} GB; "
+            f"{told}",
             flush=True,
         )
 

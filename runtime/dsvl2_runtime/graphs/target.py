@@ -32,6 +32,9 @@ CUDA_OPTIONS = {
     # the newest cards, needs a new plan for each length of a prompt, in each thread.
     "sdpa_kernel": "19",
 }
+MORE_OPTIONS = "DSVL2_CUDA_OPTIONS"
+"""Of the environment: options of the CUDA provider as `name=value,name=value`, which count more than ours. To find out
+what is at fault on a card; `enable_cuda_graph=0` runs each step kernel by kernel."""
 
 onnxruntime.disable_telemetry_events()  # the switch on Windows, where ORT_DISABLE_TELEMETRY counts for nothing
 
@@ -84,8 +87,8 @@ class Target:
             options.log_severity_level = ONLY_FATAL
         elif self.is_gpu:
             options.log_severity_level = WARNINGS
-        provider = (self.provider, CUDA_OPTIONS | {"enable_cuda_graph": str(int(capture))} if self.is_gpu else {})
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        own = CUDA_OPTIONS | {"enable_cuda_graph": str(int(capture))} | _more_options() if self.is_gpu else {}
+        session = onnxruntime.InferenceSession(str(path), options, providers=[(self.provider, own)])
         if self.provider not in session.get_providers():
             # ONNX Runtime goes on without a provider that it cannot load; addresses of a GPU would crash the CPU then.
             raise RuntimeError(f"ONNX Runtime could not load its {self.provider}; see `dsvl2-onnx doctor`")
@@ -131,6 +134,11 @@ class Target:
     def bind_output(self, binding: onnxruntime.IOBinding, name: str, array: NDArray[Any]) -> None:
         """Let the next run write into an array where it lies; as `bind_input`."""
         binding.bind_output(name, self.device, self.device_id, array.dtype.type, array.shape, _address(array))
+
+
+def _more_options() -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in os.environ.get(MORE_OPTIONS, "").split(",") if pair)
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _address(array: NDArray[Any]) -> int:

@@ -204,7 +204,7 @@ gpu-check: $(GPU_CHECK_FOLDER)/check.sh
 	@echo "on the machine with the GPU: bash $(notdir $(GPU_CHECK_FOLDER))/check.sh OUT"
 
 $(GPU_CHECK_FOLDER)/check.sh: | $(VENV)/dev.stamp
-	$(BIN)/python -m dsvl2_bench.gpu_check.folder --out $(GPU_CHECK_FOLDER) --python $(GPU_PYTHON)
+	$(BIN)/python -m dsvl2_bench.gpu_check.folder --out $(GPU_CHECK_FOLDER) --python $(GPU_PYTHON) $(GPU_CHECK_OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(SYNTHETIC) .mypy_cache .ruff_cache .pytest_cache

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsvl2_bench.gpu_check import folder, sized_graphs, stages
+from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages
+from dsvl2_bench.gpu_check import said as said_module
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
-from dsvl2_bench.gpu_check.plan import SECONDS
+from dsvl2_bench.gpu_check.plan import MORE_SECONDS, SECONDS
 from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random, write_sized_graphs
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
@@ -53,10 +54,32 @@ def test_all_is_well_where_nothing_differs(packed: Path, tmp_path: Path) -> None
     assert "speed: not run" in text
 
 
+def test_times_say_what_they_go_to(packed: Path, tmp_path: Path) -> None:
+    """A stage of its own tells which operators of each graph take the time."""
+    assert main([str(packed), str(tmp_path), "--device", "cpu", "--stages", "nodes,quick@no-capture"]) == 0
+    lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    found = {line["graph"]: line for line in lines if "graph" in line}
+    assert set(found) == {"image_encoder_cuda", "decoder_prompt_cuda", "decoder_step_cuda"}
+    assert all(line["nodes_ms"] > 0 for line in found.values())
+    assert "QMoE (CPU)" in found["decoder_prompt_cuda"]["most"] | found["decoder_step_cuda"]["most"]
+    assert "quick@no-capture: well, 2 of 2 checks" in (tmp_path / "table.txt").read_text("utf-8")
+
+
+def test_a_screenshot_is_timed_in_parts(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Vision and prompt apart from each other, and from what is done before."""
+    model = said_module.opened(packed / "small", "cpu")
+    speeds._first_tokens(model)
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0 < last["first_vision_s"] + last["first_prompt_s"] <= last["first_token_s"] * 1.1
+    assert last["follow_up_s"] < last["first_token_s"]
+    assert last["prepare_and_first_token_s"] == pytest.approx(last["prepare_s"] + last["first_token_s"], abs=2e-4)
+
+
 def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the figure that tells how much."""
     said: list[dict[str, Any]] = []
-    monkeypatch.setattr(stages, "say", lambda **fields: said.append(fields))
+    for module in (stages, said_module):
+        monkeypatch.setattr(module, "say", lambda **fields: said.append(fields))
     monkeypatch.setattr(np, "load", lambda path: Shifted(np.lib.npyio.NpzFile(path)))
     stages.parity(packed, "cpu")
     judged = [line for line in said if "ok" in line]
@@ -118,7 +141,7 @@ def test_graphs_of_full_size_run_with_weights_made_in_memory(tmp_path: Path, mon
     config = synthetic_config("small", 0.06, layers=4)
     export_weights(RandomWeights(synthetic_config("small", 0.06, layers=2)), two, "int4")
     add_cuda_graphs(two, ON_CPU)
-    write_sized_graphs(two, tmp_path / "sized", config, on_gpu=False)
+    write_sized_graphs(two, tmp_path / "sized", config, ON_CPU)
     assert not list((tmp_path / "sized").glob("*.data"))
     complete(tmp_path / "sized", tmp_path / "full")
     monkeypatch.setattr(sized_graphs, "PIECE_BYTES", 1 << 16)
@@ -139,7 +162,7 @@ def test_the_packages_of_the_runtime_are_packed() -> None:
 def test_the_script_is_a_valid_one(packed: Path) -> None:
     """bash reads it without running it."""
     assert subprocess.run(["bash", "-n", str(packed / "check.sh")], check=False).returncode == 0
-    assert list(SECONDS) == list(stages.STAGES)
+    assert [*SECONDS, *MORE_SECONDS] == list(stages.STAGES)
     assert all(seconds < 200 for seconds in SECONDS.values())
 
 

@@ -1,7 +1,8 @@
 """Runs all stages, one process after the other, within eight minutes: `… dsvl2_bench.gpu_check.check FOLDER OUT`.
 
 Whatever a stage prints is shown at once and kept in OUT: `check.json` with every line, `table.txt` with what counts,
-`stderr.txt` with what libraries said. A stage that hangs is ended with its process alone.
+`stderr.txt` with what libraries said. A stage that hangs is ended with its process alone. With the same OUT again, what
+other stages have found stays there, and the table is that of all of them.
 """
 
 from __future__ import annotations
@@ -18,27 +19,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dsvl2_bench.gpu_check.plan import GOALS, SECONDS
+from dsvl2_bench.gpu_check.plan import GOALS, SECONDS, expanded, limits
 
 BUDGET_SECONDS = 470
 LAST_SECONDS = 5
 """For a stage to end once it was told to."""
 LEAST_SECONDS = 10
 """A stage that would have less is left out."""
-SHOWN_STDERR = 1500
+SHOWN_STDERR = 3000
+SHOWN_LINE = 6000
+"""Characters."""
 FIGURES = {
-    "worst_step", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared", "load_s",
+    "worst_of_all_steps", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared",
+    "load_s", "between_steps_ms", "tiles_ms", "card_ms", "nodes_ms", "switched",
 }  # fmt: skip
 """Lines with any of these are in the table."""
+LONGEST_FIGURE, LONGEST_PROFILE = 400, 2000
+"""Characters of a line in the table."""
 Line = dict[str, Any]
 
 
 def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -> list[Line]:
-    """One stage in a process of its own; its lines, and last how it ended."""
-    command = [sys.executable, "-u", "-m", "dsvl2_bench.gpu_check.stages", name, str(folder), "--device", device]
+    """One stage in a process of its own, perhaps with a switch; its lines, and last how it ended."""
+    stage, _, switched = limits(name)
+    command = [sys.executable, "-u", "-m", "dsvl2_bench.gpu_check.stages", stage, str(folder), "--device", device]
     said, start, lines = out / f"{name}.stderr.txt", time.monotonic(), list[Line]()
     # A crash inside a library leaves a traceback of Python's side.
-    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **switched}
     with said.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdout=subprocess.PIPE, stderr=errors, env=environment
@@ -58,7 +65,7 @@ def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -
     end: Line = {"stage": name, "ended": process.returncode, "s": round(time.monotonic() - start, 1)}
     if timed_out:
         end["timed_out"] = round(seconds)
-    if process.returncode != 0:
+    if process.returncode != 0 or any("error" in line for line in lines):
         end["stderr"] = said.read_text("utf-8", "replace")[-SHOWN_STDERR:]
     lines.append(end)
     print(json.dumps(end), flush=True)
@@ -83,13 +90,13 @@ def _read(process: subprocess.Popen[bytes], name: str, lines: list[Line]) -> Non
         except ValueError:
             line = {"printed": text[:500]}
         lines.append({"stage": name, **(line if isinstance(line, dict) else {"printed": text[:500]})})
-        print(json.dumps(lines[-1])[:1500], flush=True)
+        print(json.dumps(lines[-1])[:SHOWN_LINE], flush=True)
 
 
 def table(lines: Sequence[Line]) -> str:
     """What counts, in few lines, for a reader who sees only the end of the output."""
     found = []
-    for name in SECONDS:
+    for name in dict.fromkeys((*SECONDS, *(str(line["stage"]) for line in lines))):
         mine = [line for line in lines if line["stage"] == name]
         if not mine:
             found.append(f"{name}: not run")
@@ -100,18 +107,20 @@ def table(lines: Sequence[Line]) -> str:
         state = "FAILED" if errors or not all(judged) or any(end["ended"] != 0 for end in ends) else "well"
         took = f"{ends[-1]['s']} s" if ends else "no end"
         found.append(f"{name}: {state}, {sum(judged)} of {len(judged)} checks, {took}")
-        found += [f"    ! {error[:300]}" for error in errors[:3]]
+        found += [f"    ! {error[:500]}" for error in errors[:3]]
         found += [f"    ! {_end(end)}" for end in ends if end["ended"] != 0]
         found += [f"    {_short(line)}" for line in mine if _counts(line)]
-    found += goals(lines)
+    measured = [name for name in dict.fromkeys(line["stage"] for line in lines) if limits(name)[0] == "speed"]
+    for name in measured or ["speed"]:
+        found += goals(lines, name)
     return "\n".join(found)
 
 
-def goals(lines: Sequence[Line]) -> list[str]:
-    """Each goal for Small at full size, beside what was measured."""
+def goals(lines: Sequence[Line], stage: str = "speed") -> list[str]:
+    """Each goal for Small at full size, beside what a stage measured."""
     values: dict[str, float] = {}
     for line in lines:
-        if line["stage"] != "speed":
+        if line["stage"] != stage:
             continue
         if "decode_tok_s" in line:
             values["decode_tok_s"] = max(line["decode_tok_s"].values(), default=0.0)
@@ -122,7 +131,10 @@ def goals(lines: Sequence[Line]) -> list[str]:
     for name, goal in GOALS.items():
         value = values.get(name)
         met = value is not None and (value >= goal if name.endswith("tok_s") else value <= goal)
-        found.append(f"goal {name}: {goal}, measured {value}{'' if value is None else ', met' if met else ', NOT MET'}")
+        of = "" if stage == "speed" else f" ({stage})"
+        found.append(
+            f"goal {name}{of}: {goal}, measured {value}{'' if value is None else ', met' if met else ', NOT MET'}"
+        )
     return found
 
 
@@ -138,8 +150,9 @@ def _end(end: Line) -> str:
 
 
 def _short(line: Line) -> str:
-    words = (f"{key}={value}" for key, value in line.items() if key not in ("stage", "providers", "bundle"))
-    return " ".join(words)[:400]
+    left_out = ("stage", "providers", "bundle", "error", "because", "where")
+    words = (f"{key}={value}" for key, value in line.items() if key not in left_out)
+    return " ".join(words)[: LONGEST_PROFILE if "most" in line else LONGEST_FIGURE]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,28 +161,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="what `make gpu-check` packed")
     parser.add_argument("out", type=Path, help="for what is found")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu only tries out this program")
-    parser.add_argument("--stages", default=",".join(SECONDS), help="some of them, with commas between")
+    parser.add_argument(
+        "--stages", default=",".join(SECONDS), help="some of them, with commas between; or with @SWITCH"
+    )
     parser.add_argument("--seconds", type=float, default=BUDGET_SECONDS, help="for all of them")
     options = parser.parse_args(arguments)
+    try:
+        stages = expanded(options.stages)
+    except ValueError as error:
+        parser.error(str(error))
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "stderr.txt").unlink(missing_ok=True)
+    before = [line for line in _earlier(options.out) if line["stage"] not in stages]
     lines: list[Line] = []
     end = time.monotonic() + options.seconds
-    for name in options.stages.split(","):
-        if name not in SECONDS:
-            parser.error(f"there is no stage {name!r}; there are {', '.join(SECONDS)}")
-    for name in options.stages.split(","):
-        seconds = min(SECONDS[name], end - time.monotonic())
+    for name in stages:
+        seconds = min(limits(name)[1], end - time.monotonic())
         if seconds < LEAST_SECONDS:
             lines.append({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
             continue
         lines += run_stage(name, options.folder, options.out, options.device, seconds)
         _keep_stderr(name, options.out)
-        (options.out / "check.json").write_text(json.dumps(lines, indent=1), "utf-8")
-    text = table(lines)
+        (options.out / "check.json").write_text(json.dumps(before + lines, indent=1), "utf-8")
+    text = table(before + lines)
     (options.out / "table.txt").write_text(text + "\n", "utf-8")
-    print("---- table ----", text, sep="\n", flush=True)
-    return int("FAILED" in text)
+    now = table(lines)
+    print("---- table ----", now, sep="\n", flush=True)
+    return int("FAILED" in now)
+
+
+def _earlier(out: Path) -> list[Line]:
+    """What is known from other runs with the same folder."""
+    try:
+        lines: list[Line] = json.loads((out / "check.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return lines
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,26 +23,28 @@ from dsvl2_runtime.graphs.cuda.weights import Addresses
 from dsvl2_runtime.graphs.elements import BFLOAT16, BY_ONNX, FLOAT16, FLOAT32, INT64, UINT8, from_float32
 from dsvl2_runtime.progress import Watch
 
+if TYPE_CHECKING:
+    from dsvl2_export.graphs.cuda.form import CudaForm
+
 LAYER = re.compile(r"layers\.(\d+)\.")
 PIECE_BYTES = 64_000_000
 SPREADS = {FLOAT16: 0.01, BFLOAT16: 0.01, FLOAT32: 0.02}
 """Of random floats: small enough that 27 layers of them stay finite."""
 
 
-def write_sized_graphs(two_layers: Path, out: Path, config: Any, *, on_gpu: bool = True) -> None:
+def write_sized_graphs(two_layers: Path, out: Path, config: Any, form: CudaForm) -> None:
     """Write the graphs of a whole release from a bundle of its first two layers.
 
     Args:
         two_layers: exported at full width with two layers.
         out: a new folder: graphs, tokenizer, and `files.json` with the lengths of the files of weights.
         config: `ModelConfig` of the release.
-        on_gpu: False for graphs in float32, to be tried out on the CPU.
+        form: types and layout of the graphs.
     """
     import shutil
 
     from dsvl2_export.graphs.cuda.bundle_graphs import DECODER_DATA, FILES, IMAGE_DATA
     from dsvl2_export.graphs.cuda.decoder import Source, write_prompt, write_step
-    from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
     from dsvl2_export.graphs.cuda.image_encoder import write_image_encoder
     from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
     from dsvl2_export.graphs.cuda.writer import CudaWriter, SharedWeights
@@ -86,7 +88,6 @@ def write_sized_graphs(two_layers: Path, out: Path, config: Any, *, on_gpu: bool
                 self.made[kind] = np.broadcast_to(np.zeros((), array.dtype), array.shape)
             return super().shared(name, lambda: self.made[kind])
 
-    form = ON_GPU if on_gpu else ON_CPU
     out.mkdir(parents=True)
     source = Source(
         Repeated(two_layers / "decoder.onnx"), Repeated(two_layers / "embed_tokens.onnx"), config.language_config

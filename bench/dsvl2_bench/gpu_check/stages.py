@@ -11,58 +11,44 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsvl2_bench.gpu_check.plan import FORM
+from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, what_failed
+from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.cuda.weights import Fill
-from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU, SHOW_LOG
+from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU, MORE_OPTIONS, SHOW_LOG
 from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries
-from dsvl2_runtime.machine.gpu import GpuError, find_gpu
-from dsvl2_runtime.model import VisionLanguageModel
+
+if TYPE_CHECKING:
+    from dsvl2_demo.evaluation.evaluate import Answerer
+    from dsvl2_demo.evaluation.held_out import Case
 
 DEEPEST_DIFFERENCE = 2e-2
 """Of logits, as a relative norm. The graphs compute in float16, with eleven bits, and only the experts of prompts in
 bfloat16, with eight; small models were measured 0.003 to 0.01 from float32, and this is twice the largest of them."""
 EQUAL_ANSWERS = 0.98
 QUESTIONS, SEED = 200, 1
-
-
-def say(**fields: Any) -> None:
-    """One line of what was found."""
-    print(json.dumps(fields, default=str), flush=True)
-
-
-def opened(folder: Path, device: str, fill: Fill | None = None) -> VisionLanguageModel:
-    """A bundle on the GPU, or its graphs for the GPU on the CPU where only this program is tried out."""
-    start = time.perf_counter()
-    target = CUDA if device == "cuda" else CUDA_ON_CPU
-    model = VisionLanguageModel(Bundle.open(folder), os.cpu_count() or 1, target=target, fill=fill)
-    say(load_s=round(time.perf_counter() - start, 2), bundle=folder.name, free_gb=_free_gb(device))
-    return model
-
-
-def _free_gb(device: str) -> float | None:
-    if device != "cuda":
-        return None
-    try:
-        return round(find_gpu().free_bytes / 1e9, 2)
-    except GpuError:
-        return None
+SAID_AFTER = 25
+"""Questions."""
+MOST_FAILED = 3
+"""Questions that may end with an error before the others are left out."""
 
 
 def packed_variants(folder: Path) -> list[str]:
-    """Those whose small bundles are there."""
-    return [variant.value for variant in Variant if (folder / variant.value).is_dir()]
+    """Those whose small bundles are there, in the form that is asked for; at least one."""
+    found = [variant.value for variant in Variant if form_folder(folder / variant.value).is_dir()]
+    if not found:
+        raise FileNotFoundError(f"{folder} has no small bundle such as {form_folder(folder / Variant.TINY.value).name}")
+    return found
 
 
 def environment(folder: Path, device: str) -> None:
@@ -73,7 +59,7 @@ def environment(folder: Path, device: str) -> None:
 
     say(python=platform.python_version(), system=platform.platform(), cores=os.cpu_count(), numpy=np.__version__)
     say(onnxruntime=onnxruntime.__version__, providers=onnxruntime.get_available_providers())
-    report = gpu_report(Bundle.open(folder / packed_variants(folder)[0]) if device == "cuda" else None)
+    report = gpu_report(Bundle.open(form_folder(folder / packed_variants(folder)[0])) if device == "cuda" else None)
     say(gpu=report)
     if device == "cuda":
         obstacle = report["obstacle"]
@@ -92,7 +78,7 @@ def placement(folder: Path, device: str) -> None:
     if device == "cuda":
         load_cuda_libraries()
     for variant in packed_variants(folder):
-        bundle = Bundle.open(folder / variant)
+        bundle = Bundle.open(form_folder(folder / variant))
         for entry in (graph for graph in bundle.manifest.graphs if graph.target == target.name):
             options = target.session_options(1)
             if device == "cuda":
@@ -101,33 +87,56 @@ def placement(folder: Path, device: str) -> None:
                 captured = entry.name == graph_io.DECODER_STEP
                 session = target.new_session(bundle.folder / entry.file, options, capture=captured)
             except Exception as error:  # ONNX Runtime's classes have no base
-                say(variant=variant, graph=entry.name, ok=False, error=str(error)[:1500])
+                say(variant=variant, graph=entry.name, ok=False, **what_failed(error))
             else:
                 say(variant=variant, graph=entry.name, ok=True, providers=session.get_providers())
 
 
 def parity(folder: Path, device: str) -> None:
     """Logits of the three variants beside those of the CPU in float32: 0 to 3 pictures, in chunks, 50 steps."""
-    from dsvl2_bench.gpu_check.reference_cases import PICTURES, case_logits, case_tokens, picture
+    from dsvl2_bench.gpu_check.reference_cases import PICTURES
 
     for variant in packed_variants(folder):
-        expected = np.load(folder / f"{variant}.npz")
-        model = opened(folder / variant, device)
-        tokens = case_tokens(model.config.language_config.vocab_size)
-        for count in PICTURES:
+        with guarded(variant=variant):
+            _compare(folder, variant, device, [(count, chunk) for count in PICTURES for chunk in (None, 100)])
+
+
+def quick(folder: Path, device: str) -> None:
+    """The same for one variant, with and without a picture: enough to tell one switch from another."""
+    variant = packed_variants(folder)[0]
+    with guarded(variant=variant):
+        _compare(folder, variant, device, [(0, None), (1, None)])
+
+
+def _compare(folder: Path, variant: str, device: str, cases: Sequence[tuple[int, int | None]]) -> None:
+    """Logits of one variant: for each case a number of pictures, and the positions of a run."""
+    from dsvl2_bench.gpu_check.reference_cases import case_logits, case_tokens, picture
+
+    expected = np.load(folder / f"{variant}.npz")
+    model = opened(form_folder(folder / variant), device)
+    tokens = case_tokens(model.config.language_config.vocab_size)
+    deepest_prompt, deepest_step, same = list[float](), list[float](), list[int]()
+    for count, chunk in cases:
+        with guarded(variant=variant, pictures=count, chunk=chunk):
             images = [picture(number) for number in range(count)]
-            for chunk in (None, 100):
-                start = time.perf_counter()
-                prompt, steps = case_logits(model, images, tokens, chunk)
-                differences = [_relative(prompt, expected[f"prompt{count}"])]
-                differences += [_relative(*pair) for pair in zip(steps, expected[f"steps{count}"], strict=True)]
-                best = [int(a.argmax() == b.argmax()) for a, b in zip(steps, expected[f"steps{count}"], strict=True)]
-                say(
-                    variant=variant, pictures=count, chunk=chunk, ok=max(differences) < DEEPEST_DIFFERENCE,
-                    prompt=differences[0], first_step=differences[1], worst_step=max(differences[1:]),
-                    mean_step=statistics.mean(differences[1:]), same_best=f"{sum(best)}/{len(best)}",
-                    finite=bool(np.isfinite(steps).all()), s=round(time.perf_counter() - start, 2),
-                )  # fmt: skip
+            start = time.perf_counter()
+            prompt, steps = case_logits(model, images, tokens, chunk)
+            differences = [_relative(prompt, expected[f"prompt{count}"])]
+            differences += [_relative(*pair) for pair in zip(steps, expected[f"steps{count}"], strict=True)]
+            best = [int(a.argmax() == b.argmax()) for a, b in zip(steps, expected[f"steps{count}"], strict=True)]
+            say(
+                variant=variant, pictures=count, chunk=chunk, ok=max(differences) < DEEPEST_DIFFERENCE,
+                prompt=differences[0], first_step=differences[1], worst_step=max(differences[1:]),
+                mean_step=round(statistics.mean(differences[1:]), 6), same_best=f"{sum(best)}/{len(best)}",
+                finite=bool(np.isfinite(steps).all()), s=round(time.perf_counter() - start, 2),
+            )  # fmt: skip
+            deepest_prompt.append(differences[0])
+            deepest_step.append(max(differences[1:]))
+            same += best
+    say(
+        variant=variant, cases=f"{len(deepest_step)}/{len(cases)}", worst_prompt=max(deepest_prompt, default=None),
+        worst_of_all_steps=max(deepest_step, default=None), same_best=f"{sum(same)}/{len(same)}",
+    )  # fmt: skip
 
 
 def _relative(found: Any, expected: Any) -> float:
@@ -148,8 +157,15 @@ def answers(folder: Path, device: str) -> None:
         replace(case, images=tuple(_page(folder, index, number) for number in range(len(case.images))))
         for index, case in enumerate(held_out_cases(len(expected), SEED))
     ]
-    start = time.perf_counter()
-    judged = evaluate(bundle_answerer(model), cases, lambda _: None)
+    start, equal_so_far = time.perf_counter(), list[bool]()
+
+    def after(one: Any) -> None:
+        """Say how it goes, so that a stage that is ended early has told something."""
+        equal_so_far.append(one.found == expected[len(equal_so_far)]["float32"])
+        if not len(equal_so_far) % SAID_AFTER:
+            say(done=len(equal_so_far), equal_so_far=sum(equal_so_far), s=round(time.perf_counter() - start, 1))
+
+    judged = evaluate(_goes_on(bundle_answerer(model)), cases, after)
     say(answered=len(judged), s=round(time.perf_counter() - start, 1), scores=scores_of(judged))
     pairs = list(zip(judged, expected, strict=True))
     for index, (one, other) in enumerate(pairs):
@@ -159,57 +175,27 @@ def answers(folder: Path, device: str) -> None:
     say(compared=len(pairs), equal=equal, ok=equal["float32"] >= EQUAL_ANSWERS * len(pairs))
 
 
+def _goes_on(answerer: Answerer) -> Answerer:
+    """An error in an answer is said and is the answer; behind some of them the next is raised."""
+    failed = list[str]()
+
+    def answer(case: Case) -> str:
+        try:
+            return answerer(case)
+        except Exception as error:
+            if len(failed) == MOST_FAILED:
+                raise
+            failed.append(f"{type(error).__name__}: {error}")
+            say(task=case.task, **what_failed(error))
+            return failed[-1]
+
+    return answer
+
+
 def _page(folder: Path, index: int, number: int) -> Any:
     from PIL import Image
 
     return Image.open(folder / "answers" / f"{index}-{number}.png").convert("RGB")
-
-
-def speed(folder: Path, device: str) -> None:
-    """Small at full size with random weights that are made on the card; of the small model where there is none."""
-    from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random
-
-    if device != "cuda":
-        _speeds(folder / packed_variants(folder)[0], device)
-        return
-
-    with tempfile.TemporaryDirectory(dir=os.environ.get("ROOM")) as room:  # its large files are holes
-        complete(folder / "full", Path(room) / "bundle")
-        _speeds(Path(room) / "bundle", device, fill_at_random)
-
-
-def _speeds(bundle: Path, device: str, fill: Fill | None = None) -> None:
-    from dsvl2_bench import phases
-
-    model = opened(bundle, device, fill)
-    say(decode_tok_s=phases.decode_rates(model, 4))
-    say(prefill_tok_s=phases.prefill_rates(model, 5))
-    say(vision_s_per_tile=phases.vision_seconds(model, 5))
-    _first_tokens(model)
-
-
-def _first_tokens(model: VisionLanguageModel) -> None:
-    """A screenshot of 1920x1080 and a question about it; then another question about it."""
-    from dsvl2_runtime.answers.sampling import GenerationOptions
-
-    options = GenerationOptions(max_new_tokens=1)
-    screen = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)
-    first, follow = list[float](), list[float]()
-    for number in range(5):
-        model.image_cache.clear()
-        sequence = model.new_sequence()
-        inputs = model.prepare("What is the title of the window?", [screen])
-        # Each of another length, as people ask: a size that is met for the first time may cost more.
-        words = " and its colour" * (number + 1)
-        more = model.prepare(f"What is the title of the window{words}?", [screen])
-        for times, each in ((first, inputs), (follow, more)):
-            start = time.perf_counter()
-            for _ in model.answer(each, options, sequence=sequence):
-                break
-            times.append(time.perf_counter() - start)
-    say(prompt_tokens=len(inputs.input_ids), all_first=[round(s, 4) for s in first])
-    say(all_follow_ups=[round(s, 4) for s in follow])
-    say(first_token_s=round(statistics.median(first), 4), follow_up_s=round(statistics.median(follow), 4))
 
 
 def torch_peer(folder: Path, device: str) -> None:
@@ -252,8 +238,11 @@ STAGES: dict[str, Callable[[Path, str], None]] = {
     "answers": answers,
     "torch": torch_peer,
     "llama.cpp": llama_cpp,
+    "profile": profile,
+    "nodes": nodes,
+    "quick": quick,
 }
-"""Those of `plan.SECONDS`."""
+"""Those of `plan.SECONDS` and `plan.MORE_SECONDS`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -264,11 +253,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args(arguments)
     code = 0
+    set_ways = {name: os.environ[name] for name in (FORM, MORE_OPTIONS, "CUDA_LAUNCH_BLOCKING") if os.environ.get(name)}
+    if set_ways:
+        say(switched=set_ways)
     os.environ[SHOW_LOG] = "1"  # what ONNX Runtime warns of helps to find a fault
     try:
         STAGES[options.stage](options.folder, options.device)
     except Exception as error:
-        say(error=f"{type(error).__name__}: {error}"[:1500], where=traceback.format_exc()[-1800:])
+        say(**what_failed(error))
         code = 1
     sys.stdout.flush()
     os._exit(code)  # libraries of a broken installation may hang on their way out

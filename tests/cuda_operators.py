@@ -15,31 +15,58 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Array = NDArray[Any]
 F32 = np.float32
-TYPES = {
+TYPES: dict[int, Any] = {
     TensorProto.FLOAT: np.float32,
     TensorProto.FLOAT16: np.float16,
     TensorProto.BFLOAT16: ml_dtypes.bfloat16,
     TensorProto.INT64: np.int64,
+    TensorProto.BOOL: np.bool_,
 }
 
 
+class Graph:
+    """A graph with its weights, to be run more than once."""
+
+    def __init__(self, path: Path) -> None:
+        self.model = onnx.load(str(path))
+        self._weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
+        self._nodes = [
+            (node, {entry.name: helper.get_attribute_value(entry) for entry in node.attribute})
+            for node in self.model.graph.node
+        ]
+
+    def run(self, feeds: dict[str, Array]) -> dict[str, Array]:
+        """The values of all its tensors by name."""
+        values = self._weights | feeds
+        for node, attributes in self._nodes:
+            inputs = [values[name] if name else None for name in node.input]
+            found = OPERATORS[node.op_type](inputs, attributes)
+            for name, value in zip(node.output, found if isinstance(found, list) else [found], strict=False):
+                values[name] = value
+        return values
+
+
 def evaluate(path: Path, feeds: dict[str, Array]) -> dict[str, Array]:
-    """Run a graph; the values of all its tensors by name."""
-    model = onnx.load(str(path))
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    values |= feeds
-    for node in model.graph.node:
-        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-        inputs = [values[name] if name else None for name in node.input]
-        found = OPERATORS[node.op_type](inputs, attributes)
-        for name, value in zip(node.output, found if isinstance(found, list) else [found], strict=False):
-            values[name] = value
-    return values
+    """Run a graph once; the values of all its tensors by name."""
+    return Graph(path).run(feeds)
+
+
+def once(source: Array, x: Array, make: Callable[[], Array]) -> Array:
+    """What is made of a weight for activations of the type of `x`; made again only where the weight is another one."""
+    key = id(source), x.dtype.str
+    if key not in MADE or MADE[key][0] is not source:
+        MADE[key] = source, make()
+    return MADE[key][1]
+
+
+MADE: dict[tuple[int, str], tuple[Array, Array]] = {}
+"""Keeps the weights as well, so that no other one is given the number of one that is gone."""
 
 
 def like(x: Array, value: Array) -> Array:
@@ -85,9 +112,13 @@ def dequantized(packed: Array, scales: Array, bits: int, block: int, in_features
 
 def block_linear(inputs: list[Any], a: dict[str, Any]) -> Array:
     x, packed, scales = inputs
-    raw = packed.reshape(a["N"], -1)
-    weight = dequantized(raw, scales.reshape(a["N"], -1), a["bits"], a["block_size"], a["K"])
-    return like(x, x.astype(F32) @ like(x, weight).astype(F32).T)  # the kernel dequantises to the type of x
+
+    def matrix() -> Array:
+        raw = packed.reshape(a["N"], -1)
+        weight = dequantized(raw, scales.reshape(a["N"], -1), a["bits"], a["block_size"], a["K"])
+        return like(x, weight).astype(F32)  # the kernel dequantises to the type of x
+
+    return like(x, x.astype(F32) @ once(packed, x, matrix).T)
 
 
 def unpack(packed: Array, out_features: int, in_features: int, bits: int) -> Array:
@@ -110,23 +141,27 @@ def experts(inputs: list[Any], a: dict[str, Any]) -> Array:
     bits, block, hidden = a["expert_weight_bits"], a["block_size"], x.shape[-1]
     inner = down.shape[-1] * 8 // bits
 
-    def matrix(packed: Array, scales: Array, out_features: int, in_features: int) -> Array:
-        values = unpack(packed, out_features, in_features, bits).astype(F32) - (1 << bits - 1)
-        whole = values.reshape(out_features, -1, block) * scales.astype(F32)[..., None]
-        result: Array = like(x, whole.reshape(out_features, in_features)).astype(F32)
-        return result
+    def matrices(packed: Array, scales: Array, out_features: int, in_features: int) -> Array:
+        def matrix(one: Array, its_scales: Array) -> Array:
+            values = unpack(one, out_features, in_features, bits).astype(F32) - (1 << bits - 1)
+            whole = values.reshape(out_features, -1, block) * its_scales.astype(F32)[..., None]
+            return like(x, whole.reshape(out_features, in_features)).astype(F32)
+
+        return once(packed, x, lambda: np.stack([matrix(*pair) for pair in zip(packed, scales, strict=True)]))
 
     weights = softmax(logits.astype(F32))
     chosen = np.argsort(-logits.astype(F32), axis=-1, kind="stable")[:, : a["k"]]
+    first = matrices(gate_up, gate_up_scales, 2 * inner, hidden)
+    second = matrices(down, down_scales, hidden, inner)
     result = np.zeros(x.shape, F32)
     for expert in range(len(gate_up)):
         tokens = np.flatnonzero((chosen == expert).any(-1))
         if not len(tokens):
             continue
-        both = like(x, x[tokens].astype(F32) @ matrix(gate_up[expert], gate_up_scales[expert], 2 * inner, hidden).T)
+        both = like(x, x[tokens].astype(F32) @ first[expert].T)
         gate, up = both[:, 0::2].astype(F32), both[:, 1::2].astype(F32)
         activated = like(x, gate / (1 + np.exp(-gate)) * up).astype(F32)
-        found = like(x, activated @ matrix(down[expert], down_scales[expert], hidden, inner).T).astype(F32)
+        found = like(x, activated @ second[expert].T).astype(F32)
         result[tokens] += weights[tokens, expert, None] * found
     return like(x, result)
 
@@ -187,7 +222,7 @@ def scatter_elements(inputs: list[Any], _: dict[str, Any]) -> Any:
 
 
 def gelu(x: Array) -> Any:
-    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    return x * 0.5 * (1 + torch.special.erf(torch.from_numpy(x / F32(math.sqrt(2)))).numpy())
 
 
 def fast_gelu(x: Array, bias: Array) -> Array:

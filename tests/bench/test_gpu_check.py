@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages
+from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages, verdict
 from dsvl2_bench.gpu_check import said as said_module
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
@@ -85,7 +85,7 @@ def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypa
     judged = [line for line in said if "ok" in line]
     assert judged
     assert not any(line["ok"] for line in judged)
-    assert all(line["worst_step"] > stages.DEEPEST_DIFFERENCE for line in judged)
+    assert all(line["worst_step"] > verdict.DEEPEST_DIFFERENCE for line in judged)
     lines = [{"stage": "parity", **line} for line in said]
     assert "parity: FAILED, 0 of 8 checks" in table(lines)
 

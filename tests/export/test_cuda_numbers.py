@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cuda_operators import evaluate
-from dsvl2_bench.gpu_check.stages import DEEPEST_DIFFERENCE
+from dsvl2_bench.gpu_check.verdict import DEEPEST_DIFFERENCE
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.bundle_graphs import FILES, write_cuda_graphs
 from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU

@@ -150,7 +150,7 @@ def _end(end: Line) -> str:
 
 
 def _short(line: Line) -> str:
-    left_out = ("stage", "providers", "bundle", "error", "because", "where")
+    left_out = ("stage", "providers", "bundle", "error", "because", "where", "steps")
     words = (f"{key}={value}" for key, value in line.items() if key not in left_out)
     return " ".join(words)[: LONGEST_PROFILE if "most" in line else LONGEST_FIGURE]
 

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dsvl2_bench.gpu_check.reference_cases import PICTURES, case_logits, case_tokens, picture
+from dsvl2_bench.gpu_check.other_choices import ChoosingDecoder, other_choices
+from dsvl2_bench.gpu_check.reference_cases import PICTURES, STEPS, case_logits, case_tokens, picture
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.weight_source import WeightSource
 from dsvl2_quant.formats.blocks import BlockFormat, dequantize_blocks
@@ -23,6 +24,7 @@ from dsvl2_quant.methods.nearest import quantize_blocks, quantize_columns
 from dsvl2_quant.recipe import RECIPES, Recipe
 from dsvl2_runtime import load_model
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.graphs import graph_io
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Dequantized:
 def write_reference(folder: Path, source: WeightSource, precision: str, out: Path) -> None:
     """Export the float32 bundle of a quantised one's values, and keep its logits of all cases.
 
+    Where two experts are nearly tied, those of the other choice are kept as well.
+
     Args:
         folder: for the bundle.
         source: of the quantised bundle.
@@ -78,9 +82,12 @@ def write_reference(folder: Path, source: WeightSource, precision: str, out: Pat
     recipe = RECIPES[precision].fitted(source.config.language_config)
     export_weights(Dequantized(source, recipe), folder, "fp32")
     model = load_model(folder, provider="cpu")
-    tokens = case_tokens(model.config.language_config.vocab_size)
+    config = model.config.language_config
+    tokens, decoder = case_tokens(config.vocab_size), ChoosingDecoder(folder / f"{graph_io.DECODER}.onnx", config)
     found: dict[str, Any] = {}
     for count in PICTURES:
-        images = [picture(number) for number in range(count)]
-        found[f"prompt{count}"], found[f"steps{count}"] = case_logits(model, images, tokens, None)
+        images, sequence = [picture(number) for number in range(count)], model.new_sequence()
+        found[f"prompt{count}"], found[f"steps{count}"] = case_logits(model, images, tokens, None, sequence)
+        others = other_choices(decoder, model, sequence, 1 + STEPS)
+        found[f"others{count}"], found[f"others_at{count}"] = others
     np.savez_compressed(out, **found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.processor import Images
 from dsvl2_runtime.model import VisionLanguageModel
 
@@ -23,10 +24,14 @@ def picture(number: int) -> NDArray[np.uint8]:
 
 
 def case_logits(
-    model: VisionLanguageModel, images: Images, tokens: NDArray[np.int64], chunk: int | None
+    model: VisionLanguageModel,
+    images: Images,
+    tokens: NDArray[np.int64],
+    chunk: int | None,
+    sequence: Sequence | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits [vocab] behind the prompt, and [steps, vocab] behind each of some tokens that follow it."""
-    sequence = model.new_sequence()
+    sequence = sequence or model.new_sequence()
     prompt = model.next_token_logits(QUESTION, images, prefill_chunk=chunk, sequence=sequence)
     decoder, embedding = model.components.decoder, model.components.embedding
     steps = []

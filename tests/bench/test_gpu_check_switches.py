@@ -13,7 +13,7 @@ import pytest
 from dsvl2_bench.gpu_check import check, said
 from dsvl2_bench.gpu_check.folder import OTHER_FORMS, keep_cuda_graphs
 from dsvl2_bench.gpu_check.kernel_times import by_operator, summary
-from dsvl2_bench.gpu_check.plan import FORM, FORMS, OPTIONS, SWITCHES, expanded, limits
+from dsvl2_bench.gpu_check.plan import FORM, FORMS, OPTIONS, SECONDS, SWITCHES, expanded, limits
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
 from dsvl2_export.synth.config import synthetic_config
@@ -35,6 +35,15 @@ def test_a_stage_can_have_a_switch() -> None:
     for wrong in ("sped", "speed@fast", ""):
         with pytest.raises(ValueError, match="there is no"):
             expanded(wrong)
+
+
+def test_speed_has_time_in_three_minutes() -> None:
+    """Even where each stage before it is ended because it took too long; answers come behind it."""
+    stages = list(SECONDS)
+    before = stages[: stages.index("speed")]
+    assert before == ["environment", "placement", "parity"]
+    assert 190 - sum(SECONDS[name] for name in before) >= 60
+    assert stages.index("answers") > stages.index("speed")
 
 
 def test_runs_into_one_folder_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

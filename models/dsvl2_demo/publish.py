@@ -52,8 +52,8 @@ def publish_run(run: Path, into: Path, config: ModelConfig) -> None:
         with disk_errors(into):
             shutil.copyfile(log, into / LOG_FILE)
             entries = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-            if curve := [entry for entry in entries if "stage" in entry]:
-                draw_curve(curve).save(into / CURVE)
+            if any("stage" in entry for entry in entries):
+                draw_curve(entries).save(into / CURVE)
 
 
 def score(into: Path, asked: Asked, threads: int | None, examples: Path | None) -> None:

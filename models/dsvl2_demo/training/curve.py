@@ -19,11 +19,25 @@ LEFT, TOP, RIGHT, BOTTOM = 56, 102, 170, 48
 LABEL_ROWS = 6
 INK, FAINT, GRID = "#1b1f24", "#667080", "#e3e7ec"
 CURVES: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
-    ("next token", "#2563eb", lambda report: report.get("token")),
-    ("characters named by the eyes", "#d97706", lambda report: report.get("named")),
-    ("values exact", "#059669", lambda report: report.get("exact", {}).get("value")),
+    ("next token", "#2563eb", lambda entry: _held_out(entry).get("token")),
+    ("characters named by the eyes", "#d97706", lambda entry: _held_out(entry).get("named")),
+    ("values exact, one tile", "#059669", lambda entry: _held_out(entry).get("exact", {}).get("value")),
+    ("real pages exact", "#be185d", lambda entry: _mean(entry.get("sheets"))),
 )
-"""Label, colour, and where a measurement has it; of the held-out pages."""
+"""Label, colour, and where a line of the log has it; of held-out pages."""
+DOT = 4
+"""Radius of a measurement, in pixels; long runs have too many to show each."""
+FEW = 12
+
+
+def _held_out(entry: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = entry.get("held_out", {})
+    return found
+
+
+def _mean(shares: dict[str, float] | None) -> float | None:
+    """Of all kinds of pages, each counting the same."""
+    return sum(shares.values()) / len(shares) if shares else None
 
 
 def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
@@ -34,6 +48,7 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
     """
     if not entries:
         raise UsageError("the run has no measurements yet; train a few minutes first")
+    entries = _placed(entries)
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(image)
     end = max(float(entry["minutes"]) for entry in entries)
@@ -53,17 +68,27 @@ def draw_curve(entries: Sequence[dict[str, Any]]) -> Image.Image:
         (WIDTH - RIGHT, HEIGHT - 14), f"{end:.0f} minutes", fill=FAINT, font=ImageFont.load_default(13), anchor="rb"
     )
     for row, (label, colour, value) in enumerate(CURVES):
-        points = [(entry["minutes"], value(entry["held_out"])) for entry in entries]
-        for known, part in itertools.groupby(points, key=lambda point: point[1] is not None):
-            drawn = [(x(minutes), y(share or 0.0)) for minutes, share in part]
-            if known and len(drawn) > 1:
-                draw.line(drawn, fill=colour, width=3, joint="curve")
+        points = [(entry["minutes"], value(entry)) for entry in entries]
+        drawn = [(x(minutes), y(share)) for minutes, share in points if share is not None]
+        if len(drawn) > 1:
+            draw.line(drawn, fill=colour, width=3, joint="curve")
+        for across, down in drawn if len(drawn) <= FEW else ():
+            draw.ellipse((across - DOT, down - DOT, across + DOT, down + DOT), fill=colour)
         at = TOP + 30 * row
         draw.line((WIDTH - RIGHT + 14, at + 8, WIDTH - RIGHT + 34, at + 8), fill=colour, width=3)
         for line, text in enumerate(_wrapped(label)):
             place = (WIDTH - RIGHT + 40, at + 14 * line)
             draw.text(place, text, fill=INK, font=ImageFont.load_default(13))
     return image
+
+
+def _placed(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The measurement behind the last stage has neither minutes nor a stage; it belongs to the end of that."""
+    found: list[dict[str, Any]] = []
+    for entry in entries:
+        before = found[-1] if found else {}
+        found.append({name: before[name] for name in ("minutes", "stage") if name in before} | entry)
+    return found
 
 
 def _draw_stages(draw: ImageDraw.ImageDraw, entries: Sequence[dict[str, Any]], x: Any) -> None:

@@ -106,6 +106,11 @@ def test_the_card_tells_what_was_asked(tmp_path: Path, run: Path, monkeypatch: p
     (tmp_path / "questions.json").write_text(
         json.dumps([{"picture": "page.png", "question": "What?", "answer": "that"}]), "utf-8"
     )
+    (tmp_path / "others").mkdir()
+    Image.new("RGB", (30, 40)).save(tmp_path / "others" / "window.png")
+    (tmp_path / "others" / "questions.json").write_text(
+        json.dumps([{"picture": "window.png", "question": "Which?", "answer": "this"}]), "utf-8"
+    )
 
     def answerer(case: Case) -> str:
         return "a | b\n`c`" if case.answer == "that" else case.answer
@@ -118,6 +123,7 @@ def test_the_card_tells_what_was_asked(tmp_path: Path, run: Path, monkeypatch: p
     text = card_tables(scores)
     assert "| receipt | 100 % (1 of 1) | 85 % |" in text
     assert "Examples: 0 of 1 questions are right." in text
+    assert "Other programs: 1 of 1 questions are right." in text
     assert "| page.png | What? | `that` | `a \\| b 'c'` | **no** |" in text
 
     publish_run(run, tmp_path / "model", tiny_config())

@@ -20,6 +20,8 @@ WITH_FIELDS = ("receipt", "dialog", "form", "settings")
 GOALS = {"receipt": 0.85, "dialog": 0.85, "form": 0.85, "table": 0.75, "invoice": 0.70}
 """Of values and cells that are read."""
 SEED = 1
+OTHERS = "others"
+"""Of the examples, the folder of captures of other programs."""
 Scores = dict[str, Any]
 OnStep = Callable[[str], None]
 
@@ -60,6 +62,7 @@ def all_scores(answerer: Answerer, asked: Asked, examples: Path | None, on_step:
     if examples is not None:
         on_step("examples")
         found["examples"] = asked_examples(answerer, examples)
+        found["others"] = asked_examples(answerer, examples / OTHERS)
     return found
 
 
@@ -103,19 +106,19 @@ def card_tables(scores: Mapping[str, Any]) -> str:
         measure, score = next(iter(entry.items()))
         if score is not None:
             lines.append(f"| {task} | {measure} | {_percent(score, 1)} | {entry['n']} |")
-    if "examples" in scores:
-        right = sum(each["right"] for each in scores["examples"])
-        lines += ["", f"Examples: {right} of {len(scores['examples'])} questions are right.", ""]
-        lines += ["| picture | question | truth | answer | right? |", "|---|---|---|---|---|"]
-        for each in scores["examples"]:
-            cells = (
-                each["picture"],
-                _cell(each["question"]),
-                f"`{_cell(each['answer'])}`",
-                f"`{_cell(each['found'])}`",
-            )
-            lines.append(f"| {' | '.join(cells)} | {'yes' if each['right'] else '**no**'} |")
+    for group, name in (("examples", "Examples"), ("others", "Other programs")):
+        lines += _asked_table(name, scores[group]) if group in scores else []
     return "\n".join(lines) + "\n"
+
+
+def _asked_table(name: str, asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    right = sum(each["right"] for each in asked)
+    lines = ["", f"{name}: {right} of {len(asked)} questions are right.", ""]
+    lines += ["| picture | question | truth | answer | right? |", "|---|---|---|---|---|"]
+    for each in asked:
+        cells = each["picture"], _cell(each["question"]), f"`{_cell(each['answer'])}`", f"`{_cell(each['found'])}`"
+        lines.append(f"| {' | '.join(cells)} | {'yes' if each['right'] else '**no**'} |")
+    return lines
 
 
 def _told(entry: Mapping[str, Any]) -> str:

@@ -262,6 +262,38 @@ esac
 """A Python that says what it was asked to train."""
 
 
+FAILING_SHIM = """#!/bin/sh
+case "$*" in
+-c*) exit 0 ;;
+*--recorded*) echo with >> "$TOLD"; exit "$STATUS" ;;
+*) echo without >> "$TOLD" ;;
+esac
+"""
+"""A Python with a GPU whose steps cannot be recorded."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a GPU is trained with under Linux")
+@pytest.mark.parametrize(("status", "told"), [(0, ["with"]), (1, ["with", "without"]), (2, ["with"]), (137, ["with"])])
+def test_where_steps_cannot_be_recorded_training_goes_on(tmp_path: Path, status: int, told: list[str]) -> None:
+    """But not after a wrong command, and not when it was killed."""
+    for name in ("bin", "site", "fonts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "fonts" / "face.ttf").touch()
+    shim = tmp_path / "bin" / "python3"
+    shim.write_text(FAILING_SHIM, "utf-8")
+    shim.chmod(0o755)
+    write_script(tmp_path / "train.sh", gpu_folder.SCRIPT)
+    environment = os.environ | {
+        "HOME": str(tmp_path / "home"), "SITE": str(tmp_path / "site"), "STATUS": str(status),
+        "TOLD": str(tmp_path / "told"), "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    command = ["bash", str(tmp_path / "train.sh"), "10", str(tmp_path / "out")]
+    ended = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+    assert (tmp_path / "told").read_text("utf-8").split() == told
+    assert ended.returncode == (status if told == ["with"] else 0)
+    assert ("going on without" in ended.stderr) == ("without" in told)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a GPU is trained with under Linux")
 def test_the_script_for_a_gpu_ends_after_its_minutes(tmp_path: Path) -> None:
     """Those are counted from its start, and what is left of the plan is fitted into them."""

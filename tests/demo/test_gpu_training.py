@@ -23,7 +23,7 @@ from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.pages.kinds import draw_sheet
 from dsvl2_demo.training import gpu_folder
 from dsvl2_demo.training.batch_shapes import LENGTH_STEP, TILE_TOKENS, BatchShape, padded, shape_of_class
-from dsvl2_demo.training.batches import BatchRange, draw_batches
+from dsvl2_demo.training.batches import BatchBuilder, BatchRange, draw_batches, page_views
 from dsvl2_demo.training.curriculum import sheet_stages
 from dsvl2_demo.training.fake_quant import rounded_to_four_bits
 from dsvl2_demo.training.fused import fuse
@@ -164,6 +164,40 @@ def test_batches_of_few_shapes_have_those_and_lose_nothing() -> None:
         tile_of_cells = (batch.table_rows.max() - 2) // tiny_config().cells ** 2
         assert len(batch.layout) == len(batch.pixels) > int(tile_of_cells)
     assert any(batch.examples < len(batch.input_ids) for batch in batches)
+
+
+def test_conversations_about_one_page_look_at_it_once() -> None:
+    """Most of its cost is in looking; answers are those of conversations that look by themselves."""
+    torch.manual_seed(8)
+    rng = random.Random(8)
+    reader = Reader(tiny_config()).eval()
+    page = draw_sheet("table", "train", rng)
+    views = page_views([page], tiny_config())
+    talks = [turns for _ in range(2) if (turns := sheet_turns(SheetRange(PAGES), page, "train", rng))]
+    builders = [BatchBuilder(tiny_config()) for _ in range(3)]
+    for talk, alone in zip(talks, builders, strict=False):
+        alone.add(views, talk)
+        builders[2].add(views, talk)
+    first, second, both = (builder.batch() for builder in builders)
+    assert len(both.pixels) == len(first.pixels) == len(second.pixels) == len(views[0].pixels)
+    with torch.no_grad():
+        apart, together = [reader(batch, "joint").logits for batch in (first, second)], reader(both, "joint").logits
+    for row, expected in enumerate(apart):
+        torch.testing.assert_close(together[row, : expected.shape[1]], expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_repeated_pages_come_into_one_batch() -> None:
+    """Most of their conversations do: fewer tiles for as many conversations, asked in other words."""
+    tiles, conversations = [], []
+    for repeats in (1, 3):
+        range_ = SheetRange(PAGES, budget=30_000, plain_share=0.0, pairs=0.0, triples=0.0, repeats=repeats)
+        stream = sheet_batches(range_, tiny_config(), "train", random.Random(5))
+        batches = [next(stream) for _ in range(12)][9:]  # the first are small on purpose
+        tiles.append(sum(len(batch.pixels) for batch in batches))
+        conversations.append(sum(batch.examples for batch in batches))
+        rows = torch.cat([batch.targets.flatten(1).sum(1) for batch in batches])
+        assert len(rows.unique()) > 0.9 * len(rows)
+    assert tiles[1] / conversations[1] < 0.6 * tiles[0] / conversations[0]
 
 
 def test_padding_to_a_shape_changes_no_answer() -> None:

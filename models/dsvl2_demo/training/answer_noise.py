@@ -70,13 +70,14 @@ def _line_slips(talk: Conversation, rng: random.Random) -> dict[int, tuple[int, 
 
 def _repeated(talk: Conversation, times: np.ndarray, lines: dict[int, tuple[int, int]]) -> Conversation:
     order: list[int] = []
+    counts: list[int] = times.tolist()
     starts = np.zeros(len(talk.input_ids) + 1, np.int64)
     index = 0
     while index < len(talk.input_ids):
         end, repeats = lines.get(index, (index + 1, 1))
         for _ in range(repeats):
             for position in range(index, end):
-                order += [position] * int(times[position])
+                order += [position] * counts[position]
         starts[index + 1 : end + 1] = len(order)
         index = end
     spans = tuple((task, int(starts[first]), int(starts[last])) for task, first, last in talk.tasks)

@@ -142,7 +142,7 @@ def _looks(places: Sequence[Place | None], finders: Sequence[CellFinder]) -> NDA
     return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PageView:
     """A page as the model sees it: its tiles' pixels and what stands in their patches. Several questions share it."""
 
@@ -184,16 +184,19 @@ class BatchBuilder:
         self._conversations: list[Conversation] = []
         self._rows: list[NDArray[np.int64]] = []
         self._seen: list[NDArray[np.int64]] = []
+        self._first_tiles: dict[PageView, int] = {}
         self._pixels: list[NDArray[np.uint8]] = []
         self._layouts: list[NDArray[np.uint8]] = []
 
     def add(self, views: Sequence[PageView], turns: Sequence[Turn]) -> None:
-        """Append one conversation about pages as they are seen."""
+        """Append one conversation about pages as they are seen; a page that is there already is looked at once."""
         image_rows, finders = [], []
         for view in views:
-            first = len(self._pixels)
-            self._pixels += view.pixels
-            self._layouts += list(view.layout)
+            if view not in self._first_tiles:
+                self._first_tiles[view] = len(self._pixels)
+                self._pixels += view.pixels
+                self._layouts += list(view.layout)
+            first = self._first_tiles[view]
             tiles = [first, first] if len(view.pixels) == 1 else list(range(first, first + len(view.pixels)))
             finders.append(CellFinder(view.views, view.seen, tiles, self.config))
             rows = table_rows_of(view.tiling, self.config.cells, tiles)

@@ -55,7 +55,7 @@ workers=$(($(nproc) > 4 ? $(nproc) - 3 : 1))  # the step itself needs three core
 train() {  # the plan's own minutes do not matter: --finish fits what is left of it into those that are given
     python3 -m dsvl2_demo.training.train --out "${STATE:-$HOME/demo-run}" --pieces "$out" --start "$here/start" \\
         --minutes "$minutes" --began "$began" --finish --sheets 10 --workers "$workers" --gaze-positions 96 \\
-        --budget 160000 --repeats 2 --save-minutes 1.5 --measure-minutes 2.5 --measure-examples 16 \\
+        --budget 160000 --repeats 3 --save-minutes 1.5 --measure-minutes 2.5 --measure-examples 16 \\
         --measured-sheets 10 --report-steps 100 "$@"
 }
 if [ "${RECORDED:-1}" = 1 ] && python3 -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then

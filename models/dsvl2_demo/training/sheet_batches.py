@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -34,10 +34,12 @@ SMALL_KINDS = ("error", "dialog", "receipt", "chart")
 READ_FIRST = 0.25
 """Share of the conversations that begin with a transcription, where a page can be transcribed. Drawn among other
 questions they were one in a hundred, too few to learn not to go round in a line; and a person asks for one first."""
-TEXT_TOKENS = 640
+TEXT_TOKENS = 1000
 """Of the questions and answers of one conversation, at most."""
-KEPT_PAGES = 48
-"""Pages of a worker that wait for another conversation; new ones are drawn while there are fewer."""
+TRIES = 5
+"""Questions drawn for each that is wanted: half of them were answered before, or the page has nothing of the kind."""
+SINGLE_SHARE = 0.08
+"""Share of the conversations about real pages with one question alone, as most people ask."""
 SHEET_SHAPES: tuple[tuple[int, int], ...] = ((224, 224),) * 5 + ((256, 256), (300, 200), (240, 180), (340, 260))
 
 
@@ -47,7 +49,8 @@ class SheetRange:
 
     `plain` are the pages of one tile that the first model learned, `plain_share` how often they come; `pairs` and
     `triples` the shares of conversations about two and three pictures; `budget` the cost of a batch in tokens of the
-    language model; `repeats` how often a drawn page is asked about, each time in another conversation; `few_shapes`
+    language model; `repeats` how often a drawn page is asked about, each time in another conversation, which share its
+    tiles where they come into one batch; `few_shapes`
     says that batches are padded to one of the shapes of `batch_shapes.py`.
     """
 
@@ -61,24 +64,26 @@ class SheetRange:
     repeats: int = 1
     few_shapes: bool = False
     wear: float = 0.35
-    most_turns: int = 20
-
-
-@dataclass(slots=True)
-class _Drawn:
-    """Pages that were drawn and are asked about a few times."""
-
-    pages: list[Page]
-    views: list[PageView]
-    plain: bool
-    left: int
+    most_turns: int = 36
 
 
 @dataclass(slots=True)
 class _Bucket:
     conversations: list[tuple[list[PageView], list[Turn]]] = field(default_factory=list)
+    seen: set[PageView] = field(default_factory=set)
     longest: int = 0
     tiles: int = 0
+
+    def new_tiles(self, views: Sequence[PageView]) -> int:
+        """How many more there are with a conversation about these pages."""
+        return sum(len(view.pixels) for view in views if view not in self.seen)
+
+    def add(self, views: list[PageView], turns: list[Turn], length: int) -> None:
+        """Put a conversation of a length in tokens in."""
+        self.tiles += self.new_tiles(views)
+        self.seen.update(views)
+        self.conversations.append((views, turns))
+        self.longest = max(self.longest, length)
 
 
 def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random) -> list[Turn]:
@@ -86,12 +91,12 @@ def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random
     names = [task for task, _ in range_.tasks]
     weights = [weight for _, weight in range_.tasks]
     area = page.image.width * page.image.height
-    most = max(3, min(range_.most_turns, round(6 + 14 * area / 600_000)))
-    wanted = 1 if rng.random() < 0.08 else rng.randint(most // 2, most)
+    most = min(range_.most_turns, round(10 + 26 * area / 600_000))
+    wanted = 1 if rng.random() < SINGLE_SHARE else rng.randint(most // 2, most)
     first: list[Task] = ["transcribe"] if rng.random() < READ_FIRST else []
     turns: list[Turn] = []
     tokens = 0
-    tasks = chain(first, (rng.choices(names, weights)[0] for _ in range(3 * wanted)))
+    tasks = chain(first, (rng.choices(names, weights)[0] for _ in range(TRIES * wanted)))
     for turn in news(ask_sheet(task, page, rng, split) for task in tasks):
         # Whatever has been said, there is always something that is not shown: it must not fill conversations up.
         if turn.task == "absent" and any(earlier.task == "absent" for earlier in turns):
@@ -106,28 +111,19 @@ def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random
 
 
 class SheetDrawer:
-    """Draws pages and conversations about them, and keeps some pages for another conversation later."""
+    """Draws pages and conversations about them."""
 
     def __init__(self, range_: SheetRange, config: ModelConfig, split: Split, rng: random.Random) -> None:
         self._range, self._config, self._split, self._rng = range_, config, split, rng
-        self._again: deque[_Drawn] = deque()
 
-    def conversation(self) -> tuple[list[PageView], list[Turn]]:
-        """The next one."""
+    def conversations(self) -> Iterator[tuple[list[PageView], list[Turn]]]:
+        """Without end; those about one page come one after the other."""
         while True:
-            drawn = self._next()
-            drawn.left -= 1
-            if drawn.left > 0:
-                self._again.append(drawn)
-            if turns := self._turns(drawn):
-                return drawn.views, turns
-
-    def _next(self) -> _Drawn:
-        repeats = self._range.repeats
-        if repeats > 1 and len(self._again) >= KEPT_PAGES:
-            return self._again.popleft()
-        pages, plain = self._pages()
-        return _Drawn(pages, page_views(pages, self._config), plain, repeats)
+            pages, plain = self._pages()
+            views = page_views(pages, self._config)
+            for _ in range(self._range.repeats):
+                if turns := self._turns(pages, plain):
+                    yield views, turns
 
     def _pages(self) -> tuple[list[Page], bool]:
         range_, rng, split = self._range, self._rng, self._split
@@ -146,44 +142,40 @@ class SheetDrawer:
             return draw_page(self._range.plain.pages, self._split, self._rng)
         return draw_sheet(kind, self._split, self._rng, self._range.wear)
 
-    def _turns(self, drawn: _Drawn) -> list[Turn]:
+    def _turns(self, pages: list[Page], plain: bool) -> list[Turn]:
         range_, rng, split = self._range, self._rng, self._split
-        if len(drawn.pages) > 1:
-            return list(news(ask_several(drawn.pages, rng) for _ in range(rng.randint(2, 6))))
-        if drawn.plain:
-            return draw_turns(range_.plain, drawn.pages, split, rng)
-        return sheet_turns(range_, drawn.pages[0], split, rng)
+        if len(pages) > 1:
+            return list(news(ask_several(pages, rng) for _ in range(rng.randint(2, 6))))
+        if plain:
+            return draw_turns(range_.plain, pages, split, rng)
+        return sheet_turns(range_, pages[0], split, rng)
 
 
 def sheet_batches(range_: SheetRange, config: ModelConfig, split: Split, rng: random.Random) -> Iterator[Batch]:
     """Endless batches; each holds conversations of about one length and costs about the budget."""
-    drawer = SheetDrawer(range_, config, split, rng)
     buckets: dict[int, _Bucket] = defaultdict(_Bucket)
     slips = rng if range_.plain.slips else None
     made = 0
-    while True:
-        views, turns = drawer.conversation()
+    for views, turns in SheetDrawer(range_, config, split, rng).conversations():
         length = text_tokens(turns) + sum(view.tiling.token_count(config.cells) for view in views)
-        tiles = sum(len(view.pixels) for view in views)
         key = length_class(length)
         bucket = buckets[key]
         rows, longest = len(bucket.conversations) + 1, max(bucket.longest, length)
+        tiles = bucket.tiles + bucket.new_tiles(views)
         if range_.few_shapes:
             shape = shape_of_class(key, range_.budget)
-            if tiles > shape.tiles:
+            if sum(len(view.pixels) for view in views) > shape.tiles:
                 continue
-            full = rows > shape.rows or bucket.tiles + tiles > shape.tiles
+            full = rows > shape.rows or tiles > shape.tiles
         else:
             budget = range_.budget * min(1.0, (made + 2) / 10)  # small at first, so that training need not wait
-            full = longest * rows + TILE_TOKENS * (bucket.tiles + tiles) > budget
+            full = longest * rows + TILE_TOKENS * tiles > budget
         if full and bucket.conversations:
             made += 1
             batch = _batch(bucket, config, slips)
             yield padded(batch, shape) if range_.few_shapes else batch
             bucket = buckets[key] = _Bucket()
-            longest = length
-        bucket.conversations.append((views, turns))
-        bucket.longest, bucket.tiles = longest, bucket.tiles + tiles
+        bucket.add(views, turns, length)
 
 
 def _batch(bucket: _Bucket, config: ModelConfig, slips: random.Random | None) -> Batch:

@@ -200,10 +200,8 @@ $(BUNDLE)/bin/python:
 	$(PYTHON) -m venv $(BUNDLE)
 
 # Everything to check a GPU with, on a machine with a card and no network: parity, answers, speed, peers (docs/cuda.md).
-gpu-check: $(GPU_CHECK_FOLDER)/check.sh
-	@echo "on the machine with the GPU: bash $(notdir $(GPU_CHECK_FOLDER))/check.sh OUT"
-
-$(GPU_CHECK_FOLDER)/check.sh: | $(VENV)/dev.stamp
+# A folder that is there is not taken for the new one: it may have other code.
+gpu-check: $(VENV)/dev.stamp
 	$(BIN)/python -m dsvl2_bench.gpu_check.folder --out $(GPU_CHECK_FOLDER) --python $(GPU_PYTHON) $(GPU_CHECK_OPTIONS)
 
 clean:

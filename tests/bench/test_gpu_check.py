@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages, verdict
 from dsvl2_bench.gpu_check import said as said_module
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
-from dsvl2_bench.gpu_check.plan import MORE_SECONDS, SECONDS
+from dsvl2_bench.gpu_check.plan import MORE_SECONDS, SECONDS, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random, write_sized_graphs
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
@@ -26,6 +29,7 @@ from dsvl2_export.upgrade import add_cuda_graphs
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.model import VisionLanguageModel
+from waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,7 @@ def test_a_screenshot_is_timed_in_parts(packed: Path, capsys: pytest.CaptureFixt
     assert 0 < last["first_vision_s"] + last["first_prompt_s"] <= last["first_token_s"] * 1.1
     assert last["follow_up_s"] < last["first_token_s"]
     assert last["prepare_and_first_token_s"] == pytest.approx(last["prepare_s"] + last["first_token_s"], abs=2e-4)
+    assert last["follow_up_s"] < last["prepare_and_follow_up_s"]
 
 
 def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +134,14 @@ def test_goals_are_compared_in_their_direction() -> None:
     lines: list[dict[str, Any]] = [
         {"stage": "speed", "decode_tok_s": {"0": 300.0, "1415": 290.0}},
         {"stage": "speed", "prefill_tok_s": {"1415": 20_000.0}},
-        {"stage": "speed", "first_token_s": 0.1, "follow_up_s": 0.1},
+        {"stage": "speed", "first_token_s": 0.1, "prepare_and_first_token_s": 0.2},
+        {"stage": "speed", "follow_up_s": 0.1, "prepare_and_follow_up_s": 0.02},
     ]
-    assert [line.rsplit(", ", 1)[1] for line in goals(lines)] == ["met", "NOT MET", "met", "NOT MET"]
+    words = ["met", "NOT MET", "met", "NOT MET", "NOT MET", "met"]
+    assert [line.rsplit(", ", 1)[1] for line in goals(lines)] == words
     assert all("measured None" in line for line in goals([]))
+    slowest = goals([{"stage": "speed", "decode_tok_s": {"0": 300.0, "1415": 270.0}}])
+    assert slowest[0].endswith("measured 270.0, NOT MET")
 
 
 def test_graphs_of_full_size_run_with_weights_made_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +155,17 @@ def test_graphs_of_full_size_run_with_weights_made_in_memory(tmp_path: Path, mon
     complete(tmp_path / "sized", tmp_path / "full")
     monkeypatch.setattr(sized_graphs, "PIECE_BYTES", 1 << 16)
     model = VisionLanguageModel(Bundle.open(tmp_path / "full"), 1, target=CUDA_ON_CPU, fill=fill_at_random)
-    logits = model.next_token_logits("What is this?")
+    sequence = model.new_sequence()
+    logits = model.next_token_logits("What is this?", sequence=sequence)
     assert np.isfinite(logits).all()
     assert logits.std() > 0
+    assert sequence.logits.argmax() == logits.argmax()  # what the graph checks is no random number
     assert len(model.new_sequence().cache.tensors) == 4
+    light, dark = (
+        model.next_token_logits("What is this?", [np.full((90, 90, 3), grey, np.uint8)]) for grey in (240, 20)
+    )
+    assert np.isfinite(light).all()
+    assert np.abs(light - dark).max() > 0  # the image encoder's weights are no zeros
 
 
 def test_the_packages_of_the_runtime_are_packed() -> None:
@@ -188,3 +204,66 @@ def test_where_the_packages_cannot_be_imported_the_table_says_so(
     ]  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["check.json", "stderr.txt", "table.txt"]
     assert len(json.loads((tmp_path / "out" / "check.json").read_text("utf-8"))) == 2
+
+
+def begun(command: list[str], out: Path) -> subprocess.Popen[bytes]:
+    """A check that has told of one case of parity."""
+    process = subprocess.Popen([sys.executable, "-m", "dsvl2_bench.gpu_check.check", *command, "--stages", "parity"])
+
+    def has_told() -> bool:
+        assert process.poll() is None
+        found = json.loads((out / "check.json").read_text("utf-8")) if (out / "check.json").exists() else []
+        return any("worst_step" in line for line in found)
+
+    wait_until(has_told)
+    return process
+
+
+def test_who_ends_it_early_has_what_was_found(packed: Path, tmp_path: Path) -> None:
+    """The stage's process ends too, and the table says that it did not end by itself."""
+    process = begun([str(packed), str(tmp_path), "--device", "cpu"], tmp_path)
+    (stage,) = psutil.Process(process.pid).children()
+    process.terminate()
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+    wait_until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
+    text = (tmp_path / "table.txt").read_text("utf-8")
+    assert "parity: FAILED" in text
+    assert "it was ended from outside" in text
+    assert "worst_step=" in text or "worst_step" in (tmp_path / "check.json").read_text("utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) in (
+        ["check.json", "stderr.txt", "table.txt"], ["check.json", "table.txt"],
+    )  # fmt: skip
+
+
+def test_who_kills_it_has_what_was_found(packed: Path, tmp_path: Path) -> None:
+    process = begun([str(packed), str(tmp_path), "--device", "cpu"], tmp_path)
+    (stage,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait(PATIENCE)
+    stage.kill()
+    lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    assert any("worst_step" in line for line in lines)
+    assert not any("ended" in line for line in lines)
+    assert "parity: FAILED" in table(lines)
+
+
+def test_questions_end_where_the_time_does(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked by then is judged, and it is said that it was not all of them."""
+    said: list[dict[str, Any]] = []
+    for module in (stages, said_module):
+        monkeypatch.setattr(module, "say", lambda **fields: said.append(fields))
+    left = iter([100.0, 100.0, 1.0])
+    monkeypatch.setattr(stages, "seconds_left", lambda: next(left))
+    stages.answers(packed, "cpu")
+    last = said[-1]
+    assert (last["compared"], last["of"], last["ok"]) == (2, 3, False)
+    assert last["equal"]["float32"] == 2
+    assert last["why"] == "no time was left"
+
+
+def test_a_stage_knows_how_long_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SECONDS_OF_STAGE, raising=False)
+    assert said_module.seconds_left() == float("inf")
+    monkeypatch.setenv(SECONDS_OF_STAGE, "50")
+    monkeypatch.setattr(said_module, "STARTED", time.monotonic() - 30)
+    assert 19 < said_module.seconds_left() <= 20

@@ -50,9 +50,12 @@ def test_runs_into_one_folder_are_one_table(tmp_path: Path, monkeypatch: pytest.
     """A stage that runs again stands for itself alone; what others said stays."""
     found = iter([1.0, 2.0, 3.0])
 
-    def stage(name: str, *_: object) -> list[dict[str, Any]]:
+    def stage(name: str, *rest: Any) -> list[dict[str, Any]]:
         (tmp_path / f"{name}.stderr.txt").write_text("")
-        return [{"stage": name, "load_s": next(found)}, {"stage": name, "ended": 0, "s": 1}]
+        lines = [{"stage": name, "load_s": next(found)}, {"stage": name, "ended": 0, "s": 1}]
+        for line in lines:
+            rest[-1](line)
+        return lines
 
     monkeypatch.setattr(check, "run_stage", stage)
     for stages in ("parity,speed@plain", "parity"):

@@ -1,8 +1,7 @@
 """Runs all stages, one process after the other, within eight minutes: `… dsvl2_bench.gpu_check.check FOLDER OUT`.
 
-Whatever a stage prints is shown at once and kept in OUT: `check.json` with every line, `table.txt` with what counts,
-`stderr.txt` with what libraries said. A stage that hangs is ended with its process alone. With the same OUT again, what
-other stages have found stays there, and the table is that of all of them.
+Whatever a stage prints is shown at once and kept in OUT (`record.Record`). A stage that hangs is ended with its process
+alone. With the same OUT again, what other stages have found stays there, and the table is that of all of them.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
-from dsvl2_bench.gpu_check.plan import GOALS, SECONDS, expanded, limits
+from dsvl2_bench.gpu_check.plan import GOALS, SECONDS, SECONDS_OF_STAGE, expanded, limits
+from dsvl2_bench.gpu_check.record import Line, Record
 
 BUDGET_SECONDS = 470
 LAST_SECONDS = 5
@@ -31,57 +32,55 @@ SHOWN_LINE = 6000
 """Characters."""
 FIGURES = {
     "worst_of_all_steps", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared",
-    "load_s", "between_steps_ms", "tiles_ms", "card_ms", "nodes_ms", "switched",
+    "load_s", "between_steps_ms", "tiles_ms", "card_ms", "nodes_ms", "switched", "card",
 }  # fmt: skip
 """Lines with any of these are in the table."""
 LONGEST_FIGURE, LONGEST_PROFILE = 400, 2000
 """Characters of a line in the table."""
-Line = dict[str, Any]
 
 
-def run_stage(name: str, folder: Path, out: Path, device: str, seconds: float) -> list[Line]:
-    """One stage in a process of its own, perhaps with a switch; its lines, and last how it ended."""
+def run_stage(
+    name: str, folder: Path, out: Path, device: str, seconds: float, on_line: Callable[[Line], None] = lambda line: None
+) -> list[Line]:
+    """One stage in a process of its own, perhaps with a switch; its lines as they come, and last how it ended."""
     stage, _, switched = limits(name)
     command = [sys.executable, "-u", "-m", "dsvl2_bench.gpu_check.stages", stage, str(folder), "--device", device]
     said, start, lines = out / f"{name}.stderr.txt", time.monotonic(), list[Line]()
+
+    def keep(line: Line) -> None:
+        lines.append(line)
+        on_line(line)
+
     # A crash inside a library leaves a traceback of Python's side.
-    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **switched}
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", SECONDS_OF_STAGE: str(seconds), **switched}
     with said.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdout=subprocess.PIPE, stderr=errors, env=environment
         )
-    reader = threading.Thread(target=_read, args=(process, name, lines), daemon=True)
+    reader = threading.Thread(target=_read, args=(process, name, keep), daemon=True)
     reader.start()
     timed_out = False
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         timed_out = True
-        process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # a driver that hangs does not let its process end
-            process.wait(LAST_SECONDS)
+    finally:  # also where somebody ends the check: a stage that lives on would hold the card
+        if process.poll() is None:
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a driver that hangs does not let its process end
+                process.wait(LAST_SECONDS)
     reader.join(LAST_SECONDS)  # what it has started may hold its output open
-    lines = list(lines)
     end: Line = {"stage": name, "ended": process.returncode, "s": round(time.monotonic() - start, 1)}
     if timed_out:
         end["timed_out"] = round(seconds)
     if process.returncode != 0 or any("error" in line for line in lines):
         end["stderr"] = said.read_text("utf-8", "replace")[-SHOWN_STDERR:]
-    lines.append(end)
+    keep(end)
     print(json.dumps(end), flush=True)
-    return lines
+    return list(lines)
 
 
-def _keep_stderr(name: str, out: Path) -> None:
-    """Put what a stage's libraries said behind that of the others: few files are easier to bring back than many."""
-    said = out / f"{name}.stderr.txt"
-    if text := said.read_text("utf-8", "replace"):
-        with (out / "stderr.txt").open("a", encoding="utf-8") as file:
-            file.write(f"---- {name} ----\n{text}")
-    said.unlink()
-
-
-def _read(process: subprocess.Popen[bytes], name: str, lines: list[Line]) -> None:
+def _read(process: subprocess.Popen[bytes], name: str, keep: Callable[[Line], None]) -> None:
     """Show and keep each line of a stage as it comes."""
     for raw in process.stdout or ():
         text = raw.decode("utf-8", "replace").rstrip()
@@ -89,8 +88,9 @@ def _read(process: subprocess.Popen[bytes], name: str, lines: list[Line]) -> Non
             line = json.loads(text)
         except ValueError:
             line = {"printed": text[:500]}
-        lines.append({"stage": name, **(line if isinstance(line, dict) else {"printed": text[:500]})})
-        print(json.dumps(lines[-1])[:SHOWN_LINE], flush=True)
+        whole = {**(line if isinstance(line, dict) else {"printed": text[:500]}), "stage": name}
+        keep(whole)
+        print(json.dumps(whole)[:SHOWN_LINE], flush=True)
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -104,8 +104,9 @@ def table(lines: Sequence[Line]) -> str:
         judged = [line["ok"] for line in mine if "ok" in line]
         ends = [line for line in mine if "ended" in line]
         errors = list(dict.fromkeys(str(line["error"]) for line in mine if "error" in line))
-        state = "FAILED" if errors or not all(judged) or any(end["ended"] != 0 for end in ends) else "well"
-        took = f"{ends[-1]['s']} s" if ends else "no end"
+        failed = errors or not all(judged) or not ends or any(end["ended"] != 0 for end in ends)
+        state = "FAILED" if failed else "well"
+        took = f"{ends[-1]['s']} s" if ends else "it was ended from outside"
         found.append(f"{name}: {state}, {sum(judged)} of {len(judged)} checks, {took}")
         found += [f"    ! {error[:500]}" for error in errors[:3]]
         found += [f"    ! {_end(end)}" for end in ends if end["ended"] != 0]
@@ -123,10 +124,10 @@ def goals(lines: Sequence[Line], stage: str = "speed") -> list[str]:
         if line["stage"] != stage:
             continue
         if "decode_tok_s" in line:
-            values["decode_tok_s"] = max(line["decode_tok_s"].values(), default=0.0)
+            values["decode_tok_s"] = min(line["decode_tok_s"].values(), default=0.0)
         if "prefill_tok_s" in line:
             values["prefill_1415_tok_s"] = line["prefill_tok_s"].get("1415", 0.0)
-        values |= {name: line[name] for name in ("first_token_s", "follow_up_s") if name in line}
+        values |= {name: line[name] for name in GOALS.keys() & line.keys() if isinstance(line[name], float)}
     found = []
     for name, goal in GOALS.items():
         value = values.get(name)
@@ -170,32 +171,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stages = expanded(options.stages)
     except ValueError as error:
         parser.error(str(error))
-    options.out.mkdir(parents=True, exist_ok=True)
-    before = [line for line in _earlier(options.out) if line["stage"] not in stages]
-    lines: list[Line] = []
-    end = time.monotonic() + options.seconds
+    signal.signal(signal.SIGTERM, _ended)
+    record, end = Record(options.out, table), time.monotonic() + options.seconds
     for name in stages:
         seconds = min(limits(name)[1], end - time.monotonic())
         if seconds < LEAST_SECONDS:
-            lines.append({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
+            record.add({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
             continue
-        lines += run_stage(name, options.folder, options.out, options.device, seconds)
-        _keep_stderr(name, options.out)
-        (options.out / "check.json").write_text(json.dumps(before + lines, indent=1), "utf-8")
-    text = table(before + lines)
-    (options.out / "table.txt").write_text(text + "\n", "utf-8")
-    now = table(lines)
+        record.begin(name)
+        try:
+            run_stage(name, options.folder, options.out, options.device, seconds, record.add)
+        finally:
+            record.keep_stderr(name, options.out / f"{name}.stderr.txt")
+            record.write_table()
+    record.write_table()
+    now = table(record.lines)
     print("---- table ----", now, sep="\n", flush=True)
     return int("FAILED" in now)
 
 
-def _earlier(out: Path) -> list[Line]:
-    """What is known from other runs with the same folder."""
-    try:
-        lines: list[Line] = json.loads((out / "check.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    return lines
+def _ended(number: int, frame: FrameType | None) -> None:
+    """What Python does not do by itself for this signal: leave every `with` and `finally` on the way out."""
+    del frame
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

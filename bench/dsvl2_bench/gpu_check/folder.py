@@ -10,23 +10,26 @@ import argparse
 import json
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+from dsvl2_bench.gpu_check.packed_cases import PackedCase, model_of, write_cases
 from dsvl2_bench.gpu_check.pieces import UNPACK, write_pieces
 from dsvl2_bench.gpu_check.reference import write_reference
 from dsvl2_bench.gpu_check.said import form_folder
 from dsvl2_bench.gpu_check.sized_graphs import write_sized_graphs
 from dsvl2_bench.gpu_check.slim import CUDA_PROVIDER, drop_not_needed, keep_code_for
-from dsvl2_bench.gpu_check.stages import QUESTIONS, SEED
+from dsvl2_bench.gpu_check.stages import PACKED_FROM, QUESTIONS, SEED
 from dsvl2_demo import BUNDLE
 from dsvl2_demo.evaluation.evaluate import bundle_answerer
-from dsvl2_demo.evaluation.held_out import held_out_cases
+from dsvl2_demo.evaluation.held_out import Case, held_out_cases
 from dsvl2_demo.packing import copy_code, fetch_wheels, write_script
-from dsvl2_export.exporter import MINIMUM_ONNXRUNTIME, export_weights
+from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.bundle_graphs import DECODER_DATA, FILES, IMAGE_DATA
 from dsvl2_export.graphs.cuda.form import EXACT_ON_GPU, IN_BFLOAT16, ON_CPU, ON_GPU
 from dsvl2_export.synth.config import synthetic_config
@@ -39,14 +42,16 @@ from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU
 from dsvl2_runtime.machine.cores import choose_threads
-from dsvl2_runtime.machine.files import bytes_in, new_folder
+from dsvl2_runtime.machine.files import bytes_in, new_folder, sha256
 from dsvl2_runtime.model import VisionLanguageModel
 
 PACKAGES = ("dsvl2_runtime", "dsvl2_export", "dsvl2_quant", "dsvl2_demo", "dsvl2_bench", "dsvl2_kernels")
 PROGRAM, CPU_WHEEL = "dsvl2-onnx", "onnxruntime"
 NOT_PACKED = {"numpy", "pillow", "huggingface-hub", "pypdfium2", PROGRAM, CPU_WHEEL}
 """What a machine with PyTorch has, what is imported for other models or for PDF files, and what is packed otherwise."""
-GPU_WHEEL = "onnxruntime-gpu"
+GPU_WHEEL = "onnxruntime-gpu==1.31.1"
+"""The release that `make test-cuda` runs with. Those for a GPU come later than those for the CPU, so theirs is not the
+version that is installed here."""
 SCALE, LAYERS = 0.12, 6
 """Of the small bundles; the widths are multiples of 64, as the GPU's kernels want them."""
 PRECISION = "int4"
@@ -77,7 +82,8 @@ if [ -e "$here/python.txt" ]; then
         exit 1
     fi
 fi
-export PYTHONPATH=$here/code:${SITE:-$here/site}:${PYTHONPATH:-} ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=$here/code:${SITE:-$here/site}${PYTHONPATH:+:$PYTHONPATH}
+export ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1
 exec "$python" -m dsvl2_bench.gpu_check.check "$here" "$out" "$@"
 """
 
@@ -109,10 +115,12 @@ def make_folder(
             less; by default they are made.
 
     Raises:
-        UsageError: it is there already.
+        UsageError: it is there already, or the answers are those of another model.
     """
     if out.exists():
-        raise UsageError(f"{out} is there already; give another folder or remove it")
+        raise UsageError(f"{out} is there already, perhaps of older code; give another folder or remove it")
+    if answers is not None and model_of(answers) != sha256(BUNDLE / MANIFEST):
+        raise UsageError(f"{answers} has answers of another demonstration model; leave out --answers to make them anew")
     with new_folder(out) as whole:
         copy_code(whole / "code", PACKAGES)
         form = ON_GPU if on_gpu else ON_CPU  # as a release has it, however small these are
@@ -127,7 +135,7 @@ def make_folder(
                 write_reference(Path(folder) / "fp32", source_of_weights, PRECISION, whole / f"{variant}.npz")
         shutil.copytree(BUNDLE, whole / "demo")
         if answers is None:
-            write_answers(whole / "demo", whole / "answers", questions)
+            write_answers(whole / "demo", whole / "answers", sha256(BUNDLE / MANIFEST), questions)
         else:
             shutil.copytree(answers, whole / "answers")
         add_cuda_graphs(whole / "demo", None if on_gpu else ON_CPU)
@@ -139,10 +147,9 @@ def make_folder(
                 for name, form in {"": ON_GPU, **OTHER_FORMS}.items():
                     write_sized_graphs(two, form_folder(whole / "full", name), synthetic_config("small"), form)
         if wheels:
-            # Releases for a GPU come later than those for the CPU, so theirs is not the version that is installed here.
             with tempfile.TemporaryDirectory() as folder:
                 wheels_folder = Path(folder)
-                fetch_wheels(wheels_folder, python, needed_packages(), [f"{GPU_WHEEL}>={MINIMUM_ONNXRUNTIME}"])
+                fetch_wheels(wheels_folder, python, needed_packages(), [GPU_WHEEL])
                 for wheel in sorted(wheels_folder.glob("*.whl")):
                     with zipfile.ZipFile(wheel) as archive:
                         archive.extractall(whole / "site")
@@ -150,7 +157,21 @@ def make_folder(
             if generation is not None:
                 keep_code_for(whole / "site" / CPU_WHEEL / CUDA_PROVIDER, generation)
             (whole / "python.txt").write_text(python, "utf-8")
+        packed_from = {"code": _code_version(), "python": python, "generation": generation, "wheel": GPU_WHEEL}
+        (whole / PACKED_FROM).write_text(json.dumps(packed_from), "utf-8")
         write_script(whole / "check.sh", SCRIPT)
+
+
+def _code_version() -> str:
+    """Of this checkout, with a mark where it differs from what was committed."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - where there is one
+            cwd=Path(__file__).parent, capture_output=True, encoding="utf-8", check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
 
 
 def _write_other_forms(bundle: Path) -> None:
@@ -175,24 +196,23 @@ def keep_cuda_graphs(folder: Path) -> None:
     path.write_text(json.dumps(document), "utf-8")
 
 
-def write_answers(demo: Path, out: Path, questions: int) -> None:
+def write_answers(demo: Path, out: Path, model: str, questions: int) -> None:
     """The pages of held-out questions, and the demonstration model's answers on the CPU.
 
     Args:
         demo: its bundle; it is left with graphs in float32.
-        out: the new folder: each page as a PNG, and `answers.json`.
+        out: the new folder of `packed_cases.write_cases`.
+        model: as there.
         questions: how many.
     """
     add_cuda_graphs(demo, ON_CPU)
-    out.mkdir()
     exact = VisionLanguageModel(Bundle.open(demo), choose_threads(None).count, target=CUDA_ON_CPU)
     quick = load_model(demo, provider="cpu")
-    found = []
-    for index, case in enumerate(held_out_cases(questions, SEED)):
-        for number, image in enumerate(case.images):
-            image.save(out / f"{index}-{number}.png")
-        found.append({"float32": bundle_answerer(exact)(case), "int8": bundle_answerer(quick)(case)})
-    (out / "answers.json").write_text(json.dumps(found), "utf-8")
+
+    def answered(case: Case) -> PackedCase:
+        return PackedCase(case, {"float32": bundle_answerer(exact)(case), "int8": bundle_answerer(quick)(case)})
+
+    write_cases(out, model, (answered(case) for case in held_out_cases(questions, SEED)))
 
 
 def needed_packages() -> list[str]:
@@ -224,6 +244,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--generation", type=int, help="of the cards to be checked, such as 90: smaller; default all")
     parser.add_argument("--pieces", type=int, metavar="MB", help="write OUT.pieces as well, of so many MB at most")
     options = parser.parse_args(arguments)
+    try:
+        _make(options)
+    except UsageError as error:
+        sys.exit(str(error))
+
+
+def _make(options: argparse.Namespace) -> None:
     make_folder(
         options.out,
         on_gpu=not options.for_cpu,

@@ -9,17 +9,19 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL
 
 from dsvl2_bench.gpu_check.plan import FORM
-from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, what_failed
+from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
 from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
 from dsvl2_bench.gpu_check.verdict import Verdict, verdict
 from dsvl2_runtime.bundle.bundle import Bundle
@@ -36,6 +38,10 @@ EQUAL_ANSWERS = 0.98
 QUESTIONS, SEED = 200, 1
 SAID_AFTER = 25
 """Questions."""
+SECONDS_OF_QUESTION = 8
+"""With fewer left, no other is asked; the longest answers have 200 tokens."""
+PACKED_FROM = "packed.json"
+"""What the folder was packed from."""
 MOST_FAILED = 3
 """Questions that may end with an error before the others are left out."""
 
@@ -54,7 +60,11 @@ def environment(folder: Path, device: str) -> None:
 
     from dsvl2_runtime.cli.doctor_gpu import gpu_report
 
+    if (folder / PACKED_FROM).exists():
+        say(packed=json.loads((folder / PACKED_FROM).read_text("utf-8")))
     say(python=platform.python_version(), system=platform.platform(), cores=os.cpu_count(), numpy=np.__version__)
+    say(pillow=PIL.__version__, free_disk_gb=round(shutil.disk_usage(gettempdir()).free / 1e9, 1))
+    say_card(device, "before")
     say(onnxruntime=onnxruntime.__version__, providers=onnxruntime.get_available_providers())
     report = gpu_report(Bundle.open(form_folder(folder / packed_variants(folder)[0])) if device == "cuda" else None)
     say(gpu=report)
@@ -141,31 +151,44 @@ def answers(folder: Path, device: str) -> None:
 
     Those in float32 are to be equal. The CPU's own, with activations of 8 bits, differ from them in every tenth.
     """
+    from dsvl2_bench.gpu_check.packed_cases import read_cases
     from dsvl2_demo.evaluation.evaluate import bundle_answerer, evaluate, scores_of
-    from dsvl2_demo.evaluation.held_out import held_out_cases
 
-    expected: list[dict[str, str]] = json.loads((folder / "answers" / "answers.json").read_text("utf-8"))
+    packed = read_cases(folder / "answers")
     model = opened(folder / "demo", device)
-    cases = [
-        replace(case, images=tuple(_page(folder, index, number) for number in range(len(case.images))))
-        for index, case in enumerate(held_out_cases(len(expected), SEED))
-    ]
     start, equal_so_far = time.perf_counter(), list[bool]()
 
     def after(one: Any) -> None:
         """Say how it goes, so that a stage that is ended early has told something."""
-        equal_so_far.append(one.found == expected[len(equal_so_far)]["float32"])
+        equal_so_far.append(one.found == packed[len(equal_so_far)].answers["float32"])
         if not len(equal_so_far) % SAID_AFTER:
             say(done=len(equal_so_far), equal_so_far=sum(equal_so_far), s=round(time.perf_counter() - start, 1))
 
+    cases = while_there_is_time((each.case for each in packed), SECONDS_OF_QUESTION)
     judged = evaluate(_goes_on(bundle_answerer(model)), cases, after)
     say(answered=len(judged), s=round(time.perf_counter() - start, 1), scores=scores_of(judged))
-    pairs = list(zip(judged, expected, strict=True))
+    pairs = [(one, each.answers) for one, each in zip(judged, packed, strict=False)]
     for index, (one, other) in enumerate(pairs):
         if one.found != other["float32"]:
             say(question=index, task=one.case.task, gpu=one.found[:120], cpu=other["float32"][:120])
     equal = {kind: sum(one.found == other[kind] for one, other in pairs) for kind in ("float32", "int8")}
-    say(compared=len(pairs), equal=equal, ok=equal["float32"] >= EQUAL_ANSWERS * len(pairs))
+    all_asked = len(pairs) == len(packed)
+    enough = all_asked and equal["float32"] >= EQUAL_ANSWERS * len(pairs)
+    say(
+        compared=len(pairs),
+        of=len(packed),
+        equal=equal,
+        ok=enough,
+        **({} if all_asked else {"why": "no time was left"}),
+    )
+
+
+def while_there_is_time(cases: Iterable[Case], seconds: float) -> Iterator[Case]:
+    """Cases, as long as there are so many seconds left for the next and for what is said behind the last."""
+    for case in cases:
+        if seconds_left() < seconds:
+            return
+        yield case
 
 
 def _goes_on(answerer: Answerer) -> Answerer:
@@ -183,12 +206,6 @@ def _goes_on(answerer: Answerer) -> Answerer:
             return failed[-1]
 
     return answer
-
-
-def _page(folder: Path, index: int, number: int) -> Any:
-    from PIL import Image
-
-    return Image.open(folder / "answers" / f"{index}-{number}.png").convert("RGB")
 
 
 def torch_peer(folder: Path, device: str) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dsvl2_demo.evaluation.sheets import print_bin, sheet_cases
 from dsvl2_demo.pages import lexicon, words
-from dsvl2_demo.pages.kinds import SHEETS, captured, draw_sheet
-from dsvl2_demo.pages.page import Page, Table, part_of
+from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
+from dsvl2_demo.pages.moves import captured
+from dsvl2_demo.pages.page import Page, Table, TextRun, part_of
 from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions import asked_page
-from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_sheet
+from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_sheet, parts
 from dsvl2_demo.questions.tasks import Task, Turn
-from dsvl2_demo.questions.traces import places_in
+from dsvl2_demo.questions.traces import Trace, places_in, spelled
+from dsvl2_demo.training.batches import news
 from dsvl2_runtime.errors import UsageError
-from dsvl2_runtime.inputs.tokenizer import DET
+from dsvl2_runtime.inputs.tokenizer import DET, DET_END, REF, REF_END
 
 KINDS = sorted(SHEETS)
 PAGES = 4
@@ -184,3 +188,58 @@ def test_a_question_that_a_kind_of_page_never_offers_is_an_error(monkeypatch: py
 )
 def test_print_is_sorted_by_its_height(em: float, name: str) -> None:
     assert print_bin(em) == name
+
+
+def test_training_asks_for_places_inside_a_line_and_evaluation_as_it_did() -> None:
+    """A value behind its label, or a number in a list of files, is a part of the line that is drawn."""
+    rng = random.Random(12)
+    page = next(
+        page for page in iter(lambda: draw_sheet("terminal", "train", rng, wear=0.0), None) if len(parts(page)) > 3
+    )
+    whole = {run.text for run in page.runs} | {entry.label for entry in page.entries}
+
+    def asked(split: Split) -> set[str]:
+        turns = [ask_sheet("locate", page, rng, split) for _ in range(200)]
+        return {turn.question.removeprefix(REF).removesuffix(REF_END) for turn in turns if turn is not None}
+
+    assert asked("held_out") <= whole
+    inside = {text for text, _, _ in parts(page)}
+    assert asked("train") - whole
+    assert asked("train") <= whole | inside
+    for text, box, run in parts(page):
+        (line,) = (line[0] for line in page.lines if text in line[0].text)
+        assert line.box[0] - 1 <= box[0] < box[2] <= line.box[2] + 1
+        assert run.text == text
+
+
+def test_of_boxes_in_one_row_only_one_is_asked_for() -> None:
+    """The other would be copied from it; one edge is shared by all cells of a column and gives no box away."""
+
+    def box(numbers: str, name: str) -> Turn:
+        run = TextRun(name, (0.0, 0.0, 9.0, 9.0), (1.0,), 5.0, 12.0)
+        places = [replace(spelled(name, run).places[0], coordinate=int(part)) for part in numbers.split(", ")]
+        traces = [Trace(part, (place,)) for part, place in zip(numbers.split(", "), places, strict=True)]
+        answer = f"{REF}{name}{REF_END}{DET}[[{numbers}]]{DET_END}"
+        return Turn("locate", f"{REF}{name}{REF_END}", answer, run.box, read=(spelled(name, run), *traces))
+
+    first, below, beside = box("10, 300, 70, 320", "a"), box("10, 350, 66, 371", "b"), box("200, 300, 260, 320", "c")
+    assert list(news([first, below, beside])) == [first, below]
+    assert list(news([Turn("value", "Total?", "110,77"), first])) == [Turn("value", "Total?", "110,77"), first]
+    assert list(news([first, first])) == [first]
+
+
+HELD_OUT = {
+    "chart": "0063d1ac06e4", "dialog": "4226bb2360b9", "error": "13c970661a42", "files": "02f2e24fc785",
+    "form": "4964feeba5e5", "invoice": "7517a4067981", "letter": "f891f0fcc810", "prose": "1943b7036f8c",
+    "receipt": "74849ab74be0", "settings": "2272d421db6a", "table": "41e2c14d3eb6", "terminal": "f6e672e7bc0d",
+    "web": "e5524c01f146",
+}  # fmt: skip
+"""The beginning of the digest of what three held-out pages of each kind say."""
+
+
+@pytest.mark.parametrize("kind", sorted(HELD_OUT))
+def test_held_out_pages_are_those_that_scores_were_published_for(kind: str) -> None:
+    """What is drawn for training changes; a change here makes every published figure incomparable with the next."""
+    rng = random.Random(f"published {kind}")
+    said = [draw_sheet(kind, "held_out", rng).transcript for _ in range(3)]
+    assert hashlib.sha256("\f".join(said).encode()).hexdigest()[:12] == HELD_OUT[kind]

@@ -18,6 +18,10 @@ FACE_TRIES = 30
 """Draws of a look until its faces have every letter; a machine may have no such face."""
 SMALLEST_PRINT = 9
 """Pixels of the em."""
+SMALL_PRINT = (10, 13)
+"""Of the em, smallest and largest: read wrong most often. `MORE_SMALL_PRINT` of the pages to train with have it,
+whatever is usual for their kind."""
+MORE_SMALL_PRINT = 0.15
 
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
@@ -48,6 +52,8 @@ class Canvas:
                 break
             style = draw_style(StyleRange(plain=0.3), split, rng)
         em = rng.randint(*ems)
+        if split == "train" and rng.random() < MORE_SMALL_PRINT:
+            em = rng.randint(*SMALL_PRINT)
         if rng.random() < 0.06:
             style = replace(style, ink=blend(style.ink, style.background, rng.uniform(0.2, 0.5)))
         image = Image.new("RGB", size, style.background)

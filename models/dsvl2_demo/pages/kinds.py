@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
-
-from PIL import Image
 
 from dsvl2_demo.pages import grids
 from dsvl2_demo.pages.charts import chart
 from dsvl2_demo.pages.degrade import worn
 from dsvl2_demo.pages.letters import invoice, letter
-from dsvl2_demo.pages.page import Button, Page, Table, TextRun
+from dsvl2_demo.pages.moves import captured
+from dsvl2_demo.pages.page import Page
 from dsvl2_demo.pages.receipts import receipt
 from dsvl2_demo.pages.sheets import form, prose, terminal
 from dsvl2_demo.pages.web import web
@@ -48,64 +45,3 @@ def draw_sheet(kind: str, split: Split, rng: random.Random, wear: float = 0.35) 
         if rng.random() < 0.6:
             page.image = worn(page.image, rng)
     return page
-
-
-def captured(page: Page, scale: float, angle: float) -> Page:
-    """The page scaled, and turned by some degrees about its middle; its truth goes along."""
-    if scale == 1.0 and not angle:
-        return page
-    width, height = page.image.size
-    size = (max(32, round(width * scale)), max(32, round(height * scale)))
-    image = page.image if size == page.image.size else page.image.resize(size, Image.Resampling.BICUBIC)
-    if angle:
-        corner = page.image.getpixel((0, 0))
-        image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=corner)
-    across, down = size[0] / width, size[1] / height
-    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    middle_x, middle_y = size[0] / 2, size[1] / 2
-
-    def moved(x: float, y: float) -> tuple[float, float]:
-        x, y = x * across - middle_x, y * down - middle_y
-        return x * cosine + y * sine + middle_x, y * cosine - x * sine + middle_y
-
-    def box(old: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        left, top, right, bottom = old
-        points = [moved(x, y) for x in (left, right) for y in (top, bottom)]
-        across_, down_ = zip(*points, strict=True)
-        return min(across_), min(down_), max(across_), max(down_)
-
-    made: dict[int, TextRun] = {}
-
-    def run(old: TextRun) -> TextRun:
-        if id(old) not in made:
-            points = [moved(centre, old.middle) for centre in old.centres]
-            middle = sum(y for _, y in points) / len(points)
-            made[id(old)] = TextRun(old.text, box(old.box), tuple(x for x, _ in points), middle, old.em * down)
-        return made[id(old)]
-
-    def maybe(old: TextRun | None) -> TextRun | None:
-        return None if old is None else run(old)
-
-    return replace(
-        page,
-        image=image,
-        lines=[[run(each) for each in line] for line in page.lines],
-        entries=[replace(each, value_run=run(each.value_run), label_run=run(each.label_run)) for each in page.entries],
-        buttons=[Button(each.text, box(each.box), each.highlighted) for each in page.buttons],
-        facts=[
-            replace(
-                each,
-                run=maybe(each.run),
-                point=moved(*each.point) if each.point else None,
-                about=maybe(each.about),
-            )
-            for each in page.facts
-        ],
-        tables=[
-            Table(
-                tuple(run(each) for each in table.headers),
-                tuple(tuple(run(each) for each in row) for row in table.rows),
-            )
-            for table in page.tables
-        ],
-    )

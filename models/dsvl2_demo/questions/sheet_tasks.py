@@ -16,10 +16,11 @@ from dsvl2_demo.questions.tasks import (
     Task,
     Turn,
     box_text,
+    box_turn,
     button_turn,
     compare_turn,
     label_turn,
-    locate_turn,
+    locatable,
     title_turn,
     transcribe_turn,
 )
@@ -57,7 +58,7 @@ LONGEST_READING = 520
 """Characters of a transcription or a table that is asked for."""
 LONGEST_BOXES = 4
 SHEET_TASKS: tuple[tuple[Task, float], ...] = (
-    ("value", 9.0), ("cell", 7.0), ("state", 3.0), ("chart", 2.0), ("locate", 4.0), ("locate_several", 0.7),
+    ("value", 10.0), ("cell", 8.0), ("state", 3.0), ("chart", 2.0), ("locate", 5.0), ("locate_several", 0.7),
     ("transcribe", 1.6), ("markdown", 0.8), ("header", 0.5), ("row", 1.0), ("json", 1.6), ("shown", 1.0),
     ("absent", 0.8), ("label", 1.0), ("title", 0.8), ("button", 0.8), ("continue", 1.4),
 )  # fmt: skip
@@ -246,6 +247,23 @@ def _continue(page: Page, rng: random.Random) -> Turn | None:
     )  # fmt: skip
 
 
+def parts(page: Page) -> list[tuple[str, Box, TextRun]]:
+    """What can be located inside a longer piece of text: values, labels and cells that stand on the page once."""
+    whole = {id(run) for run in page.runs}
+    inner = [run for entry in page.entries for run in (entry.label_run, entry.value_run)]
+    inner += [fact.run for fact in page.facts if fact.run is not None]
+    inner += [run for table in page.tables for row in (table.headers, *table.rows) for run in row]
+    inner = [run for run in inner if id(run) not in whole]
+    shown = page.transcript if inner else ""
+    return [(run.text, run.box, run) for run in inner if shown.count(run.text) == 1]
+
+
+def _locate(page: Page, rng: random.Random, split: Split) -> Turn | None:
+    """A place; held-out pages are asked for whole pieces of text alone, as ever, so that scores compare."""
+    pieces = locatable(page)
+    return box_turn(page, pieces if split == "held_out" else pieces + parts(page), rng)
+
+
 def boxes_text(boxes: Sequence[Box], size: tuple[int, int]) -> str:
     """Several boxes in the official form."""
     return "[" + ", ".join(box_text(box, size)[1:-1] for box in boxes) + "]"
@@ -296,6 +314,7 @@ def ask_several(pages: Sequence[Page], rng: random.Random) -> Turn | None:
 
 _WITH_SPLIT: dict[str, Callable[[Page, random.Random, Split], Turn | None]] = {
     "json": _json,
+    "locate": _locate,
     "absent": _absent,
     "shown": _shown,
 }
@@ -304,7 +323,6 @@ _ABOUT_ONE: dict[str, Callable[[Page, random.Random], Turn | None]] = {
     "cell": _cell,
     "state": _fact("state"),
     "chart": _fact("chart"),
-    "locate": locate_turn,
     "locate_several": _locate_several,
     "transcribe": _transcribe,
     "markdown": _markdown,

@@ -181,7 +181,11 @@ def locatable(page: Page) -> list[tuple[str, Box, TextRun]]:
 
 def locate_turn(page: Page, rng: random.Random) -> Turn | None:
     """The box of a piece of text or of a button."""
-    pieces = locatable(page)
+    return box_turn(page, locatable(page), rng)
+
+
+def box_turn(page: Page, pieces: Sequence[tuple[str, Box, TextRun]], rng: random.Random) -> Turn | None:
+    """The box of one of these pieces of a page."""
     if not pieces:
         return None
     text, box, run = rng.choice(pieces)

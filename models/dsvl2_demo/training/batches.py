@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,6 +34,7 @@ TILE_COST = 300
 """What looking at a tile costs in the vision tower, in tokens of the language model."""
 
 NOWHERE = (-1, -1, -1)
+_NUMBER = re.compile(r"\d+")
 SORTED_TOGETHER = 4
 """Batches that are drawn together and sorted by length."""
 
@@ -263,10 +265,20 @@ def news(turns: Iterable[Turn | None]) -> Iterator[Turn]:
 
 
 def _given_away(turn: Turn, spoken: str) -> bool:
-    """Whether a part of what the answer reads was said before; what the question itself says is no answer."""
+    """Whether a part of what the answer reads was said before; what the question itself says is no answer.
+
+    Of a box it takes half of the edges: the cells of a column share one, and those of a row, which share two, tell
+    where the others are.
+    """
     question = turn.question.lower()
+    if question in spoken:
+        return True
+    edges = [trace.text.strip("[]") for trace in turn.read if trace.places[0].coordinate >= 0]
+    if edges:
+        said = set(_NUMBER.findall(spoken))
+        return 2 * sum(edge in said for edge in edges) >= len(edges)
     read = [trace.text.lower().strip(" \n:=-") for trace in turn.read]
-    return question in spoken or any(text in spoken for text in read if text not in question)
+    return any(text in spoken for text in read if text not in question)
 
 
 def draw_batches(

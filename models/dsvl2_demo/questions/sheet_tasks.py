@@ -58,8 +58,8 @@ LONGEST_READING = 520
 """Characters of a transcription or a table that is asked for."""
 LONGEST_BOXES = 4
 SHEET_TASKS: tuple[tuple[Task, float], ...] = (
-    ("value", 10.0), ("cell", 8.0), ("state", 3.0), ("chart", 2.0), ("locate", 5.0), ("locate_several", 0.7),
-    ("transcribe", 1.6), ("markdown", 0.8), ("header", 0.5), ("row", 1.0), ("json", 1.6), ("shown", 1.0),
+    ("value", 11.0), ("cell", 8.0), ("state", 3.0), ("chart", 2.0), ("locate", 4.0), ("locate_several", 0.7),
+    ("transcribe", 1.6), ("markdown", 0.8), ("header", 0.5), ("row", 1.0), ("json", 1.6), ("shown", 0.6),
     ("absent", 0.8), ("label", 1.0), ("title", 0.8), ("button", 0.8), ("continue", 1.4),
 )  # fmt: skip
 

@@ -71,16 +71,6 @@ class SheetRange:
 
 
 @dataclass(slots=True)
-class _Drawn:
-    """Pages that were drawn and are asked about a few times."""
-
-    pages: list[Page]
-    views: list[PageView]
-    plain: bool
-    left: int
-
-
-@dataclass(slots=True)
 class _Bucket:
     conversations: list[tuple[list[PageView], list[Turn]]] = field(default_factory=list)
     seen: set[PageView] = field(default_factory=set)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BUNDLE := build/bundle-venv
 CUDA := build/cuda-venv
 TRANSLATIONS := desktop_app/dsvl2_app/translations
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(INSTALL_OPTIONS) -c constraints.txt
 SYNTHETIC := models/synthetic
 GPU_FOLDER ?= models/dsvl2_demo/runs/gpu
 GPU_CHECK_FOLDER ?= models/synthetic/gpu_check
@@ -39,7 +39,7 @@ synthetic: $(SYNTHETIC)/bundle/manifest.json
 	@$(BIN)/dsvl2-onnx run "$$QUESTION" -i "$$PICTURE" --model $(SYNTHETIC)/bundle -n 48
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TEST_OPTIONS)
 
 # How long the window's event loop stands still, while it does what takes longest; see docs/desktop.md.
 .PHONY: window-gaps
@@ -120,7 +120,7 @@ $(OLDEST)/dev.stamp: pyproject.toml tests/oldest_versions.py $(KERNELS) | $(VENV
 
 check: format-check lint types imports test
 
-# The same tests twice more, as on a machine that has nothing (Linux).
+# The tests as on a machine that has nothing, twice those that depend on one (Linux).
 check-bare: $(VENV)/dev.stamp
 	.ci/bare
 

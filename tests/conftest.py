@@ -17,8 +17,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-from dsvl2_export.exporter import export_bundle
-from dsvl2_export.synth.writer import write_synthetic_checkpoint
+from reach import LeftOut, Recorder
 from small_models import FIGURE, MakeBundle, MakeCheckpoint, small_config
 
 # A busy machine is no reason to fail, so no example has a deadline.
@@ -28,12 +27,18 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """As a machine with one core has it: `.ci/bare` asks for it."""
+    """As a machine with one core has it, and which tests depend on a machine: for `.ci/run` and `.ci/bare`."""
     parser.addoption("--one-core", action="store_true", help="a core for each process and what it starts")
+    parser.addoption("--record-reach", type=Path, metavar="FILE", help="what of the machine each test reaches for")
+    parser.addoption("--leave-out", type=Path, metavar="FILE", help="tests that do not run, one on each line")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a worker on a core of its own, so that threads of two models do not wait for each other (Linux)."""
+    if record := config.getoption("--record-reach"):
+        config.pluginmanager.register(Recorder(record))
+    if tests := config.getoption("--leave-out"):
+        config.pluginmanager.register(LeftOut(tests))
     worker = getattr(config, "workerinput", None)
     if worker and config.getoption("--one-core") and sys.platform == "linux":
         cores = sorted(os.sched_getaffinity(0))
@@ -105,6 +110,9 @@ def checkpoint() -> MakeCheckpoint:
 
     @cache
     def make(variant: str) -> Path:
+        # PyTorch and Transformers are imported by the processes that export, not by the one that hands out the tests.
+        from dsvl2_export.synth.writer import write_synthetic_checkpoint
+
         def write(out: Path) -> None:
             write_synthetic_checkpoint(out, variant, config=small_config(variant), seed=5)
 
@@ -119,6 +127,8 @@ def bundle(checkpoint: MakeCheckpoint) -> MakeBundle:
 
     @cache
     def make(variant: str, precision: str) -> Path:
+        from dsvl2_export.exporter import export_bundle
+
         source = checkpoint(variant)
         return made_once(f"bundles/{variant}-{precision}", lambda out: export_bundle(source, out, precision))
 

@@ -34,6 +34,9 @@ SWITCHES = (
 )  # fmt: skip
 FAMILIES = ("DSVL2_", "FONTCONFIG_", "ORT_", "HF_", "TRANSFORMERS_", "QT_", "XDG_", "TYPER_", "_TYPER_")
 """Variables of ours and of libraries begin like this."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Of NumPy and PyTorch: one, because those of two workers on two cores wait for each other, which takes three times the
+processor's time. What the tests try has threads of its own."""
 REQUIRED = "DSVL2_BUILD_KERNELS"
 """Stays: where it is `require`, as in continuous integration, no test does without a library (`own_library.py`)."""
 
@@ -61,6 +64,7 @@ def _isolate() -> None:
     os.environ["FONTCONFIG_FILE"] = str(settings)
     os.environ[INTERNET_ATTEMPTS] = str(folder / "internet")
     os.environ["PYTHONPATH"] = str(GUARD)
+    os.environ |= dict.fromkeys(THREADS, "1")
     # A shell that starts them in the background has it ignored, which processes of tests would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

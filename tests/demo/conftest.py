@@ -13,7 +13,7 @@ from dsvl2_demo.pages import fonts
 torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def shipped_faces_only() -> Iterator[None]:
     """Draw with the typefaces of this repository, whatever is installed."""
     with pytest.MonkeyPatch.context() as patch:

@@ -15,7 +15,7 @@ from PIL import Image
 from dsvl2_bench.gpu_check import check, folder, said
 from dsvl2_bench.gpu_check.folder import GPU_WHEEL, SCRIPT, make_folder
 from dsvl2_bench.gpu_check.packed_cases import PackedCase, model_of, read_cases, write_cases
-from dsvl2_bench.gpu_check.record import FIRST_BYTES, LAST_BYTES, Record, shortened
+from dsvl2_bench.gpu_check.record import FIRST_BYTES, LAST_BYTES, Record, shortened, stderr_of
 from dsvl2_demo.evaluation.held_out import Case
 from dsvl2_demo.packing import write_script
 from dsvl2_runtime.errors import UsageError
@@ -30,7 +30,7 @@ def test_a_stage_without_time_does_not_forget_what_an_earlier_run_found(
     """One that never ran says why; this run fails for both."""
 
     def stage(name: str, *rest: Any) -> list[dict[str, Any]]:
-        (tmp_path / f"{name}.stderr.txt").write_text("")
+        stderr_of(tmp_path, name).write_text("")
         for line in ({"stage": name, "load_s": 1.5}, {"stage": name, "ended": 0, "s": 1}):
             rest[-1](line)
         return []
@@ -60,6 +60,11 @@ def test_each_line_is_in_the_file_at_once(tmp_path: Path) -> None:
     again.begin("speed")
     again.add({"stage": "speed", "number": 4})
     assert [line["number"] for line in json.loads((tmp_path / "check.json").read_text("utf-8"))] == [4]
+
+
+def test_the_names_of_files_are_plain() -> None:
+    """Of a stage with a switch as well."""
+    assert stderr_of(Path("out"), "quick@plain") == Path("out/quick-plain.stderr.txt")
 
 
 def test_of_much_that_libraries_say_both_ends_are_kept() -> None:

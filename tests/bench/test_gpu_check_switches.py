@@ -14,6 +14,7 @@ from dsvl2_bench.gpu_check import check, said
 from dsvl2_bench.gpu_check.folder import OTHER_FORMS, keep_cuda_graphs
 from dsvl2_bench.gpu_check.kernel_times import by_operator, summary
 from dsvl2_bench.gpu_check.plan import FORM, FORMS, OPTIONS, SECONDS, SWITCHES, expanded, limits
+from dsvl2_bench.gpu_check.record import stderr_of
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
 from dsvl2_export.synth.config import synthetic_config
@@ -51,7 +52,7 @@ def test_runs_into_one_folder_are_one_table(tmp_path: Path, monkeypatch: pytest.
     found = iter([1.0, 2.0, 3.0])
 
     def stage(name: str, *rest: Any) -> list[dict[str, Any]]:
-        (tmp_path / f"{name}.stderr.txt").write_text("")
+        stderr_of(tmp_path, name).write_text("")
         lines = [{"stage": name, "load_s": next(found)}, {"stage": name, "ended": 0, "s": 1}]
         for line in lines:
             rest[-1](line)

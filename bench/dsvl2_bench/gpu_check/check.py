@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from dsvl2_bench.gpu_check.plan import GOALS, SECONDS, SECONDS_OF_STAGE, expanded, limits
-from dsvl2_bench.gpu_check.record import Line, Record
+from dsvl2_bench.gpu_check.record import Line, Record, stderr_of
 
 BUDGET_SECONDS = 470
 LAST_SECONDS = 5
@@ -45,7 +45,7 @@ def run_stage(
     """One stage in a process of its own, perhaps with a switch; its lines as they come, and last how it ended."""
     stage, _, switched = limits(name)
     command = [sys.executable, "-u", "-m", "dsvl2_bench.gpu_check.stages", stage, str(folder), "--device", device]
-    said, start, lines = out / f"{name}.stderr.txt", time.monotonic(), list[Line]()
+    said, start, lines = stderr_of(out, name), time.monotonic(), list[Line]()
 
     def keep(line: Line) -> None:
         lines.append(line)
@@ -171,8 +171,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stages = expanded(options.stages)
     except ValueError as error:
         parser.error(str(error))
-    signal.signal(signal.SIGTERM, _ended)
     record, end = Record(options.out, table), time.monotonic() + options.seconds
+    before = signal.signal(signal.SIGTERM, _ended)
+    try:
+        _run(stages, options, record, end)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        record.write_table()
+    now = table(record.lines)
+    print("---- table ----", now, sep="\n", flush=True)
+    return int("FAILED" in now)
+
+
+def _run(stages: Sequence[str], options: argparse.Namespace, record: Record, end: float) -> None:
+    """One stage after the other, as long as there is time."""
     for name in stages:
         seconds = min(limits(name)[1], end - time.monotonic())
         if seconds < LEAST_SECONDS:
@@ -182,12 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             run_stage(name, options.folder, options.out, options.device, seconds, record.add)
         finally:
-            record.keep_stderr(name, options.out / f"{name}.stderr.txt")
+            record.keep_stderr(name)
             record.write_table()
-    record.write_table()
-    now = table(record.lines)
-    print("---- table ----", now, sep="\n", flush=True)
-    return int("FAILED" in now)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:

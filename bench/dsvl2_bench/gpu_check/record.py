@@ -44,8 +44,9 @@ class Record:
         with self._lock:
             _replace(self._out / "table.txt", self._table(self._all()) + "\n")
 
-    def keep_stderr(self, stage: str, said: Path) -> None:
+    def keep_stderr(self, stage: str) -> None:
         """Put what a stage's libraries said behind that of the others: few files are easier to bring back than many."""
+        said = stderr_of(self._out, stage)
         if text := shortened(said.read_bytes()):
             with (self._out / "stderr.txt").open("ab") as file:
                 file.write(f"---- {stage} ----\n".encode() + text)
@@ -55,6 +56,11 @@ class Record:
         """Where a stage had no time, what an earlier run said of it stays."""
         known = {line.get("stage") for line in self._earlier}
         return self._earlier + [line for line in self.lines if line["stage"] not in known]
+
+
+def stderr_of(out: Path, stage: str) -> Path:
+    """Where a stage's libraries write while it runs; some ways back take no file with another sign in its name."""
+    return out / f"{stage.replace('@', '-')}.stderr.txt"
 
 
 def shortened(text: bytes) -> bytes:

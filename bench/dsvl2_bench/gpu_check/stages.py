@@ -149,7 +149,7 @@ def _compare(folder: Path, variant: str, device: str, cases: Sequence[tuple[int,
 def answers(folder: Path, device: str) -> None:
     """The demonstration model's answers to held-out questions, beside those that the CPU gave where this was packed.
 
-    Those in float32 are to be equal. The CPU's own, with activations of 8 bits, differ from them in every tenth.
+    Those in float32 are to be equal. The CPU's own, with activations of 8 bits, differ from them in a few of a hundred.
     """
     from dsvl2_bench.gpu_check.packed_cases import read_cases
     from dsvl2_demo.evaluation.evaluate import bundle_answerer, evaluate, scores_of

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
@@ -118,6 +119,45 @@ class _Queries:
         return cls(order, looks.gather(1, order), right[:, None], (positions > order[..., None])[:, None])
 
 
+class _Missed(torch.autograd.Function):
+    """`missed_looks` with its gradient, which for the scores is `seen * (share - right) / share`.
+
+    The scores of all taught heads are the largest tensors of a step: automatic differentiation goes over them a dozen
+    times in fp32, this five times in the type that they were computed in.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, right: Tensor, future: Tensor) -> Tensor:
+        """As `missed_looks`."""
+        with torch.autocast(q.device.type, enabled=False):
+            seen = (q @ k.transpose(2, 3)).masked_fill_(future, -torch.inf).softmax(-1)
+            share = (seen * right).sum(-1, dtype=torch.float32)
+        ctx.save_for_backward(q, k, right, seen, share)
+        return -(share + SMALLEST_SHARE).log()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of queries and keys."""
+        q, k, right, seen, share = ctx.saved_tensors
+        rate = gradients[0] / (share + SMALLEST_SHARE)
+        at_right, elsewhere = (((share - there) * rate).to(seen.dtype).unsqueeze(-1) for there in (1, 0))
+        scores = torch.where(right, at_right, elsewhere).mul_(seen)
+        return scores @ k, scores.transpose(2, 3) @ q, None, None
+
+
+def missed_looks(q: Tensor, k: Tensor, right: Tensor, future: Tensor) -> Tensor:
+    """-log of what queries attend to the right positions, `[batch, heads, most] float32`.
+
+    Args:
+        q: `[batch, heads, most, width]`, scaled.
+        k: `[batch, heads, seq, width]`.
+        right: `[batch, 1, most, seq] bool`.
+        future: `[batch, 1, most, seq] bool`, what the queries do not see.
+    """
+    missed: Tensor = _Missed.apply(q, k, right, future)
+    return missed
+
+
 @functools.cache
 def _index(heads: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.tensor(heads, device=device)
@@ -144,8 +184,6 @@ def _heads_loss(
     k_nope = (latents @ k_weight.flatten(0, 1).T).unflatten(-1, (len(taught), -1)).transpose(1, 2)
     k_rope = k_rope[:, None].expand(-1, len(taught), -1, -1)
     q, k = torch.cat([q[..., :nope], q_rope.to(q.dtype)], -1), torch.cat([k_nope, k_rope.to(k_nope.dtype)], -1)
-    scores = (q @ k.transpose(2, 3)).float() * config.head_dim**-0.5  # [batch, heads, most, seq]
-    seen = scores.masked_fill(queries.future, -torch.inf).softmax(-1)
-    missed = -((seen * queries.right).sum(-1) + SMALLEST_SHARE).log()
+    missed = missed_looks(q * config.head_dim**-0.5, k, queries.right, queries.future)
     loss: Tensor = (missed * queries.valid[:, None]).sum((0, 2)) / queries.valid.sum().clamp(min=1)
     return loss

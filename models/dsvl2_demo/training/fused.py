@@ -5,12 +5,18 @@ Each class has the parameters and the results of the one it stands for; `fuse` c
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
+from dsvl2_demo.training.geometry import demo_config
 from dsvl2_export.network.attention import LatentAttention, RMSNorm, Rows, attend
 from dsvl2_export.network.moe import GatedMLP, MixtureOfExperts, RouterStatistics
+
+LARGEST_DIFFERENCE = 0.03
+"""Between grouped experts and masked ones, relative to the norm: bfloat16 gives one in a hundred."""
 
 
 class MaskedExperts(MixtureOfExperts):
@@ -35,6 +41,116 @@ class MaskedExperts(MixtureOfExperts):
         if self.shared_experts is None:
             return routed, statistics
         return routed + self.shared_experts(x), statistics
+
+
+class _Dispatched(torch.autograd.Function):
+    """Rows of tokens in the order of their experts; its gradient is `_Combined`, which adds without atomics."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, order: Tensor, places: Tensor, each: int) -> Tensor:
+        """[tokens, hidden] -> [tokens * each, hidden], row `order[i] // each` at i."""
+        ctx.save_for_backward(order, places)
+        ctx.each = each
+        return tokens.index_select(0, order // each)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the tokens."""
+        order, places = ctx.saved_tensors
+        return _Combined.apply(gradients[0], order, places, ctx.each), None, None, None
+
+
+class _Combined(torch.autograd.Function):
+    """The sum of what the experts of each token gave; its gradient is `_Dispatched`."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, order: Tensor, places: Tensor, each: int) -> Tensor:
+        """[tokens * each, hidden] in the order of experts -> [tokens, hidden]."""
+        ctx.save_for_backward(order, places)
+        ctx.each = each
+        return rows.index_select(0, places).unflatten(0, (-1, each)).sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the rows."""
+        order, places = ctx.saved_tensors
+        return _Dispatched.apply(gradients[0], order, places, ctx.each), None, None, None
+
+
+class GroupedExperts(MixtureOfExperts):
+    """Each token goes through its own experts, by one product over groups of rows, and nothing waits for the GPU.
+
+    Needs `torch._grouped_mm`, which waits for the GPU before compute capability 9.0 and gave experts without tokens
+    wrong gradients on 10.0 (PyTorch issues 169970 and 172439); see `experts_of`.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, RouterStatistics]:
+        """[batch, seq, hidden] -> the same, and what the router did."""
+        tokens = x.flatten(0, 1)
+        weights, statistics = self.gate(tokens)
+        each = weights.shape[1]
+        experts = [expert for expert in self.experts if isinstance(expert, GatedMLP)]
+        # Sorted as bytes, which takes one pass over the digits.
+        chosen, order = statistics.chosen.flatten().to(torch.uint8).sort(stable=True)
+        places = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+        numbers = torch.arange(len(experts), device=order.device, dtype=torch.uint8)
+        ends = (chosen[:, None] <= numbers).sum(0, dtype=torch.int32)
+        gate_up = torch.stack([torch.cat([expert.gate_proj.weight, expert.up_proj.weight]) for expert in experts])
+        down = torch.stack([expert.down_proj.weight for expert in experts])
+        rows = _Dispatched.apply(tokens, order, places, each)
+        gate, up = _grouped(rows, gate_up, ends).chunk(2, dim=-1)  # each [tokens * each, intermediate]
+        share = weights.flatten().gather(0, order)
+        inside = F.silu(gate) * up * share.to(gate.dtype).unsqueeze(-1)
+        routed = _Combined.apply(_grouped(inside, down, ends), order, places, each).view_as(x)
+        if self.shared_experts is None:
+            return routed, statistics
+        return routed + self.shared_experts(x), statistics
+
+
+def _grouped(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
+    """Each group of rows times the transpose of its matrix.
+
+    Args:
+        rows: `[rows, in_features]`, group by group.
+        weights: `[groups, out_features, in_features]`.
+        ends: `[groups] int32`, where each group of rows ends.
+    """
+    exact = rows.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    dtype = rows.dtype if exact else torch.bfloat16  # the only type that a GPU has it for
+    return torch._grouped_mm(rows.to(dtype), weights.to(dtype).transpose(1, 2), offs=ends)
+
+
+def experts_of(device: torch.device) -> type[MixtureOfExperts]:
+    """How experts are computed on a device: grouped where that was tried and gave the right numbers."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) != (9, 0):
+        return MaskedExperts
+    try:
+        found, expected = (tried(device, kind) for kind in (GroupedExperts, MaskedExperts))
+    except (RuntimeError, AttributeError) as error:
+        print(f"experts are computed side by side, as grouped products failed: {error}", flush=True)
+        return MaskedExperts
+    worst = max(float((a - b).norm() / b.norm()) for a, b in zip(found, expected, strict=True))
+    if not worst < LARGEST_DIFFERENCE:
+        print(f"experts are computed side by side, as grouped products were {worst:.1%} off", flush=True)
+        return MaskedExperts
+    return GroupedExperts
+
+
+def tried(device: torch.device, kind: type[MixtureOfExperts]) -> list[Tensor]:
+    """What experts of random weights give on a device, and the gradients of their parameters."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        experts = MixtureOfExperts(demo_config().language_config)
+        x = torch.randn(3, 77, demo_config().language_config.hidden_size)
+    experts.__class__ = kind
+    experts.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        out, _ = experts(x.to(device))
+    names, parameters = zip(*experts.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(out.float().square().sum(), parameters)
+    both = zip(names, gradients, strict=True)
+    # The router's gradient is a small difference of large numbers.
+    return [out.detach().float(), *(gradient.float() for name, gradient in both if not name.startswith("gate."))]
 
 
 class FusedRMSNorm(RMSNorm):
@@ -77,15 +193,17 @@ def _turned(x: Tensor, turn: Tensor) -> Tensor:
     return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
 
-FUSED: dict[type[nn.Module], type[nn.Module]] = {
-    MixtureOfExperts: MaskedExperts,
-    RMSNorm: FusedRMSNorm,
-    LatentAttention: FusedAttention,
-}
+FUSED: dict[type[nn.Module], type[nn.Module]] = {RMSNorm: FusedRMSNorm, LatentAttention: FusedAttention}
 
 
-def fuse(network: nn.Module) -> None:
-    """Let every part of a network compute this way, in place."""
+def fuse(network: nn.Module, experts: type[MixtureOfExperts] = MaskedExperts) -> None:
+    """Let every part of a network compute this way, in place.
+
+    Args:
+        network: to be changed.
+        experts: how its experts compute; `experts_of` says what a device can do.
+    """
+    kinds = {**FUSED, MixtureOfExperts: experts}
     for module in network.modules():
-        if type(module) in FUSED:
-            module.__class__ = FUSED[type(module)]
+        if type(module) in kinds:
+            module.__class__ = kinds[type(module)]

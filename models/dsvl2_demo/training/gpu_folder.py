@@ -59,10 +59,12 @@ train() {  # the plan's own minutes do not matter: --finish fits what is left of
         --measured-sheets 10 --report-steps 100 "$@"
 }
 if [ "${RECORDED:-1}" = 1 ] && python3 -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
-    train --recorded "$@" && exit
-    status=$?
-    if [ $status -ge 128 ] || [ $status = 2 ]; then exit $status; fi
-    echo "recorded steps failed; going on without them" >&2
+    for way in "--recorded" "--recorded --side-by-side"; do
+        train $way "$@" && exit
+        status=$?
+        if [ $status -ge 128 ] || [ $status = 2 ]; then exit $status; fi
+        echo "training with $way failed; going on without" >&2
+    done
 fi
 train "$@"
 """

@@ -43,6 +43,8 @@ class Settings:
     repeats: int = 1
     recorded: bool = False
     """Record the steps as CUDA graphs, for batches of few shapes."""
+    grouped: bool = True
+    """Let each token go through its own experts alone, where the GPU can do that without being waited for."""
     gaze_positions: int | None = None
     pieces: Path | None = None
     """Where each save also writes the averaged weights, in files of at most 15 MB, and the log."""
@@ -71,6 +73,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--repeats", type=int, default=1, help="conversations about one real page")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
     parser.add_argument("--recorded", action="store_true", help="record steps on real pages as CUDA graphs")
+    parser.add_argument("--side-by-side", dest="grouped", action="store_false", help="all experts for each token")
     parser.add_argument("--gaze-positions", type=int, help="positions of a conversation whose looks are taught")
     parser.add_argument("--save-minutes", type=float, default=4.0)
     parser.add_argument("--measure-minutes", type=float, default=10.0)

@@ -28,7 +28,7 @@ from dsvl2_demo.training.batches_ahead import drawn_ahead
 from dsvl2_demo.training.curriculum import Stage, further_stages, sheet_stages, shipped_stages
 from dsvl2_demo.training.data_parallel import Group, together
 from dsvl2_demo.training.fake_quant import rounded
-from dsvl2_demo.training.fused import fuse
+from dsvl2_demo.training.fused import MaskedExperts, experts_of, fuse
 from dsvl2_demo.training.geometry import demo_config, small_config
 from dsvl2_demo.training.grow import grown
 from dsvl2_demo.training.measure import measure
@@ -83,7 +83,7 @@ class Trainer:
         self.reader.gaze_positions = settings.gaze_positions
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
-            fuse(self.reader)
+            fuse(self.reader, experts_of(self.device) if settings.grouped else MaskedExperts)
         self.average = copy.deepcopy(self.reader).requires_grad_(False)
         self._loaded: tuple[BatchRange | SheetRange, Iterator[Batch]] | None = None
         self.progress = Progress()

@@ -168,17 +168,21 @@ def test_conversations_about_one_page_look_at_it_once() -> None:
 
 
 def test_repeated_pages_come_into_one_batch() -> None:
-    """Most of their conversations do: fewer tiles for as many conversations, asked in other words."""
+    """Most of their conversations do: fewer tiles for as many conversations, asked in other words.
+
+    Half as many in the shipped network. Here a tile is of few tokens, so that it is the text that decides which
+    conversations are of one length, and fewer of those about one page are.
+    """
     tiles, conversations = [], []
     for repeats in (1, 3):
         range_ = SheetRange(PAGES, budget=30_000, plain_share=0.0, pairs=0.0, triples=0.0, repeats=repeats)
         stream = sheet_batches(range_, tiny_config(), "train", random.Random(5))
-        batches = [next(stream) for _ in range(12)][9:]  # the first are small on purpose
+        batches = [next(stream) for _ in range(21)][9:]  # the first are small on purpose
         tiles.append(sum(len(batch.pixels) for batch in batches))
         conversations.append(sum(batch.examples for batch in batches))
         rows = torch.cat([batch.targets.flatten(1).sum(1) for batch in batches])
         assert len(rows.unique()) > 0.9 * len(rows)
-    assert tiles[1] / conversations[1] < 0.6 * tiles[0] / conversations[0]
+    assert tiles[1] / conversations[1] < 0.8 * tiles[0] / conversations[0]
 
 
 def test_padding_to_a_shape_changes_no_answer() -> None:

@@ -88,7 +88,7 @@ def cut(page: Page, box: tuple[int, int, int, int]) -> Page:
         seen += [(*fact.point, *fact.point)] if fact.point is not None else []
         return bool(seen) and all(holds(each) for each in seen)
 
-    lines = [kept for line in page.lines if (kept := [run for run in line if holds(run.box)])]
+    lines = [whole for line in page.lines if (whole := [run for run in line if holds(run.box)])]
     tables = [part for table in page.tables if (part := _table_within(table, holds)) is not None]
     shown = {run.text for line in lines for run in line}
     kept = replace(

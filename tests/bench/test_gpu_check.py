@@ -19,7 +19,7 @@ from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages, verdict
 from dsvl2_bench.gpu_check import said as said_module
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
-from dsvl2_bench.gpu_check.plan import MORE_SECONDS, SECONDS, SECONDS_OF_STAGE
+from dsvl2_bench.gpu_check.plan import MORE_SECONDS, ROOM, SECONDS, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.sized_graphs import complete, fill_at_random, write_sized_graphs
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
@@ -115,9 +115,13 @@ def test_a_stage_that_fails_says_where(tmp_path: Path) -> None:
     assert "answers: FAILED" in table(lines)
 
 
-def test_a_stage_that_hangs_is_ended(packed: Path, tmp_path: Path) -> None:
-    """With what it had said by then; the others still have their time."""
+def test_a_stage_that_hangs_is_ended(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it had said by then; the others still have their time, and nothing of its large files stays."""
+    rooms = tmp_path / "rooms"
+    rooms.mkdir()
+    monkeypatch.setenv(ROOM, str(rooms))
     lines = run_stage("parity", packed, tmp_path, "cpu", 0.5)
+    assert not list(rooms.iterdir())
     assert lines[-1]["ended"] != 0
     assert "timed_out" in lines[-1]
     assert "! ended -9 after its 0 s; it said last: " in table(lines)
@@ -240,7 +244,7 @@ def test_who_kills_it_has_what_was_found(packed: Path, tmp_path: Path) -> None:
     (stage,) = psutil.Process(process.pid).children()
     process.kill()
     process.wait(PATIENCE)
-    stage.kill()
+    wait_until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
     lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
     assert any("worst_step" in line for line in lines)
     assert not any("ended" in line for line in lines)

@@ -16,6 +16,7 @@ from dsvl2_bench.gpu_check import check, folder, said
 from dsvl2_bench.gpu_check.folder import GPU_WHEEL, SCRIPT, make_folder
 from dsvl2_bench.gpu_check.packed_cases import PackedCase, model_of, read_cases, write_cases
 from dsvl2_bench.gpu_check.record import FIRST_BYTES, LAST_BYTES, Record, shortened, stderr_of
+from dsvl2_bench.gpu_check.stages import where_they_part
 from dsvl2_demo.evaluation.held_out import Case
 from dsvl2_demo.packing import write_script
 from dsvl2_runtime.errors import UsageError
@@ -99,6 +100,13 @@ def pack(out: Path, answers: Path | None = None) -> None:
     make_folder(
         out, on_gpu=False, python="3.12", wheels=False, full=False, variants=(), questions=0, answers=answers
     )  # fmt: skip
+
+
+def test_answers_are_shown_where_they_part() -> None:
+    """However long they were equal."""
+    found = where_they_part("a" * 300 + "b" * 200, "a" * 300 + "c")
+    assert found == {"equal_letters": 300, "gpu": "a" * 20 + "b" * 100, "cpu": "a" * 20 + "c"}
+    assert where_they_part("", "yes") == {"equal_letters": 0, "gpu": "", "cpu": "yes"}
 
 
 def test_answers_of_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from dsvl2_bench.gpu_check.plan import GOALS, SECONDS, SECONDS_OF_STAGE, expanded, limits
+from dsvl2_bench.gpu_check.plan import GOALS, ROOM, SECONDS, SECONDS_OF_STAGE, expanded, limits
 from dsvl2_bench.gpu_check.record import Line, Record, stderr_of
 
 BUDGET_SECONDS = 470
@@ -53,22 +54,15 @@ def run_stage(
 
     # A crash inside a library leaves a traceback of Python's side.
     environment = {**os.environ, "PYTHONFAULTHANDLER": "1", SECONDS_OF_STAGE: str(seconds), **switched}
-    with said.open("wb") as errors:
+    # A stage that is killed cannot remove its gigabytes itself.
+    room = tempfile.TemporaryDirectory(prefix="gpu-check-", dir=os.environ.get(ROOM), ignore_cleanup_errors=True)
+    with said.open("wb") as errors, room as environment[ROOM]:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdout=subprocess.PIPE, stderr=errors, env=environment
         )
-    reader = threading.Thread(target=_read, args=(process, name, keep), daemon=True)
-    reader.start()
-    timed_out = False
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-    finally:  # also where somebody ends the check: a stage that lives on would hold the card
-        if process.poll() is None:
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # a driver that hangs does not let its process end
-                process.wait(LAST_SECONDS)
+        reader = threading.Thread(target=_read, args=(process, name, keep), daemon=True)
+        reader.start()
+        timed_out = not _ends(process, seconds)
     reader.join(LAST_SECONDS)  # what it has started may hold its output open
     end: Line = {"stage": name, "ended": process.returncode, "s": round(time.monotonic() - start, 1)}
     if timed_out:
@@ -78,6 +72,20 @@ def run_stage(
     keep(end)
     print(json.dumps(end), flush=True)
     return list(lines)
+
+
+def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether a process ends by itself in this time; it has ended then in any case, or hangs in a driver."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:  # also where somebody ends the check: a stage that lives on would hold the card
+        if process.poll() is None:
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LAST_SECONDS)
+    return True
 
 
 def _read(process: subprocess.Popen[bytes], name: str, keep: Callable[[Line], None]) -> None:

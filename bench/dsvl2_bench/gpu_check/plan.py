@@ -22,6 +22,8 @@ MORE_SECONDS = {"quick": 45}
 """Stages that only run where they are asked for."""
 SECONDS_OF_STAGE = "DSVL2_CHECK_SECONDS"
 """Of the environment of a stage: what it may take, so that it can end by itself with what it has."""
+ROOM = "ROOM"
+"""Of the environment: a folder for temporary files, up to a gigabyte and holes of ten; by default the system's."""
 FORM, OPTIONS = "DSVL2_CHECK_FORM", "DSVL2_CUDA_OPTIONS"
 """Of the environment: one of `FORMS`, and what `graphs/target.py` gives to ONNX Runtime's CUDA provider."""
 FORMS = ("float16", "bfloat16")

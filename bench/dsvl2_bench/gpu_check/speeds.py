@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dsvl2_bench.gpu_check import kernel_times
+from dsvl2_bench.gpu_check.plan import ROOM
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.bundle.releases import Variant
@@ -39,7 +40,7 @@ def full_model(folder: Path, device: str, target: Target | None = None) -> Itera
         small = next(path for variant in Variant if (path := form_folder(folder / variant.value)).is_dir())
         yield opened(small, device, target=target)
         return
-    with tempfile.TemporaryDirectory(dir=os.environ.get("ROOM")) as room:  # its large files are holes
+    with tempfile.TemporaryDirectory(dir=os.environ.get(ROOM)) as room:  # its large files are holes
         complete(form_folder(folder / "full"), Path(room) / "bundle")
         yield opened(Path(room) / "bundle", device, fill_at_random, target)
 

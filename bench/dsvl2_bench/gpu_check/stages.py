@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL
 
-from dsvl2_bench.gpu_check.plan import FORM
+from dsvl2_bench.gpu_check.plan import FORM, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
 from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
 from dsvl2_bench.gpu_check.verdict import Verdict, verdict
@@ -38,8 +39,12 @@ EQUAL_ANSWERS = 0.98
 QUESTIONS, SEED = 200, 1
 SAID_AFTER = 25
 """Questions."""
+SHOWN_BEFORE, SHOWN_LETTERS = 20, 120
+"""Of two answers that differ."""
 SECONDS_OF_QUESTION = 8
 """With fewer left, no other is asked; the longest answers have 200 tokens."""
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the check is still there."""
 PACKED_FROM = "packed.json"
 """What the folder was packed from."""
 MOST_FAILED = 3
@@ -170,7 +175,7 @@ def answers(folder: Path, device: str) -> None:
     pairs = [(one, each.answers) for one, each in zip(judged, packed, strict=False)]
     for index, (one, other) in enumerate(pairs):
         if one.found != other["float32"]:
-            say(question=index, task=one.case.task, gpu=one.found[:120], cpu=other["float32"][:120])
+            say(question=index, task=one.case.task, **where_they_part(one.found, other["float32"]))
     equal = {kind: sum(one.found == other[kind] for one, other in pairs) for kind in ("float32", "int8")}
     all_asked = len(pairs) == len(packed)
     enough = all_asked and equal["float32"] >= EQUAL_ANSWERS * len(pairs)
@@ -181,6 +186,14 @@ def answers(folder: Path, device: str) -> None:
         ok=enough,
         **({} if all_asked else {"why": "no time was left"}),
     )
+
+
+def where_they_part(gpu: str, cpu: str) -> dict[str, Any]:
+    """Two answers from shortly before the first letter that differs, which may be far behind the beginning."""
+    equal = next((at for at, (one, other) in enumerate(zip(gpu, cpu, strict=False)) if one != other), None)
+    equal = min(len(gpu), len(cpu)) if equal is None else equal
+    start = max(0, equal - SHOWN_BEFORE)
+    return {"equal_letters": equal, "gpu": gpu[start:][:SHOWN_LETTERS], "cpu": cpu[start:][:SHOWN_LETTERS]}
 
 
 def while_there_is_time(cases: Iterable[Case], seconds: float) -> Iterator[Case]:
@@ -255,6 +268,13 @@ STAGES: dict[str, Callable[[Path, str], None]] = {
 """Those of `plan.SECONDS` and `plan.MORE_SECONDS`."""
 
 
+def _end_with(parent: int) -> None:
+    """End this process behind the one that started it, however that was killed: the next check needs the card."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one stage; whatever goes wrong is said with its place."""
     parser = argparse.ArgumentParser(prog="python -m dsvl2_bench.gpu_check.stages")
@@ -266,6 +286,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_ways = {name: os.environ[name] for name in (FORM, MORE_OPTIONS, "CUDA_LAUNCH_BLOCKING") if os.environ.get(name)}
     if set_ways:
         say(switched=set_ways)
+    if SECONDS_OF_STAGE in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     os.environ[SHOW_LOG] = "1"  # what ONNX Runtime warns of helps to find a fault
     try:
         STAGES[options.stage](options.folder, options.device)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dsvl2_demo.evaluation.evaluate import Answerer
 from dsvl2_demo.evaluation.held_out import Case, question_parts
 from dsvl2_demo.evaluation.scores import exact, intersection_over_union, read_box
-from dsvl2_demo.pages.kinds import SHEETS
+from dsvl2_demo.pages.kinds import PROGRAMS, SHEETS
 from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
 from dsvl2_demo.questions.tasks import Task, Turn
 from dsvl2_runtime.geometry import official_resolutions
@@ -111,12 +111,14 @@ def scores_by_what(results: Sequence[SheetResult]) -> dict[str, dict[str, dict[s
         across, down = choose_resolution(*result.asked.size, candidates)
         tiles = str(across * down // TILE**2)
         height = print_bin(result.asked.em) if result.asked.em else "not written"
-        for what, row in (("kind", result.asked.kind), ("tiles", tiles), ("text height", height)):
-            found[what].setdefault(row, []).append(result.right)
+        found["kind"].setdefault(result.asked.kind, []).append(result.right)
+        if result.asked.kind in SHEETS:  # the same kinds as ever, so that the figures of all together compare
+            found["tiles"].setdefault(tiles, []).append(result.right)
+            found["text height"].setdefault(height, []).append(result.right)
     return {
         what: {row: {"exact": round(sum(hits) / len(hits), 4), "n": len(hits)} for row, hits in rows.items()}
         for what, rows in found.items()
     }
 
 
-ALL_KINDS = tuple(SHEETS)
+ALL_KINDS = (*SHEETS, *PROGRAMS)

@@ -163,8 +163,12 @@ class Canvas:
         ascent, descent = font.getmetrics()
         run = self.text((box[0] + box[2]) / 2, (box[1] + box[3] - ascent - descent) / 2, text, font, ink, "centre")
         if run is not None:
-            self.page.buttons.append(Button(text, box, lit))
+            self.key(box, text, lit=lit)
         return run
+
+    def key(self, box: Box, text: str, *, lit: bool) -> None:
+        """Records a button that has been drawn."""
+        self.page.buttons.append(Button(text, box, lit))
 
     def crop(self, bottom: float, right: float | None = None) -> Page:
         """The finished page, cut below and at the right of what has been drawn."""

@@ -81,7 +81,8 @@ def _field(
     canvas.entry(name, label, value)
 
 
-def _mono(split: Split, rng: random.Random) -> Face | None:
+def mono_face(split: Split, rng: random.Random) -> Face | None:
+    """A face whose letters are all as wide; None where none is installed."""
     faces = held_out_faces() if split == "held_out" else training_faces()
     found = [face for face in faces if any(part in face.name for part in MONO) and is_complete(face)]
     return rng.choice(found) if found else None
@@ -91,7 +92,7 @@ def terminal(split: Split, rng: random.Random) -> Page:
     """A terminal window with commands and what they print."""
     size = (rng.randint(420, 1000), rng.randint(180, 640))
     canvas = Canvas.start("terminal", size, split, rng, (12, 19))
-    if (face := _mono(split, rng)) is not None and rng.random() < 0.9:
+    if (face := mono_face(split, rng)) is not None and rng.random() < 0.9:
         canvas.style = _with_face(canvas, face)
     if rng.random() < 0.75:
         dark = rng.choice(((0, 0, 0), (30, 30, 30), (40, 42, 54), (0, 43, 54), (48, 10, 36), (13, 17, 23)))

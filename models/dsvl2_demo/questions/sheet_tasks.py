@@ -66,7 +66,8 @@ SHEET_TASKS: tuple[tuple[Task, float], ...] = (
 
 READ_TASKS: dict[str, tuple[Task, ...]] = {
     "table": ("cell",), "files": ("cell", "state"), "invoice": ("value", "cell"), "chart": ("value", "chart"),
-    "prose": ("continue",), "settings": ("value", "state"), "web": ("value", "state"),
+    "prose": ("continue",), "settings": ("value", "state"), "web": ("value", "state"), "shell": ("value", "cell"),
+    "browser": ("value", "cell"), "office": ("value", "cell"),
 }  # fmt: skip
 """What is read from a kind of page when it is scored; values where nothing is said."""
 

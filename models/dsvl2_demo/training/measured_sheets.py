@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from dsvl2_demo.pages.kinds import SHEETS
 from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
 from dsvl2_demo.training.batch import Batch
 from dsvl2_demo.training.batches import BatchBuilder, page_views
@@ -65,7 +66,8 @@ DrawnPages = tuple[Batch, list[MeasuredPage]]
 
 def drawn_sheets(config: ModelConfig, per_kind: int, workers: int, seed: int) -> Iterable[DrawnPages]:
     """Batches of held-out pages of all kinds, as they are drawn; the same for the same seed."""
-    pages = MeasuredSheets(config, [kind for kind, _ in KIND_WEIGHTS], per_kind, seed)
+    # Of the other kinds no measurement was made before, and the curve is of all kinds together.
+    pages = MeasuredSheets(config, [kind for kind, _ in KIND_WEIGHTS if kind in SHEETS], per_kind, seed)
     # Not forked: by now this process has threads (pinning, autograd), whose locks a fork would copy shut.
     context = "spawn" if workers else None
     return DataLoader(pages, batch_size=None, num_workers=workers, multiprocessing_context=context)

@@ -25,10 +25,11 @@ from dsvl2_demo.training.conversation import text_tokens
 from dsvl2_runtime.config import ModelConfig
 
 KIND_WEIGHTS: tuple[tuple[str, float], ...] = (
-    ("receipt", 1.6), ("invoice", 2.6), ("letter", 0.5), ("dialog", 2.4), ("settings", 1.1), ("error", 0.7),
-    ("form", 2.2), ("table", 2.4), ("files", 0.8), ("terminal", 0.6), ("chart", 0.5), ("web", 0.7), ("prose", 0.5),
+    ("receipt", 1.6), ("invoice", 2.6), ("letter", 0.5), ("dialog", 2.6), ("settings", 1.1), ("error", 0.7),
+    ("form", 2.2), ("table", 2.8), ("files", 0.8), ("terminal", 0.4), ("chart", 0.5), ("web", 0.5), ("prose", 0.5),
+    ("shell", 0.9), ("calculator", 0.5), ("browser", 0.6), ("office", 0.5),
 )  # fmt: skip
-"""More of those that are furthest from their goals, dialogs, forms and invoices."""
+"""More of those that are furthest from their goals, dialogs, forms and invoices, and windows of other programs."""
 SMALL_KINDS = ("error", "dialog", "receipt", "chart")
 """What pairs and triples of pictures show beside the pages of one tile."""
 READ_FIRST = 0.25

@@ -26,8 +26,10 @@ on_posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and mod
 
 
 def call(folder: Path, out: Path, *arguments: str, ask: str | None = NAME) -> Result:
+    """With one thread: what becomes of answers is tried, and two that wait for a core take twice its time."""
     question = () if ask is None else ("--ask", ask)
-    return CliRunner().invoke(app, ["batch", str(folder), "--out", str(out), *question, *arguments])
+    command = ["batch", str(folder), "--out", str(out), *question, *arguments]
+    return CliRunner().invoke(app, command, env={"DSVL2_THREADS": "1"})
 
 
 def lines_of(out: Path) -> list[dict[str, Any]]:

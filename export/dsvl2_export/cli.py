@@ -33,14 +33,14 @@ def export(
     ] = False,
 ) -> None:
     """Convert a DeepSeek-VL2 checkpoint to a bundle of ONNX graphs."""
-    from dsvl2_export.exporter import export_bundle
-
     for_cuda = "cuda" in _targets(target, needed="cpu")
     if plan:
         from dsvl2_export.export_plan import plan_export
 
         print(json.dumps(asdict(plan_export(checkpoint, out, precision.value, for_cuda=for_cuda))), flush=True)
         return
+
+    from dsvl2_export.exporter import export_bundle  # brings Transformers, which a plan does without
 
     def tell(done: int, total: int) -> None:
         if as_json:

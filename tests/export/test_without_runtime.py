@@ -32,3 +32,24 @@ def test_an_export_without_onnxruntime(tmp_path: Path, checkpoint: MakeCheckpoin
     found = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
     assert found.returncode == 0, found.stderr
     assert (out / "manifest.json").is_file()
+
+
+def test_a_plan_without_transformers(tmp_path: Path, checkpoint: MakeCheckpoint) -> None:
+    """Only tracing needs it, and it takes as long to import as all the rest."""
+    code = (
+        "import atexit, sys\natexit.register(lambda: print('transformers' in sys.modules, file=sys.stderr))\n"
+        "from dsvl2_runtime.cli.main import main; main()"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "export",
+        str(checkpoint("small")),
+        "--plan",
+        "--out",
+        str(tmp_path / "bundle"),
+    ]
+    found = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")
+    assert (found.returncode, found.stderr) == (0, "False\n")
+    assert '"variant": "small"' in found.stdout

@@ -125,7 +125,11 @@ def test_a_document_goes_on_at_the_page_where_it_was(
     assert [line["page"] for line in lines_of(out)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("arguments", [(), ("--pages", "1-3"), ("--split", "auto")], ids=["all", "chosen", "strips"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--dpi", "72"), ("--dpi", "72", "--pages", "1-3"), ("--dpi", "720", "--split", "auto")],
+    ids=["all", "chosen", "strips"],
+)
 def test_pages_that_are_answered_are_not_drawn_again(
     arguments: tuple[str, ...], tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +137,7 @@ def test_pages_that_are_answered_are_not_drawn_again(
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "a.pdf").write_bytes(own_pdf([(50, 250)] * 3))
-    options = ("-n", "2", "--dpi", "720", *arguments)
+    options = ("-n", "2", *arguments)
     call(folder, out, *options)
     whole = lines_of(out)
     assert ("strip" in whole[0]) == ("--split" in arguments)

@@ -12,11 +12,13 @@ from __future__ import annotations
 import inspect
 import multiprocessing.util
 import os
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 PROCESSES = ("subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.kill", "pty.")
 OF_THE_USER = ("os.chmod", "os.chown", "os.setxattr")
-QUESTIONS = ("getuid", "geteuid", "getgid", "getegid", "getlogin", "umask", "access")
+QUESTIONS = ("getuid", "geteuid", "getgid", "getegid", "getlogin", "umask")
 """Functions of `os` about the user, which raise no event."""
 MODES = "st_mode"
 """A file of tests that has this word compares modes, which differ with the umask; looking at them raises no event."""
@@ -46,11 +48,16 @@ BY_TOOLS = (f"{os.sep}__pycache__{os.sep}", f"{os.sep}.hypothesis{os.sep}")
 """What Python and Hypothesis keep in the checkout, where they may."""
 
 
-def is_of_the_machine(variable: str, is_set: bool) -> bool:
-    """Whether a variable that was read is one in which machines differ, or would differ without `isolation.py`."""
+def is_of_the_machine(variable: str, found: Collection[str]) -> bool:
+    """Whether a variable that was read is one in which machines differ, or would differ without `isolation.py`.
+
+    Args:
+        variable: its name.
+        found: the names of all that were set before the first test.
+    """
     if variable in NORMALISED or variable.startswith(("PYTEST_", *isolation.FAMILIES)):
         return False
-    return is_set or variable in (*isolation.SWITCHES, *LOCALE)
+    return variable in (*found, *isolation.SWITCHES, *LOCALE)
 
 
 class Places:
@@ -92,42 +99,38 @@ class Recorder:
         self._of_fixtures: dict[str, set[str]] = defaultdict(set)
         self._results: dict[str, str] = {}
         sys.addaudithook(self._hear)
-        for module, names in ((os, QUESTIONS), (multiprocessing.util, ("spawnv_passfds",))):
-            for name in names:
-                if hasattr(module, name):
-                    what = "user" if module is os else "process"
-                    setattr(module, name, self._watched(getattr(module, name), what))
-        self._watch_variables()
+        calls: list[tuple[ModuleType, str, Callable[..., str]]] = [
+            *((os, name, lambda *_: "user") for name in QUESTIONS),
+            (os, "access", self._access),
+            (multiprocessing.util, "spawnv_passfds", lambda *_: "process"),
+        ]
+        for module, name, judge in calls:
+            if hasattr(module, name):
+                setattr(module, name, self._before(getattr(module, name), judge))
+        self._watch_variables(frozenset(os.environ))
 
-    def _watched(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
+    def _before(self, function: Callable[..., Any], judge: Callable[..., str]) -> Callable[..., Any]:
+        """The same function, whose calls are judged; "" is nothing."""
+
         def watched(*arguments: Any, **options: Any) -> Any:
-            self._note(what)
+            if self._now is not None and (what := judge(*arguments)):
+                self._note(what)
             return function(*arguments, **options)
 
         return watched
 
-    def _watch_variables(self) -> None:
-        found: type[Any] = type(os.environ)
-        read = found.__getitem__
+    def _access(self, path: object, mode: int = os.W_OK) -> str:
+        """What everybody may do with a file does not depend on who asks."""
+        return "file" if self._places.are_left(path, bool(mode & os.W_OK)) else ""
 
-        def watched(environment: Any, name: Any) -> Any:
-            is_set = True
-            try:
-                return read(environment, name)
-            except KeyError:
-                is_set = False
-                raise
-            finally:
-                if self._now is not None and isinstance(name, str) and is_of_the_machine(name, is_set):
-                    self._note("variable")
+    def _watch_variables(self, at_the_start: Collection[str]) -> None:
+        environment: type[Any] = type(os.environ)
 
-        names = found.__iter__
+        def one(_: object, name: object) -> str:
+            return "variable" if isinstance(name, str) and is_of_the_machine(name, at_the_start) else ""
 
-        def all_of_them(environment: Any) -> Any:
-            self._note("variable")
-            return names(environment)
-
-        found.__getitem__, found.__iter__ = watched, all_of_them
+        for method, judge in (("__getitem__", one), ("__iter__", lambda *_: "variable")):
+            setattr(environment, method, self._before(getattr(environment, method), judge))
 
     def _note(self, what: str) -> None:
         if self._now is not None:
@@ -153,8 +156,8 @@ class Recorder:
             self._note("process")
         elif event.startswith("socket.") and event != "socket.__new__":
             self._note("network")
-        elif event in OF_THE_USER:
-            self._note("user")
+        elif event in OF_THE_USER and sys._getframe(1).f_code.co_filename != shutil.__file__:
+            self._note("user")  # unless a file is copied, with its mode
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:

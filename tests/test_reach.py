@@ -53,7 +53,7 @@ BODIES = {
     ),
     "the_user": ("os.getuid()", "user"),
     "permissions": ("tmp_path.chmod(0o700)", "user"),
-    "what_may_be_written": ("os.access(tmp_path, os.W_OK)", "user"),
+    "what_may_be_written": ("os.access(reach.__file__, os.W_OK)", "file"),
     "colours": ("'FORCE_COLOR' in os.environ", "variable"),
     "the_language": ("os.environ.get('LANG')", "variable"),
     "the_search_path": ("os.environ['PATH']", "variable"),
@@ -67,6 +67,8 @@ BODIES = {
     ),
     "the_home_of_the_run": ("(pathlib.Path.home() / '.cache').mkdir()", ""),
     "reading_the_checkout": ("pathlib.Path(reach.__file__).read_text()", ""),
+    "copies": ("shutil.copy(reach.__file__, tmp_path)\nos.access(tmp_path / 'reach.py', os.W_OK)", ""),
+    "a_variable_that_was_set_later": ("os.environ['LATER'] = 'x'\nos.environ['LATER']", ""),
     "the_kernel": ("open('/proc/meminfo').close()\nopen('/proc/self/status').close()", ""),
     "a_variable_of_ours": ("os.environ.get('DSVL2_THREADS')", ""),
 }

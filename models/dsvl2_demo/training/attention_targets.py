@@ -9,6 +9,7 @@ The network is not changed; the loss is left out of everything but training.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,8 +155,8 @@ def missed_looks(q: Tensor, k: Tensor, right: Tensor, future: Tensor) -> Tensor:
         right: `[batch, 1, most, seq] bool`.
         future: `[batch, 1, most, seq] bool`, what the queries do not see.
     """
-    missed: Tensor = _Missed.apply(q, k, right, future)
-    return missed
+    apply: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _Missed.apply  # which has no types
+    return apply(q, k, right, future)
 
 
 @functools.cache

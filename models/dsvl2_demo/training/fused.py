@@ -5,6 +5,7 @@ Each class has the parameters and the results of the one it stands for; `fuse` c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class _Dispatched(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Of the tokens."""
         order, places = ctx.saved_tensors
-        return _Combined.apply(gradients[0], order, places, ctx.each), None, None, None
+        return _combined(gradients[0], order, places, ctx.each), None, None, None
 
 
 class _Combined(torch.autograd.Function):
@@ -68,13 +69,19 @@ class _Combined(torch.autograd.Function):
         """[tokens * each, hidden] in the order of experts -> [tokens, hidden]."""
         ctx.save_for_backward(order, places)
         ctx.each = each
-        return rows.index_select(0, places).unflatten(0, (-1, each)).sum(1)
+        apart: Tensor = rows.index_select(0, places).unflatten(0, (-1, each))
+        return apart.sum(1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Of the rows."""
         order, places = ctx.saved_tensors
-        return _Dispatched.apply(gradients[0], order, places, ctx.each), None, None, None
+        return _dispatched(gradients[0], order, places, ctx.each), None, None, None
+
+
+# What PyTorch says of `apply` has no types.
+_dispatched: Callable[[Tensor, Tensor, Tensor, int], Tensor] = _Dispatched.apply
+_combined: Callable[[Tensor, Tensor, Tensor, int], Tensor] = _Combined.apply
 
 
 class GroupedExperts(MixtureOfExperts):
@@ -97,11 +104,11 @@ class GroupedExperts(MixtureOfExperts):
         ends = (chosen[:, None] <= numbers).sum(0, dtype=torch.int32)
         gate_up = torch.stack([torch.cat([expert.gate_proj.weight, expert.up_proj.weight]) for expert in experts])
         down = torch.stack([expert.down_proj.weight for expert in experts])
-        rows = _Dispatched.apply(tokens, order, places, each)
+        rows = _dispatched(tokens, order, places, each)
         gate, up = _grouped(rows, gate_up, ends).chunk(2, dim=-1)  # each [tokens * each, intermediate]
         share = weights.flatten().gather(0, order)
         inside = F.silu(gate) * up * share.to(gate.dtype).unsqueeze(-1)
-        routed = _Combined.apply(_grouped(inside, down, ends), order, places, each).view_as(x)
+        routed = _combined(_grouped(inside, down, ends), order, places, each).view_as(x)
         if self.shared_experts is None:
             return routed, statistics
         return routed + self.shared_experts(x), statistics

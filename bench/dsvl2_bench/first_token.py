@@ -33,4 +33,4 @@ def first_token(model: VisionLanguageModel, question: str, size: tuple[int, int]
     next(answer)
     seconds = time.perf_counter() - start
     answer.close()  # type: ignore[attr-defined]  # a generator
-    return FirstToken(seconds, sum(len(image.pixel_values) for image in inputs.images), len(inputs.input_ids))
+    return FirstToken(seconds, sum(len(image.tiles) for image in inputs.images), len(inputs.input_ids))

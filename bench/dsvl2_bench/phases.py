@@ -130,7 +130,7 @@ def write_rows(cache: Cache, length: int) -> None:
 def vision_seconds(model: VisionLanguageModel, repeats: int) -> float:
     """Seconds per tile, encoder and projector together, the median over some runs."""
     size = model.config.vision_config.image_size
-    tiles = np.random.default_rng(0).uniform(-1, 1, (TILES, 3, size, size)).astype(np.float32)
+    tiles = np.random.default_rng(0).integers(0, 256, (TILES, size, size, 3), np.uint8)
     image = ImageInput("", (size, size), Tiling(TILES - 1, 1), tiles)  # the global view and the others
     cache = model.image_cache
     times = []

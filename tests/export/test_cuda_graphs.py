@@ -31,6 +31,7 @@ from dsvl2_runtime.config import LanguageConfig
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
+from dsvl2_runtime.inputs.tiling import normalized
 from small_models import VARIANTS, MakeBundle, small_config
 from tolerances import INT8_ACTIVATIONS, LOGITS_FP32
 
@@ -188,9 +189,9 @@ def test_tiles_give_the_features_of_the_cpus_graphs(runs: Runs, variant: str, bu
     """Within what int8 activations cost the CPU; newline and separator exactly."""
     vision = load_model(bundle(variant, "int4"), threads=1).components.vision
     side = small_config(variant).vision_config.image_size
-    pixels = np.random.default_rng(3).uniform(-1, 1, (3, 3, side, side)).astype(np.float32)
-    (expected,) = vision.encode_tiles([pixels])
-    found = runs.encode(pixels)
+    tiles = np.random.default_rng(3).integers(0, 256, (3, side, side, 3), np.uint8)
+    (expected,) = vision.encode_tiles([tiles])
+    found = runs.encode(normalized(tiles))
     difference = np.linalg.norm(found[graph_io.TILE_FEATURES] - expected.tiles)
     assert difference < INT8_ACTIVATIONS * np.linalg.norm(expected.tiles)
     np.testing.assert_array_equal(found[graph_io.IMAGE_NEWLINE][0], expected.image_newline)

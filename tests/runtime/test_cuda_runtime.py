@@ -205,10 +205,10 @@ def test_old_features_make_room_for_new_ones(small: VisionLanguageModel, monkeyp
 @pytest.mark.parametrize(("tiles", "sizes"), [(1, [1]), (3, [2, 1]), (9, [8, 1]), (15, [8, 4, 2, 1]), (0, [])])
 def test_tiles_go_in_batches_of_few_sizes(tiles: int, sizes: list[int]) -> None:
     """All of them in order, each once."""
-    pixels = np.arange(tiles, dtype=np.float32)[:, None]
+    pixels = np.arange(tiles, dtype=np.uint8)[:, None]
     found = list(batches(pixels))
     assert [len(batch) for batch in found] == sizes
-    assert [float(tile[0]) for batch in found for tile in batch] == list(range(tiles))
+    assert [int(tile[0]) for batch in found for tile in batch] == list(range(tiles))
 
 
 def test_gaps_in_the_store_are_used_again() -> None:

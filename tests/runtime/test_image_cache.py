@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from dsvl2_runtime import GenerationOptions, VisionLanguageModel, Watch, load_model
-from dsvl2_runtime.graphs import image_cache
+from dsvl2_runtime.graphs import image_cache, image_encoder
 from dsvl2_runtime.graphs.image_cache import ImageCache
+from dsvl2_runtime.inputs import processor
 from dsvl2_runtime.inputs.processor import ImageInput
+from dsvl2_runtime.inputs.tiling import normalized
 from dsvl2_runtime.progress import Progress
 from small_models import MakeBundle, pictures
 
@@ -48,6 +51,23 @@ def test_an_image_is_encoded_once(model: VisionLanguageModel, cache: ImageCache)
     assert tiles_encoded(model, cache, []) == 0
 
 
+def test_a_known_image_is_not_made_floats_again(model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second question about it computes nothing of its pixels."""
+    computed: list[int] = []
+
+    def counted(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        computed.append(len(tiles))
+        return normalized(tiles)
+
+    for module in (processor, image_encoder):
+        monkeypatch.setattr(module, "normalized", counted)
+    model.image_cache.clear()
+    image = pictures(1)
+    for question in ("What?", "And what else?"):
+        model.next_token_logits(question, image)
+    assert sum(computed) == len(prepared(model, image)[0].tiles)
+
+
 def test_a_third_image_leaves_the_global_views_of_the_others(model: VisionLanguageModel, cache: ImageCache) -> None:
     """Only its own tile is computed; back at two images nothing is."""
     two, three = prepared(model, pictures(2)), prepared(model, pictures(3))
@@ -66,7 +86,7 @@ def test_another_image_model_or_preprocessing_is_another_key(
     """Each alone makes the features useless."""
     (image,) = prepared(model, pictures(1))
     tiles = tiles_encoded(model, cache, [image])
-    other = ImageInput("f" * 64, image.size, image.tiling, image.pixel_values)
+    other = ImageInput("f" * 64, image.size, image.tiling, image.tiles)
     assert tiles_encoded(model, cache, [other]) == tiles
     monkeypatch.setattr(image_cache, "PREPROCESSING_VERSION", 0)
     assert tiles_encoded(model, cache, [image]) == tiles

@@ -128,7 +128,7 @@ def test_a_graph_that_fails_is_an_error_of_ours(bundle: MakeBundle) -> None:
     """ONNX Runtime has one class for plain runs and another for bound ones."""
     model = load_model(bundle("small", "int4"), threads=1)
     with pytest.raises(GenerationError, match="stopped inside the graph"):
-        model.components.vision.encode([ImageInput("", (5, 5), Tiling(1, 1), np.zeros((1, 3, 5, 5), np.float32))])
+        model.components.vision.encode([ImageInput("", (5, 5), Tiling(1, 1), np.zeros((1, 5, 5, 3), np.uint8))])
     wide = model.config.language_config.hidden_size + 1
     with pytest.raises(GenerationError, match="stopped inside the graph"):
         model.components.decoder.run(model.new_sequence(), np.zeros((1, 1, wide), np.float32))

@@ -92,5 +92,6 @@ def test_each_image_has_its_own_inputs_and_hash(model: VisionLanguageModel, tmp_
     assert first.sha256 == again.sha256 == hashlib.sha256(b"RGB 60x40 " + image.tobytes()).hexdigest()
     assert len({first.sha256, *(content_hash(decode_image(other)) for other in (changed, turned))}) == 3
     assert (first.size, first.tiling) == ((60, 40), inputs.tilings[0])
-    assert len(first.pixel_values) == first.tiling.num_tiles
+    assert len(first.tiles) == len(first.pixel_values) == first.tiling.num_tiles
+    assert first.tiles.dtype == np.uint8  # a quarter of the bytes, and nothing to compute where it is known already
     assert np.array_equal(inputs.pixel_values, np.concatenate([first.pixel_values, again.pixel_values]))

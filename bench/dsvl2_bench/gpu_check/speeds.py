@@ -132,7 +132,7 @@ def _first_tokens(model: VisionLanguageModel) -> None:
             found.setdefault(kind, []).append(time.perf_counter() - start)
             for phase, times in seen.items():
                 found.setdefault(f"{kind}_{phase}", []).append(times[-1] - times[0])
-    say(prompt_tokens=len(inputs.input_ids), tiles=[len(image.pixel_values) for image in inputs.images])
+    say(prompt_tokens=len(inputs.input_ids), tiles=[len(image.tiles) for image in inputs.images])
     say(all_ms={kind: [round(1000 * s, 2) for s in times] for kind, times in found.items()})
     medians = {kind: round(statistics.median(times), 4) for kind, times in found.items()}
     say(

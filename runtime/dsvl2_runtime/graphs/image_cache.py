@@ -81,25 +81,25 @@ class ImageCache:
             ModelCorruptError: as `ImageEncoder.encode_tiles`.
         """
         found: dict[PartKey, TileFeatures] = {}
-        missing: dict[PartKey, NDArray[np.float32]] = {}
+        missing: dict[PartKey, NDArray[np.uint8]] = {}
         for image in images:
-            for key, pixel_values in self._parts_of(image):
+            for key, tiles in self._parts_of(image):
                 if key in self._parts:
                     self._parts.move_to_end(key)
                     found[key] = self._parts[key]
                 else:
-                    missing[key] = pixel_values
+                    missing[key] = tiles
         if missing:
             for key, features in zip(missing, encoder.encode_tiles(list(missing.values()), watch), strict=True):
                 found[key] = features
                 self._keep(key, features)
         return [self._laid_out(image, found) for image in images]
 
-    def _parts_of(self, image: ImageInput) -> Iterator[tuple[PartKey, NDArray[np.float32]]]:
-        """Each part with its pixels, the global view first."""
-        yield self._key(image, ONE_TILE), image.pixel_values[:1]
+    def _parts_of(self, image: ImageInput) -> Iterator[tuple[PartKey, NDArray[np.uint8]]]:
+        """Each part with its tiles, the global view first."""
+        yield self._key(image, ONE_TILE), image.tiles[:1]
         if image.tiling != ONE_TILE:
-            yield self._key(image, image.tiling), image.pixel_values[1:]
+            yield self._key(image, image.tiling), image.tiles[1:]
 
     def _key(self, image: ImageInput, tiling: Tiling) -> PartKey:
         return PartKey(self._manifest_sha256, PREPROCESSING_VERSION, image.sha256, tiling)

@@ -19,6 +19,7 @@ from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.graphs.vision_graphs import VisionGraphs, vision_graphs
 from dsvl2_runtime.inputs.processor import ImageInput
+from dsvl2_runtime.inputs.tiling import normalized
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
 log = logging.getLogger(__name__)
@@ -75,17 +76,17 @@ class ImageEncoder:
         Raises:
             Stopped, ModelCorruptError: as `encode_tiles`.
         """
-        encoded = self.encode_tiles([image.pixel_values for image in images], watch)
+        encoded = self.encode_tiles([image.tiles for image in images], watch)
         return [
             lay_out(features.tiles, image.tiling, features.image_newline, features.view_separator)
             for image, features in zip(images, encoded, strict=True)
         ]
 
-    def encode_tiles(self, groups: Sequence[NDArray[np.float32]], watch: Watch = UNWATCHED) -> Iterator[TileFeatures]:
+    def encode_tiles(self, groups: Sequence[NDArray[np.uint8]], watch: Watch = UNWATCHED) -> Iterator[TileFeatures]:
         """The features of groups of tiles, each group as soon as it is complete.
 
         Args:
-            groups: each [num_tiles, 3, image_size, image_size] float32.
+            groups: each [num_tiles, image_size, image_size, 3] uint8.
             watch: checked before each tile, and told how many tiles of all groups are done.
 
         Raises:
@@ -99,7 +100,7 @@ class ImageEncoder:
             newline = separator = np.zeros(0, np.float32)
             for start in range(0, len(tiles), TILES_PER_RUN):
                 watch.check()
-                pixel_values = group[start : start + TILES_PER_RUN]  # [1, 3, image_size, image_size]
+                pixel_values = normalized(group[start : start + TILES_PER_RUN])
                 tiles[start : start + TILES_PER_RUN], newline, separator = self._run(pixel_values)
                 done += len(pixel_values)
                 watch.report("vision", done, total)

@@ -32,8 +32,13 @@ class ImageInput:
     size: tuple[int, int]
     """(width, height) in pixels, upright."""
     tiling: Tiling
-    pixel_values: NDArray[np.float32]
-    """[num_tiles, 3, image_size, image_size] float32 in -1..1: the global view, then the tiles row by row."""
+    tiles: NDArray[np.uint8]
+    """[num_tiles, image_size, image_size, 3] uint8: the global view, then the tiles row by row."""
+
+    @property
+    def pixel_values(self) -> NDArray[np.float32]:
+        """[num_tiles, 3, image_size, image_size] float32 in -1..1; a copy, which a known image never needs."""
+        return normalized(self.tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ def _image_input(source: PromptImage, num_images: int, config: ModelConfig) -> t
     """One of so many images of a prompt, and what should be said about it."""
     read = source if isinstance(source, ReadImage) else read_image(source, config, num_images)
     tiling = choose_tiling(read.size, num_images, config)
-    image = ImageInput(read.sha256, read.size, tiling, normalized(read.tiles[: tiling.num_tiles]))
+    image = ImageInput(read.sha256, read.size, tiling, read.tiles[: tiling.num_tiles])
     return image, (*read.notices, *_scaling_notices(image, num_images, config.vision_config.image_size))
 
 

@@ -24,6 +24,7 @@ from dsvl2_runtime.graphs.session import bind_copies, run_bound
 from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.graphs.token_layout import lay_out
 from dsvl2_runtime.inputs.processor import ImageInput
+from dsvl2_runtime.inputs.tiling import normalized
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
 NEWLINE, SEPARATOR, FIRST_FREE = 0, 1, 2
@@ -71,11 +72,11 @@ class CudaImageEncoder:
         """Along a side of a tile, after the projector."""
         self._side = config.vision_config.image_size
 
-    def encode_to(self, pixel_values: NDArray[np.float32], row: int) -> None:
-        """Write the features of some tiles [num_tiles, 3, image_size, image_size] into the store, from a row on."""
-        store, tiles = self._store, len(pixel_values)
+    def encode_to(self, pictures: NDArray[np.uint8], row: int) -> None:
+        """Write the features of some tiles [num_tiles, image_size, image_size, 3] into the store, from a row on."""
+        store, tiles = self._store, len(pictures)
         binding = self._session.io_binding()
-        bind_copies(binding, {graph_io.PIXEL_VALUES: pixel_values.astype(np.float32, copy=False)})
+        bind_copies(binding, {graph_io.PIXEL_VALUES: normalized(pictures)})
         outputs = (
             (graph_io.TILE_FEATURES, (tiles, self.cells**2, store.hidden), row),
             (graph_io.IMAGE_NEWLINE, (1, store.hidden), NEWLINE),
@@ -89,11 +90,11 @@ class CudaImageEncoder:
         """Run once with some empty tiles, which finds the kernels for that many."""
         start = self._store.take(tiles * self.cells**2)
         if start is not None:
-            self.encode_to(np.zeros((tiles, 3, self._side, self._side), np.float32), start)
+            self.encode_to(np.zeros((tiles, self._side, self._side, 3), np.uint8), start)
             self._store.give_back(start)
 
 
-def batches(tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+def batches(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Tiles in as few batches as the sizes that are tried out at load allow."""
     start = 0
     while start < len(tiles):
@@ -163,7 +164,7 @@ class DeviceImageCache(ImageCache):
             self._ranges.move_to_end(key)
         return [self._rows_of(image, encoder.cells) for image in images]
 
-    def _make_room(self, rows_of_tile: int, wanted: dict[PartKey, NDArray[np.float32]]) -> None:
+    def _make_room(self, rows_of_tile: int, wanted: dict[PartKey, NDArray[np.uint8]]) -> None:
         """Drop what exceeds the limit, and everything where the gaps between what is wanted may be too small."""
         rows = sum(len(pixels) for pixels in wanted.values()) * rows_of_tile
         for key in [key for key in self._ranges if key not in wanted]:
@@ -173,7 +174,7 @@ class DeviceImageCache(ImageCache):
         if 2 * rows > self._store.rows:
             self.clear()
 
-    def _take(self, rows: int, wanted: dict[PartKey, NDArray[np.float32]]) -> int:
+    def _take(self, rows: int, wanted: dict[PartKey, NDArray[np.uint8]]) -> int:
         while (start := self._store.take(rows)) is None:
             others = [key for key in self._ranges if key not in wanted]
             if not others:

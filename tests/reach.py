@@ -68,8 +68,11 @@ class Places:
             ways = (os.path.abspath, os.path.realpath)
             return tuple({f"{way(folder)}{os.sep}" for folder in folders for way in ways})
 
+        self._checkout = spelt(ROOT)
         self._temporary = spelt(tempfile.gettempdir(), isolation.run_folder())
-        self._readable = (*spelt(ROOT, sys.prefix, sys.base_prefix), "/sys/", "/dev/")
+        # The checkout may lie in the temporary folder, and this in the checkout: the inner one counts.
+        self._is_inner = any(folder.startswith(self._temporary) for folder in self._checkout)
+        self._readable = (*self._checkout, *spelt(sys.prefix, sys.base_prefix), "/sys/", "/dev/")
 
     def are_left(self, path: object, writing: bool) -> bool:
         """Whether this path is in none of them; an open file has been judged when it was opened."""
@@ -77,7 +80,7 @@ class Places:
             return False
         given = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else "."
         name = f"{os.path.abspath(given)}{os.sep}"  # noqa: PTH100 - `resolve` would look at the disk for each event
-        if name.startswith(self._temporary):
+        if name.startswith(self._temporary) and not (self._is_inner and name.startswith(self._checkout)):
             return False
         if writing:
             return name != "/dev/null/" and not any(part in name for part in BY_TOOLS)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dsvl2_demo.pages import fonts
 from dsvl2_demo.pages.documents import PAINTERS, PageRange, draw_page
+from dsvl2_demo.pages.page import Page, TextRun
 from dsvl2_demo.pages.words import Split
 
 
@@ -24,6 +25,14 @@ def digest(split: Split) -> str:
             seen.update(repr((page.title, page.lines, page.entries, page.buttons)).encode())
             seen.update(page.image.tobytes())
     return seen.hexdigest()
+
+
+def named_runs(page: Page) -> list[TextRun]:
+    """Every piece of text that the truth of a page speaks of."""
+    named = [run for entry in page.entries for run in (entry.label_run, entry.value_run)]
+    named += [run for fact in page.facts for run in (fact.run, fact.about) if run is not None]
+    named += [run for table in page.tables for row in (table.headers, *table.rows) for run in row]
+    return [*page.runs, *named]
 
 
 def main(split: str, *folders: str) -> None:

@@ -279,6 +279,21 @@ esac
 """A Python with a GPU whose steps cannot be recorded."""
 
 
+def ran_script(folder: Path, shim: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`train.sh` for ten minutes, with a program in place of Python."""
+    for name in ("bin", "site", "fonts"):
+        (folder / name).mkdir()
+    (folder / "fonts" / "face.ttf").touch()
+    python = folder / "bin" / "python3"
+    python.write_text(shim, "utf-8")
+    python.chmod(0o755)
+    write_script(folder / "train.sh", gpu_folder.SCRIPT)
+    variables |= {"HOME": str(folder / "home"), "SITE": str(folder / "site")}
+    variables["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", str(folder / "train.sh"), "10", str(folder / "out"), *options]
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, encoding="utf-8", check=False)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a GPU is trained with under Linux")
 @pytest.mark.parametrize(
     ("status", "told"),
@@ -286,19 +301,7 @@ esac
 )
 def test_where_steps_cannot_be_recorded_training_goes_on(tmp_path: Path, status: int, told: list[str]) -> None:
     """First with plainer experts; but not after a wrong command, and not when it was killed."""
-    for name in ("bin", "site", "fonts"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "fonts" / "face.ttf").touch()
-    shim = tmp_path / "bin" / "python3"
-    shim.write_text(FAILING_SHIM, "utf-8")
-    shim.chmod(0o755)
-    write_script(tmp_path / "train.sh", gpu_folder.SCRIPT)
-    environment = os.environ | {
-        "HOME": str(tmp_path / "home"), "SITE": str(tmp_path / "site"), "STATUS": str(status),
-        "TOLD": str(tmp_path / "told"), "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
-    }  # fmt: skip
-    command = ["bash", str(tmp_path / "train.sh"), "10", str(tmp_path / "out")]
-    ended = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+    ended = ran_script(tmp_path, FAILING_SHIM, STATUS=str(status), TOLD=str(tmp_path / "told"))
     assert (tmp_path / "told").read_text("utf-8").split() == told
     assert ended.returncode == (status if told == ["recorded"] else 0)
     assert ended.stderr.count("going on without") == len(told) - 1
@@ -307,20 +310,10 @@ def test_where_steps_cannot_be_recorded_training_goes_on(tmp_path: Path, status:
 @pytest.mark.skipif(sys.platform == "win32", reason="a GPU is trained with under Linux")
 def test_the_script_for_a_gpu_ends_after_its_minutes(tmp_path: Path) -> None:
     """Those are counted from its start, and what is left of the plan is fitted into them."""
-    for name in ("bin", "site", "fonts"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "fonts" / "face.ttf").touch()
-    shim = tmp_path / "bin" / "python3"
-    shim.write_text(SHIM, "utf-8")
-    shim.chmod(0o755)
-    write_script(tmp_path / "train.sh", gpu_folder.SCRIPT)
-    environment = os.environ | {
-        "HOME": str(tmp_path / "home"), "SITE": str(tmp_path / "site"), "REAL_PYTHON": sys.executable,
-        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
-    }  # fmt: skip
-    command = ["bash", str(tmp_path / "train.sh"), "10", str(tmp_path / "out"), "--seed", "3"]
     before = int(time.time())
-    told = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True).stdout.split()
+    ended = ran_script(tmp_path, SHIM, "--seed", "3", REAL_PYTHON=sys.executable)
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout.split()
     assert told[told.index("--minutes") + 1] == "10"
     assert before <= int(told[told.index("--began") + 1]) <= time.time()
     assert "--finish" in told

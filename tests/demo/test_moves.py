@@ -7,20 +7,12 @@ import random
 import numpy as np
 import pytest
 
+from drawn_pages import named_runs
 from dsvl2_demo.pages.kinds import SHEETS, draw_sheet
 from dsvl2_demo.pages.moves import FLATTEST, cut, region
-from dsvl2_demo.pages.page import Page, TextRun
 from dsvl2_demo.questions.sheet_tasks import SHEET_TASKS, ask_sheet
 
 KINDS = sorted(SHEETS)
-
-
-def _named(page: Page) -> list[TextRun]:
-    """Every run that the truth speaks of."""
-    named = [run for entry in page.entries for run in (entry.label_run, entry.value_run)]
-    named += [run for fact in page.facts for run in (fact.run, fact.about) if run is not None]
-    named += [run for table in page.tables for row in (table.headers, *table.rows) for run in row]
-    return [*page.runs, *named]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,7 +26,7 @@ def test_a_region_holds_all_that_its_truth_speaks_of(kind: str) -> None:
         smaller += part.image.size != page.image.size
         grey = np.asarray(part.image.convert("L"), np.float32)
         assert len(part.runs) >= 2
-        for run in _named(part):
+        for run in named_runs(part):
             left, top, right, bottom = (int(edge) for edge in run.box)
             assert 0 <= left <= right <= width
             assert 0 <= top <= bottom <= height

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from drawn_pages import named_runs
 from dsvl2_demo.evaluation.sheets import ALL_KINDS, SheetResult, scores_by_what, sheet_cases
 from dsvl2_demo.pages.calculators import SHOWN_ASKS, calculator
 from dsvl2_demo.pages.kinds import PROGRAMS, draw_sheet
-from dsvl2_demo.pages.page import Fact, Page, TextRun
+from dsvl2_demo.pages.page import Fact, Page
 from dsvl2_demo.pages.shells import shell
 from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.asked_page import asked_page, read_tasks
@@ -29,13 +30,6 @@ def pages(kind: str, split: Split, count: int = 6) -> list[Page]:
     return [draw_sheet(kind, split, rng, wear=0.0) for _ in range(count)]
 
 
-def _named(page: Page) -> list[TextRun]:
-    named = [run for entry in page.entries for run in (entry.label_run, entry.value_run)]
-    named += [run for fact in page.facts for run in (fact.run, fact.about) if run is not None]
-    named += [run for table in page.tables for row in (table.headers, *table.rows) for run in row]
-    return [*page.runs, *named]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("split", ["train", "held_out"])
 def test_all_that_the_truth_speaks_of_can_be_read_where_it_says(kind: str, split: Split) -> None:
@@ -44,7 +38,7 @@ def test_all_that_the_truth_speaks_of_can_be_read_where_it_says(kind: str, split
         assert page.kind == kind
         width, height = page.image.size
         grey = np.asarray(page.image.convert("L"), np.float32)
-        for run in _named(page):
+        for run in named_runs(page):
             left, top, right, bottom = run.box
             assert 0 <= left < right <= width, run
             assert 0 <= top < bottom <= height, run

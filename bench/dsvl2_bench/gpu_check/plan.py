@@ -50,7 +50,7 @@ GOALS = {
     "prepare_and_follow_up_s": 0.03,
 }
 """At Small's size on an H100 or H200. `prepare_and_` is what a person waits for: one core of the computer cuts the
-picture into tiles before, and makes them floats again for another question."""
+picture into tiles before; for another question the tiles are there, and only its prompt is made."""
 
 
 def expanded(asked: str) -> list[str]:

@@ -202,9 +202,5 @@ def _prices(canvas: Canvas, x: float, y: float, wide: float, end: float, _pitch:
         headers, kinds, key = grids.columns(split, rng, count)
         rows = grids.cells(split, rng, kinds, key, rng.randint(2, min(most, 9)))
         right = [kind in grids.CELL_ALIGN_RIGHT for kind in kinds]
-    while headers and rows:
-        bottom = grids.draw_grid(canvas, x, y, wide, headers, rows, right, look)
-        if bottom is not None:
-            return bottom
-        headers, right, rows = headers[:-1], right[:-1], [row[:-1] for row in rows]
-    return y
+    bottom = grids.draw_fitting(canvas, x, y, wide, headers, rows, right, look) if rows else None
+    return y if bottom is None else bottom

@@ -169,6 +169,17 @@ def cells(split: Split, rng: random.Random, kinds: list[str], key: int, count: i
     return rows
 
 
+def draw_fitting(
+    canvas: Canvas, x: float, y: float, width: float, headers: list[str], rows: list[list[str]],
+    right: list[bool], look: GridLook, chosen: int | None = None,
+) -> float | None:  # fmt: skip
+    """`draw_grid` with as many of the columns as there is room for; None where not even one fits."""
+    bottom = None
+    while headers and (bottom := draw_grid(canvas, x, y, width, headers, rows, right, look, chosen)) is None:
+        headers, right, rows = headers[:-1], right[:-1], [row[:-1] for row in rows]
+    return bottom
+
+
 def table(split: Split, rng: random.Random) -> Page:
     """A table of 3 to 8 columns and 3 to 20 rows, alone or under a heading."""
     count = rng.choice((2, 3, 3, 4, 4, 5, 5, 6, 7, 8))
@@ -181,11 +192,8 @@ def table(split: Split, rng: random.Random) -> Page:
     right = [kind in CELL_ALIGN_RIGHT for kind in kinds]
     chosen = rng.randrange(len(rows)) if rng.random() < 0.25 else None
     look = grid_look(canvas)
-    while (bottom := draw_grid(canvas, x, y, canvas.width - 2 * x, headers, rows, right, look, chosen)) is None:
-        headers, right, rows = headers[:-1], right[:-1], [row[:-1] for row in rows]
-        if not headers:
-            return canvas.crop(y)
-    return canvas.crop(bottom + rng.randint(4, 40))
+    bottom = draw_fitting(canvas, x, y, canvas.width - 2 * x, headers, rows, right, look, chosen)
+    return canvas.crop(y if bottom is None else bottom + rng.randint(4, 40))
 
 
 def heading(canvas: Canvas, x: float, y: float, scale: float | None = None) -> float:

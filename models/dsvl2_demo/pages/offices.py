@@ -134,9 +134,5 @@ def _table(canvas: Canvas, x: float, y: float, wide: float, end: float, _pitch: 
     headers, kinds, key = grids.columns(split, rng, rng.choice((2, 3, 3, 4)))
     rows = grids.cells(split, rng, kinds, key, rng.randint(2, min(most, 8)))
     right = [kind in grids.CELL_ALIGN_RIGHT for kind in kinds]
-    while headers:
-        bottom = grids.draw_grid(canvas, x, y, wide, headers, rows, right, look)
-        if bottom is not None:
-            return bottom + canvas.em * 0.5
-        headers, right, rows = headers[:-1], right[:-1], [row[:-1] for row in rows]
-    return y
+    bottom = grids.draw_fitting(canvas, x, y, wide, headers, rows, right, look)
+    return y if bottom is None else bottom + canvas.em * 0.5

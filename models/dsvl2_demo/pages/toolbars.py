@@ -35,9 +35,7 @@ def chooser(canvas: Canvas, x: float, y: float, wide: float, text: str) -> TextR
     return canvas.text(x + em * 0.4, y + em * 0.12, text, canvas.font())
 
 
-def toolbar(
-    canvas: Canvas, room: Box, chosen: Sequence[tuple[str, tuple[str, ...]]] = ()
-) -> float:  # fmt: skip
+def toolbar(canvas: Canvas, room: Box, chosen: Sequence[tuple[str, tuple[str, ...]]] = ()) -> float:
     """A row of icons, with lists to choose from among them; the height below it.
 
     Args:

@@ -9,6 +9,7 @@ model's own mistakes; drawn ones need no second look at the batch.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -41,7 +42,7 @@ def with_slips(talk: Conversation, rng: random.Random) -> Conversation:
         return talk
     rate = rng.uniform(0, MOST)
     input_ids = talk.input_ids.copy()
-    times = np.ones(len(input_ids), np.int64)
+    times = [1] * len(input_ids)
     for task, first, last in talk.tasks:
         if task not in READING_TASKS:
             continue
@@ -68,16 +69,15 @@ def _line_slips(talk: Conversation, rng: random.Random) -> dict[int, tuple[int, 
     return slips
 
 
-def _repeated(talk: Conversation, times: np.ndarray, lines: dict[int, tuple[int, int]]) -> Conversation:
+def _repeated(talk: Conversation, times: Sequence[int], lines: dict[int, tuple[int, int]]) -> Conversation:
     order: list[int] = []
-    counts: list[int] = times.tolist()
     starts = np.zeros(len(talk.input_ids) + 1, np.int64)
     index = 0
     while index < len(talk.input_ids):
         end, repeats = lines.get(index, (index + 1, 1))
         for _ in range(repeats):
             for position in range(index, end):
-                order += [position] * counts[position]
+                order += [position] * times[position]
         starts[index + 1 : end + 1] = len(order)
         index = end
     spans = tuple((task, int(starts[first]), int(starts[last])) for task, first, last in talk.tasks)

@@ -211,6 +211,15 @@ class BatchBuilder:
         self._rows.append(rows)
         self._seen.append(np.stack([_looks(places, finders) for places in (talk.here, talk.ahead)]))
 
+    @property
+    def examples(self) -> int:
+        """Conversations added so far."""
+        return len(self._conversations)
+
+    def tiles_with(self, views: Sequence[PageView] = ()) -> int:
+        """How many tiles are looked at, with a further conversation about these pages."""
+        return len(self._pixels) + sum(len(view.pixels) for view in views if view not in self._first_tiles)
+
     def batch(self) -> Batch:
         """Everything added so far, padded to the longest conversation."""
         length = max(len(talk.input_ids) for talk in self._conversations)

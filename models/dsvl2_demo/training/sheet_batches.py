@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -51,8 +51,8 @@ class SheetRange:
     `plain` are the pages of one tile that the first model learned, `plain_share` how often they come; `pairs` and
     `triples` the shares of conversations about two and three pictures; `budget` the cost of a batch in tokens of the
     language model; `repeats` how often a drawn page is asked about, each time in another conversation, which share its
-    tiles where they come into one batch; `few_shapes`
-    says that batches are padded to one of the shapes of `batch_shapes.py`.
+    tiles where they come into one batch; `few_shapes` says that batches are padded to one of the shapes of
+    `batch_shapes.py`.
     """
 
     plain: BatchRange
@@ -73,21 +73,9 @@ class SheetRange:
 
 @dataclass(slots=True)
 class _Bucket:
-    conversations: list[tuple[list[PageView], list[Turn]]] = field(default_factory=list)
-    seen: set[PageView] = field(default_factory=set)
+    builder: BatchBuilder
     longest: int = 0
-    tiles: int = 0
-
-    def new_tiles(self, views: Sequence[PageView]) -> int:
-        """How many more there are with a conversation about these pages."""
-        return sum(len(view.pixels) for view in views if view not in self.seen)
-
-    def add(self, views: list[PageView], turns: list[Turn], length: int) -> None:
-        """Put a conversation of a length in tokens in."""
-        self.tiles += self.new_tiles(views)
-        self.seen.update(views)
-        self.conversations.append((views, turns))
-        self.longest = max(self.longest, length)
+    """Conversation in it, in tokens, before mistakes on purpose."""
 
 
 def sheet_turns(range_: SheetRange, page: Page, split: Split, rng: random.Random) -> list[Turn]:
@@ -158,15 +146,14 @@ class SheetDrawer:
 
 def sheet_batches(range_: SheetRange, config: ModelConfig, split: Split, rng: random.Random) -> Iterator[Batch]:
     """Endless batches; each holds conversations of about one length and costs about the budget."""
-    buckets: dict[int, _Bucket] = defaultdict(_Bucket)
     slips = rng if range_.plain.slips else None
+    buckets = defaultdict[int, _Bucket](lambda: _Bucket(BatchBuilder(config, slips=slips)))
     made = 0
     for views, turns in SheetDrawer(range_, config, split, rng).conversations():
         length = text_tokens(turns) + sum(view.tiling.token_count(config.cells) for view in views)
         key = length_class(length)
-        bucket = buckets[key]
-        rows, longest = len(bucket.conversations) + 1, max(bucket.longest, length)
-        tiles = bucket.tiles + bucket.new_tiles(views)
+        builder, longest = buckets[key].builder, max(buckets[key].longest, length)
+        rows, tiles = builder.examples + 1, builder.tiles_with(views)
         if range_.few_shapes:
             shape = shape_of_class(key, range_.budget)
             if sum(len(view.pixels) for view in views) > shape.tiles:
@@ -175,19 +162,13 @@ def sheet_batches(range_: SheetRange, config: ModelConfig, split: Split, rng: ra
         else:
             budget = range_.budget * min(1.0, (made + 2) / 10)  # small at first, so that training need not wait
             full = longest * rows + TILE_TOKENS * tiles > budget
-        if full and bucket.conversations:
+        if full and builder.examples:
             made += 1
-            batch = _batch(bucket, config, slips)
-            yield padded(batch, shape) if range_.few_shapes else batch
-            bucket = buckets[key] = _Bucket()
-        bucket.add(views, turns, length)
-
-
-def _batch(bucket: _Bucket, config: ModelConfig, slips: random.Random | None) -> Batch:
-    builder = BatchBuilder(config, slips=slips)
-    for views, turns in bucket.conversations:
-        builder.add(views, turns)
-    return builder.batch()
+            yield padded(builder.batch(), shape) if range_.few_shapes else builder.batch()
+            del buckets[key]
+        bucket = buckets[key]
+        bucket.builder.add(views, turns)
+        bucket.longest = max(bucket.longest, length)
 
 
 class SheetStream(IterableDataset[Batch]):

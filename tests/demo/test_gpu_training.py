@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dsvl2_demo.packing import copy_code, write_script
 from dsvl2_demo.pages.documents import PageRange
 from dsvl2_demo.pages.kinds import draw_sheet
-from dsvl2_demo.training import gpu_folder
+from dsvl2_demo.training import arithmetic, gpu_folder
 from dsvl2_demo.training.batch_shapes import LENGTH_STEP, TILE_TOKENS, BatchShape, padded, shape_of_class
 from dsvl2_demo.training.batches import BatchBuilder, BatchRange, draw_batches, page_views
 from dsvl2_demo.training.curriculum import sheet_stages
@@ -49,8 +49,9 @@ def _total(losses: Losses) -> Tensor:
     return losses.answer + losses.layout + losses.gaze + losses.slots + 0.01 * losses.balance
 
 
-def test_stacked_muon_is_muon() -> None:
-    """To the bit, for matrices of several shapes, tall and wide."""
+def test_stacked_muon_is_muon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, for matrices of several shapes, tall and wide, in PyTorch's type, which is bfloat16 everywhere."""
+    monkeypatch.setattr(arithmetic, "_of_processor", lambda: torch.bfloat16)
     torch.manual_seed(1)
     shapes = ((8, 16), (8, 16), (20, 8), (8, 16))
     ours = [nn.Parameter(torch.randn(*shape)) for shape in shapes]

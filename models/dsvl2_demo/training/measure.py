@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from dsvl2_demo.pages.words import Split
+from dsvl2_demo.training.arithmetic import autocast
 from dsvl2_demo.training.batch import Batch
 from dsvl2_demo.training.batches import BatchRange, draw_batches
 from dsvl2_demo.training.conversation import IGNORED
@@ -75,7 +76,7 @@ def measure(reader: Reader, phase: Phase, range_: BatchRange, split: Split, exam
     tally = Tally()
     device = next(reader.parameters()).device
     size = min(16, examples)
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         for _ in range(examples // size):
             batch = draw_batches(range_, reader.config, size, split, rng)[0]
             add_batch(tally, reader, batch.to(device), "language" if phase == "language" else "joint")

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dsvl2_demo.pages.kinds import SHEETS
 from dsvl2_demo.questions.asked_page import asked_page, printed_em, read_tasks
+from dsvl2_demo.training.arithmetic import autocast
 from dsvl2_demo.training.batch import Batch
 from dsvl2_demo.training.batches import BatchBuilder, page_views
 from dsvl2_demo.training.fake_quant import rounded
@@ -87,7 +88,7 @@ def measured_sheets(reader: Reader, pages: Iterable[DrawnPages], end: float) -> 
     device = next(reader.parameters()).device
     hits: dict[str, list[bool]] = defaultdict(list)
     lines = []
-    with rounded(reader), torch.autocast(device.type, torch.bfloat16):
+    with rounded(reader), autocast(device):
         for batch, about in pages:
             if time.monotonic() >= end:
                 break

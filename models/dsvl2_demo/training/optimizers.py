@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dsvl2_demo.training.arithmetic import products_type
+
 MUON_MOMENTUM = 0.95
 ADAM_BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.05
@@ -63,9 +65,9 @@ class StackedMuon(Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """The nearest orthogonal matrices of `[count, rows, columns]`, about, in bf16."""
+    """The nearest orthogonal matrices of `[count, rows, columns]`, about, in the type of `products_type`."""
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16()
+    x = matrices.to(products_type(matrices.device))
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)

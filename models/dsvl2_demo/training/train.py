@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
+from dsvl2_demo.training.arithmetic import autocast
 from dsvl2_demo.training.batch import Batch
 from dsvl2_demo.training.batches import BatchRange, BatchStream
 from dsvl2_demo.training.batches_ahead import drawn_ahead
@@ -189,7 +190,7 @@ class Trainer:
 
     def _compute(self, batch: Batch) -> tuple[Losses, Tensor]:
         phase = self.stage.phase
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with autocast(self.device):
             losses: Losses = self.reader(batch, phase)
         return losses, objective(losses, phase)
 

@@ -157,7 +157,7 @@ void unpack(const Weights& w, PanelRows panel, size_t columns, const Layout& lay
           uint8_t* to = out->values + dword * 4 * kPanel + eight * 4;
           _mm256_store_si256(reinterpret_cast<__m256i*>(to), kVnni ? r[d] : _mm256_xor_si256(r[d], _mm256_set1_epi8(-128)));
         } else {
-          uint8_t* to = out->values + (dword / groups * 2 * groups + dword % groups) * 4 * kPanel + eight * 4;
+          uint8_t* to = out->values + (2 * dword - (dword & (groups - 1))) * 4 * kPanel + eight * 4;
           _mm256_store_si256(reinterpret_cast<__m256i*>(to), low_halves(r[d]));
           _mm256_store_si256(reinterpret_cast<__m256i*>(to + groups * 4 * kPanel), high_halves(r[d]));
         }
@@ -210,11 +210,13 @@ void tile(const Panel* panel, size_t column, const Layout& layout, size_t begin,
             } else if constexpr (Bits == 4) {
               short_sums[i][0] = _mm256_add_epi16(short_sums[i][0], _mm256_maddubs_epi16(w0, a));
               short_sums[i][1] = _mm256_add_epi16(short_sums[i][1], _mm256_maddubs_epi16(w1, a));
+              DSVL2_SETTLE(short_sums[i][0], short_sums[i][1]);
             } else {
               const __m256i p0 = _mm256_maddubs_epi16(_mm256_abs_epi8(w0), _mm256_sign_epi8(a, w0));
               const __m256i p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(w1), _mm256_sign_epi8(a, w1));
               sums[i][0] = _mm256_add_epi32(sums[i][0], to_32_bits(p0));
               sums[i][1] = _mm256_add_epi32(sums[i][1], to_32_bits(p1));
+              DSVL2_SETTLE(sums[i][0], sums[i][1]);
             }
           }
         }

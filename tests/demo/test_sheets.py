@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,7 +216,7 @@ def test_of_boxes_in_one_row_only_one_is_asked_for() -> None:
 
     def box(numbers: str, name: str) -> Turn:
         run = TextRun(name, (0.0, 0.0, 9.0, 9.0), (1.0,), 5.0, 12.0)
-        places = [replace(spelled(name, run).places[0], coordinate=int(part)) for part in numbers.split(", ")]
+        places = [spelled(name, run).places[0]._replace(coordinate=int(part)) for part in numbers.split(", ")]
         traces = [Trace(part, (place,)) for part, place in zip(numbers.split(", "), places, strict=True)]
         answer = f"{REF}{name}{REF_END}{DET}[[{numbers}]]{DET_END}"
         return Turn("locate", f"{REF}{name}{REF_END}", answer, run.box, read=(spelled(name, run), *traces))

@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the picture."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TextRun:
     """Text on one baseline, in one face.
 

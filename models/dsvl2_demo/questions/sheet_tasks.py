@@ -283,7 +283,7 @@ def _locate_several(page: Page, rng: random.Random) -> Turn | None:
     corners = []
     for index, part in enumerate(numbers.split(", ")):
         places = spelled(text, runs[index // 4]).places
-        place = replace(places[-(index % 4 // 2)], coordinate=int(part.strip("[]")))
+        place = places[-(index % 4 // 2)]._replace(coordinate=int(part.strip("[]")))
         corners.append(Trace(part, (place,)))
     answer = f"{named}{DET}{numbers}{DET_END}"
     return Turn("locate_several", named, answer, runs[0].box, asked=(name,), read=(name, *corners))

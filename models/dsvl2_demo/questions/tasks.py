@@ -194,7 +194,7 @@ def box_turn(page: Page, pieces: Sequence[tuple[str, Box, TextRun]], rng: random
     name = spelled(text, run)
     # The left and upper edges are seen at the first character, the others at the last.
     corners = [
-        Trace(part, (replace(name.places[-(index // 2)], coordinate=int(part.strip("[]"))),))
+        Trace(part, (name.places[-(index // 2)]._replace(coordinate=int(part.strip("[]"))),))
         for index, part in enumerate(numbers.split(", "))
     ]
     return Turn("locate", named, f"{named}{DET}{numbers}{DET_END}", box, asked=(name,), read=(name, *corners))

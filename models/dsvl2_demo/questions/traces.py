@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from dsvl2_demo.pages.page import TextRun
 
@@ -11,9 +13,8 @@ Point = tuple[float, float]
 """(x, y) in pixels of a picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A point of one of the pictures of a conversation."""
+class Place(NamedTuple):
+    """A point of one of the pictures of a conversation. A tuple, as each conversation takes hundreds of them."""
 
     picture: int
     point: Point
@@ -33,11 +34,13 @@ class Trace:
         return self.places[min(index, len(self.places) - 1)]
 
 
+@lru_cache(maxsize=1 << 12)
 def spelled(text: str, run: TextRun, picture: int = 0) -> Trace:
     """The first characters of a run; a space is looked for where the character behind it is."""
     shown = run.text[: len(text)]
     at = [index + 1 if character == " " and index + 1 < len(shown) else index for index, character in enumerate(shown)]
-    return Trace(text, tuple(Place(picture, (run.centres[index], run.middle)) for index in at))
+    centres, middle = run.centres, run.middle
+    return Trace(text, tuple([Place(picture, (centres[index], middle)) for index in at]))
 
 
 def run_of(text: str, runs: Sequence[TextRun]) -> TextRun | None:

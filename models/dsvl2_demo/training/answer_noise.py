@@ -9,11 +9,13 @@ model's own mistakes; drawn ones need no second look at the batch.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsvl2_demo.training.conversation import NEWLINE, Conversation
 from dsvl2_demo.training.vocabulary import encode
@@ -42,7 +44,7 @@ def with_slips(talk: Conversation, rng: random.Random) -> Conversation:
         return talk
     rate = rng.uniform(0, MOST)
     input_ids = talk.input_ids.copy()
-    times = [1] * len(input_ids)
+    times = np.ones(len(input_ids), np.int64)
     for task, first, last in talk.tasks:
         if task not in READING_TASKS:
             continue
@@ -69,23 +71,27 @@ def _line_slips(talk: Conversation, rng: random.Random) -> dict[int, tuple[int, 
     return slips
 
 
-def _repeated(talk: Conversation, times: Sequence[int], lines: dict[int, tuple[int, int]]) -> Conversation:
-    order: list[int] = []
-    starts = np.zeros(len(talk.input_ids) + 1, np.int64)
-    index = 0
-    while index < len(talk.input_ids):
-        end, repeats = lines.get(index, (index + 1, 1))
-        for _ in range(repeats):
-            for position in range(index, end):
-                order += [position] * times[position]
-        starts[index + 1 : end + 1] = len(order)
-        index = end
+def _repeated(talk: Conversation, times: NDArray[np.int64], lines: Mapping[int, tuple[int, int]]) -> Conversation:
+    """Each position so many times, and lines so many times as a whole.
+
+    Args:
+        talk: the true conversation.
+        times: `[seq]`.
+        lines: (end, times) by the position where a line starts.
+    """
+    count = len(talk.input_ids)
+    order = list[NDArray[np.int64]]()
+    starts = np.zeros(count + 1, np.int64)
+    done = made = 0
+    for start, (end, repeats) in [*sorted(lines.items()), (count, (count, 0))]:
+        order.append(np.repeat(np.arange(done, start), times[done:start]))
+        starts[done + 1 : start + 1] = made + np.cumsum(times[done:start])
+        line = np.repeat(np.arange(start, end), times[start:end])
+        order += [line] * repeats
+        made = int(starts[start]) + repeats * len(line)
+        starts[start + 1 : end + 1] = made
+        done = end
+    kept = np.concatenate(order)
+    places = itemgetter(*kept.tolist())
     spans = tuple((task, int(starts[first]), int(starts[last])) for task, first, last in talk.tasks)
-    kept = np.array(order, np.int64)
-    return Conversation(
-        talk.input_ids[kept],
-        talk.targets[kept],
-        spans,
-        tuple(talk.here[position] for position in order),
-        tuple(talk.ahead[position] for position in order),
-    )
+    return Conversation(talk.input_ids[kept], talk.targets[kept], spans, places(talk.here), places(talk.ahead))

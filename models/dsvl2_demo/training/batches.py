@@ -110,6 +110,8 @@ class CellFinder:
             x = points[:, 0] * view.scale_x + view.offset_x
             y = points[:, 1] * view.scale_y + view.offset_y
             inside = np.flatnonzero((x >= 0) & (x < self._tile) & (y >= 0) & (y < self._tile))
+            if not len(inside):
+                continue
             column, row = (np.floor(each[inside] / self._patch).astype(np.int64) for each in (x, y))
             across, down = (np.minimum(patch // self._ratio, self._cells - 1) for patch in (column, row))
             result[inside, 0] = FIRST_CELL_ROW + (tile * self._cells + down) * self._cells + across
@@ -209,7 +211,7 @@ class BatchBuilder:
         rows[talk.input_ids == IMAGE_ID] = np.concatenate(image_rows)
         self._conversations.append(talk)
         self._rows.append(rows)
-        self._seen.append(np.stack([_looks(places, finders) for places in (talk.here, talk.ahead)]))
+        self._seen.append(_looks([*talk.here, *talk.ahead], finders).reshape(2, len(rows), len(NOWHERE)))
 
     @property
     def examples(self) -> int:

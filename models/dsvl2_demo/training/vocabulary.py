@@ -68,15 +68,19 @@ def demo_tokenizer() -> Tokenizer:
 
 
 @functools.lru_cache(maxsize=1 << 14)
+def _encoded(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    found = demo_tokenizer().encode(text, add_special_tokens=False)
+    return tuple(found.ids), tuple([end - 1 for _, end in found.offsets])
+
+
 def encode(text: str) -> tuple[int, ...]:
     """Ids of a text, nothing added."""
-    return tuple(demo_tokenizer().encode(text, add_special_tokens=False).ids)
+    return _encoded(text)[0]
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def last_characters(text: str) -> tuple[int, ...]:
     """For each token of a text the index of its last character."""
-    return tuple(end - 1 for _, end in demo_tokenizer().encode(text, add_special_tokens=False).offsets)
+    return _encoded(text)[1]
 
 
 def decode(ids: list[int]) -> str:

@@ -157,7 +157,7 @@ void unpack(const Weights& w, PanelRows panel, size_t columns, const Layout& lay
           uint8_t* to = out->values + dword * 4 * kPanel + eight * 4;
           _mm256_store_si256(reinterpret_cast<__m256i*>(to), kVnni ? r[d] : _mm256_xor_si256(r[d], _mm256_set1_epi8(-128)));
         } else {
-          uint8_t* to = out->values + (2 * dword - (dword & (groups - 1))) * 4 * kPanel + eight * 4;
+          uint8_t* to = out->values + (dword / groups * 2 * groups + dword % groups) * 4 * kPanel + eight * 4;
           _mm256_store_si256(reinterpret_cast<__m256i*>(to), low_halves(r[d]));
           _mm256_store_si256(reinterpret_cast<__m256i*>(to + groups * 4 * kPanel), high_halves(r[d]));
         }

@@ -13,7 +13,7 @@ import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.inputs.documents import pages
-from own_pdfs import locked_pdf
+from own_pdfs import locked_pdf, own_pdf
 from small_models import MakeBundle, picture
 from waiting import PATIENCE
 
@@ -58,6 +58,18 @@ def test_lines_from_a_pipe_are_one_conversation(model: Path, bill: Path) -> None
     assert f"picture 1: {bill}" in found.stderr
     quiet = chat("What is it?\nAnd the date?\n", model, "-q", "-i", bill)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, expected, "")
+
+
+def test_files_are_named_without_an_option(model: Path, bill: Path, tmp_path: Path) -> None:
+    """A picture is as with `-i`; a PDF, which its first bytes tell, as with `/pdf`."""
+    expected = answers(model, bill, "What is it?")
+    assert chat("What is it?\n", model, "-q", bill).stdout == expected
+    document = tmp_path / "papers"
+    document.write_bytes(own_pdf(((72, 144),) * 2))
+    found = chat("What is it?\n", model, document, bill)
+    assert found.returncode == 0
+    assert f"2 pages of {document}\npicture 3: {bill}\n" in found.stderr
+    assert found.stdout == chat(f"/pdf {document}\n/image {bill}\nWhat is it?\n", model).stdout
 
 
 def test_a_saved_conversation_is_gone_on_with(model: Path, bill: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.wire_error import WireError, wire_error
 from dsvl2_runtime.errors import CancelledError, ImageError, UsageError
-from dsvl2_runtime.inputs.documents import is_pdf, page_count, pages
-from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format
+from dsvl2_runtime.inputs.documents import page_count, pages
+from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format, is_pdf
 from dsvl2_runtime.inputs.pdf_reader import PROTECTED, WRONG_PASSWORD
 from dsvl2_runtime.progress import Watch
 

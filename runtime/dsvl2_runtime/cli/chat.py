@@ -19,6 +19,7 @@ from dsvl2_runtime.answers.boxes import BoxStream, BoxStyle
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.chat import Chat
+from dsvl2_runtime.cli.arguments import is_document
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.cost import announce
 from dsvl2_runtime.cli.pdf_password import pdf_password
@@ -49,8 +50,8 @@ PAGES = re.compile(r"[0-9][0-9,-]*")
 class ChatRequest:
     """What the verb `chat` was asked."""
 
-    images: tuple[str, ...]
-    """Paths or `file:` addresses, for the first question."""
+    files: tuple[str, ...]
+    """Paths or `file:` addresses of pictures and PDFs, for the first question."""
     model: str
     """A bundle's folder, or the name of a shipped model."""
     options: GenerationOptions
@@ -90,8 +91,8 @@ def converse(request: ChatRequest) -> int:
         chat = model.resume(request.resume)
         chat.drop_oldest = chat.drop_oldest or request.drop_oldest
     repl = Repl(model, chat, request)
-    for path in request.images:
-        repl.add_image(path)
+    for path in request.files:
+        repl.add_file(path)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     lines = _edited_lines(repl.prompt) if on_terminal else _plain_lines()
     if on_terminal and not request.quiet:
@@ -194,6 +195,13 @@ class Repl:
         commands[name](argument)
         return True
 
+    def add_file(self, path: str) -> None:
+        """A picture, or all pages of a PDF."""
+        if is_document(path):
+            self._add_pages(path, None)
+        else:
+            self.add_image(path)
+
     def add_image(self, path: str) -> None:
         """`/image PATH`."""
         if path in ("", "-"):
@@ -212,10 +220,13 @@ class Repl:
         path = _unquoted(path.strip())
         if not path:
             raise UsageError("which document? write /pdf, its path and perhaps its pages, as in /pdf bill.pdf 1-2")
+        self._add_pages(path, choice or None)
+
+    def _add_pages(self, path: str, choice: str | None) -> None:
         source = Path(path).expanduser()
         found = list[ReadImage]()
         password = pdf_password(self.request.pdf_password_file)
-        for page in pages(source, choice or None, password=password, most_pixels=self.request.max_pixels):
+        for page in pages(source, choice, password=password, most_pixels=self.request.max_pixels):
             found.append(read_image(page.image, self.model.config))
             number = self.chat.num_images + len(self.waiting) + len(found)
             if not self.request.quiet:

@@ -82,6 +82,11 @@ AskedPdfPassword = Annotated[
     ),
 ]
 
+AskedFiles = Annotated[
+    list[str] | None,
+    typer.Argument(help="Pictures or a PDF, as with --image or --pdf.", show_default=False),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:

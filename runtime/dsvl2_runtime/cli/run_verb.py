@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dsvl2_runtime.cli.run_options import RunOptions, with_run_options
+from dsvl2_runtime.cli.run_options import AskedFiles, RunOptions, with_run_options
 
 app = typer.Typer(
     name="dsvl2-onnx",
@@ -18,8 +18,13 @@ app = typer.Typer(
 
 @app.command()
 @with_run_options()
-def run(options: RunOptions, prompt: Annotated[str, typer.Argument(help="The question.", show_default=False)]) -> None:
+def run(
+    options: RunOptions,
+    question: Annotated[str, typer.Argument(help="It may also stand behind the files.", show_default=False)],
+    files: AskedFiles = None,
+) -> None:
     """Answer a question about pictures."""
+    from dsvl2_runtime.cli.arguments import split_question
     from dsvl2_runtime.cli.run import run_question
 
-    run_question(prompt, options)
+    run_question(*split_question(question, files, options))

@@ -37,12 +37,17 @@ BundleArgument = Annotated[
     str, typer.Argument(help="Folder of a bundle, or a name.", show_default=False, autocompletion=complete_model)
 ]
 
+AskedChatFiles = Annotated[
+    list[str] | None, typer.Argument(help="Pictures or PDFs for the first question.", show_default=False)
+]
+
 add_task_verbs(app)
 app.command()(batch)
 
 
 @app.command()
 def chat(
+    files: AskedChatFiles = None,
     image: Annotated[
         list[str] | None,
         typer.Option("--image", "-i", help="A picture for the first question; repeat for more.", show_default=False),
@@ -80,7 +85,7 @@ def chat(
     from dsvl2_runtime.cli.chat import ChatRequest, converse
 
     request = ChatRequest(
-        images=tuple(image or ()),
+        files=(*(image or ()), *(files or ())),
         model=model,
         options=GenerationOptions(
             max_new_tokens=max_tokens,

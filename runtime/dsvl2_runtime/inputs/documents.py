@@ -12,14 +12,13 @@ from PIL import Image
 
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.geometry import LARGEST_PIXELS
-from dsvl2_runtime.inputs.formats import HEAD_BYTES, foreign_format, image_format
+from dsvl2_runtime.inputs.formats import HEAD_BYTES, is_pdf
 from dsvl2_runtime.inputs.images import ImageBytes, decode_page, image_file
 from dsvl2_runtime.inputs.pdf_child import chosen_pages
 from dsvl2_runtime.inputs.pdf_reader import MOST_PAGE_PIXELS, Asked, Password, next_reply, opened_pdf
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
-PDF_NAME = "a PDF document"
 DPI = 150.0
 """At which a page of A4 has 1240x1754 pixels, a little more than the model sees of it."""
 LEAST_DPI, MOST_DPI = 10, 1200
@@ -113,12 +112,6 @@ def page_count(source: DocumentSource, watch: Watch = UNWATCHED, *, password: Pa
             return _count_pages(file)
         with opened_pdf(name, file, Asked("1", LEAST_DPI), watch, password) as (first, _, _):
             return int(first["count"])
-
-
-def is_pdf(head: bytes) -> bool:
-    """Whether a file with these first bytes is a PDF, and no image that holds one."""
-    foreign = foreign_format(head)
-    return foreign is not None and foreign.name == PDF_NAME and image_format(head) is None
 
 
 def _image_pages(

@@ -71,8 +71,9 @@ RAW_PICTURE = ForeignFormat(
     "develop it and save it as JPEG or PNG",
     _bytes(rb"\x00.{3}ftypcrx |FUJIFILMCCD-RAW|II(?:RO|RS|U\x00)|MMOR|FOVb|II\*\x00.{4}CR\x02"),
 )
+PDF = ForeignFormat("a PDF document", "ask about its pages with --pdf, or save one as PNG", _bytes(rb".{0,1020}%PDF-"))
 FOREIGN = (
-    ForeignFormat("a PDF document", "ask about its pages with --pdf, or save one as PNG", _bytes(rb".{0,1020}%PDF-")),
+    PDF,
     ForeignFormat(
         "a HEIC picture",
         "save it as JPEG or PNG; a phone can be set to take JPEG",
@@ -140,6 +141,11 @@ def foreign_format(head: bytes) -> ForeignFormat | None:
     if found is None and _is_text(head):
         return ForeignFormat("a text", _TAKE, _bytes(b""))
     return found
+
+
+def is_pdf(head: bytes) -> bool:
+    """Whether a file with these first bytes is a PDF, and no image that holds one."""
+    return foreign_format(head) is PDF and image_format(head) is None
 
 
 def _is_text(head: bytes) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_runtime.errors import ImageError
-from dsvl2_runtime.inputs.documents import is_pdf
-from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format
+from dsvl2_runtime.inputs.formats import HEAD_BYTES, image_format, is_pdf
 from dsvl2_runtime.inputs.images import LARGEST_FILE_BYTES, ImageBytes
 
 FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)

@@ -44,11 +44,12 @@ def own_pdf(
     trailer: bytes = b"",
     packed: bool = False,
     sealed: Callable[[int, bytes], bytes] = lambda number, content: content,
+    catalogue: bytes = b"",
 ) -> bytes:
     """Pages of (width, height) points, each filled with a colour of its own but for a white margin on the right."""
     kids = b" ".join(b"%d 0 R" % (3 + 2 * index) for index in range(len(sizes)))
     objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalogue,
         b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(sizes), kids),
     ]
     for index, (width, height) in enumerate(sizes):

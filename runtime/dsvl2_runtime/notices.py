@@ -26,7 +26,9 @@ NoticeCode = Literal[
     "image.one_tile",
     "image.scaled_down",
     "image.stretched",
+    "image.uniform",
     "model.note",
+    "pdf.placeholder",
     "provider.fallback",
     "threads.capped",
 ]

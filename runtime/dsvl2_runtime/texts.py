@@ -37,7 +37,12 @@ SENTENCES: dict[NoticeCode, str] = {
         "picture {image} does not use all the values of its format; {lowest:g} is shown as black and {highest:g} as "
         "white"
     ),
+    "image.uniform": "picture {image} has one colour all over, so there is nothing to read in it",
     "model.note": "{note}",
+    "pdf.placeholder": (
+        "the document of picture {image} is a form that Adobe Reader alone draws (XFA), so the page may only say that; "
+        "print it from there into a new PDF"
+    ),
     "provider.fallback": "the GPU is not used: {obstacle}; {advice}",
     "threads.capped": (
         "{used} threads are used instead of {asked}, because this process may use {processors} logical processors"

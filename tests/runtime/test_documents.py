@@ -52,6 +52,21 @@ def test_pages_are_drawn_at_their_size(three: Path) -> None:
     assert found[0].image.getpixel((97, 100)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize(
+    ("catalogue", "codes"),
+    [
+        (b"/NeedsRendering true /AcroForm << /Fields [] /XFA [] >>", ["pdf.placeholder"]),
+        (b"/AcroForm << /Fields [] /XFA [] >>", []),
+        (b"/NeedsRendering true /AcroForm << /Fields [] >>", []),
+        (b"", []),
+    ],
+)
+def test_a_form_that_is_not_drawn_is_said_to_be_one(catalogue: bytes, codes: list[str]) -> None:
+    """Its page asks to wait for another program, and an answer would be about that page."""
+    found = list(pages(own_pdfs.own_pdf(((72, 144),) * 2, catalogue=catalogue)))
+    assert [[notice.code for notice in page.notices] for page in found] == [codes, codes]
+
+
 def test_pages_are_chosen_in_any_order(three: Path) -> None:
     """A page may come twice; an end may be open."""
     assert [(page.number, colour(page)) for page in pages(three, "3,1-2")] == [
@@ -235,11 +250,15 @@ def said(*replies: object) -> str:
     [
         ("import os; os.kill(os.getpid(), 11)", "ended on it with signal SIGSEGV"),
         ("raise SystemExit(3)", "ended on it with exit code 3"),
-        (said({"pages": [1], "count": 1}, {"page": 1, "width": 9, "height": 9}), "page 1: "),
-        (said({"pages": [1], "count": 1}, {"page": 7, "width": 1, "height": 1}) + "; print('abc')", "page 1: "),
+        (said({"pages": [1], "count": 1, "is_placeholder": False}, {"page": 1, "width": 9, "height": 9}), "page 1: "),
+        (
+            said({"pages": [1], "count": 1, "is_placeholder": False}, {"page": 7, "width": 1, "height": 1})
+            + "; print('abc')",
+            "page 1: ",
+        ),
         (said({"page": 1, "width": 1_000_000, "height": 1_000_000}), "ended on it with"),
         (said({"page": 1, "width": -10, "height": -10}), "ended on it with"),
-        (said({"pages": "12", "count": 2}), "ended on it with"),
+        (said({"pages": "12", "count": 2, "is_placeholder": False}), "ended on it with"),
         (said({"error": "?"}), "it is damaged"),
         ("print('[' * 60000)", "PDF reader"),
         ("print('x' * 1000000)", "PDF reader does not say"),

@@ -95,3 +95,15 @@ def test_each_image_has_its_own_inputs_and_hash(model: VisionLanguageModel, tmp_
     assert len(first.tiles) == len(first.pixel_values) == first.tiling.num_tiles
     assert first.tiles.dtype == np.uint8  # a quarter of the bytes, and nothing to compute where it is known already
     assert np.array_equal(inputs.pixel_values, np.concatenate([first.pixel_values, again.pixel_values]))
+
+
+@pytest.mark.parametrize("size", [(1, 5), (300, 200), (63, 1000)])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (3, 200, 77)])
+def test_an_image_of_one_colour_is_named(
+    size: tuple[int, int], colour: tuple[int, int, int], model: VisionLanguageModel
+) -> None:
+    """As an empty page, or a window that lets nobody capture it; one other pixel anywhere is content."""
+    image = Image.new("RGB", size, colour)
+    assert processor.read_image(image, model.config).notices == (Notice("image.uniform"),)
+    image.putpixel((size[0] - 1, size[1] - 2), (colour[0], colour[1], colour[2] ^ 1))
+    assert processor.read_image(image, model.config).notices == ()

@@ -21,6 +21,7 @@ SAID: list[tuple[Notice, str]] = [
     (Notice("image.alpha_ignored"), "picture 2 is transparent everywhere"),
     (Notice("image.exif_damaged"), "picture 2 has damaged EXIF data"),
     (Notice("image.stretched", {"lowest": -1.5, "highest": 4095.0}), "-1.5 is shown as black and 4095 as white"),
+    (Notice("image.uniform"), "picture 2 has one colour all over"),
     (
         Notice("image.scaled_down", SIZES),
         "4000x3000 pixels, but the model sees it at 1152x864; small print",

@@ -119,6 +119,12 @@ NOTICES: tuple[object, ...] = (
         "picture {image} does not use all the values of its format; {lowest:g} is shown as black and {highest:g} as "
         "white",
     ),
+    QT_TRANSLATE_NOOP("errors", "picture {image} has one colour all over, so there is nothing to read in it"),
+    QT_TRANSLATE_NOOP(
+        "errors",
+        "the document of picture {image} is a form that Adobe Reader alone draws (XFA), so the page may only say that; "
+        "print it from there into a new PDF",
+    ),
     QT_TRANSLATE_NOOP(
         "errors",
         "no typeface of this system has the letters of the labels, so the drawing has numbers: {legend}",

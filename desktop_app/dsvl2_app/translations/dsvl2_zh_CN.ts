@@ -434,6 +434,14 @@
         <translation>图片 {image} 没有用到其格式的全部取值；{lowest:g} 显示为黑，{highest:g} 显示为白</translation>
     </message>
     <message>
+        <source>picture {image} has one colour all over, so there is nothing to read in it</source>
+        <translation>图片 {image} 全部是同一种颜色，没有可读的内容</translation>
+    </message>
+    <message>
+        <source>the document of picture {image} is a form that Adobe Reader alone draws (XFA), so the page may only say that; print it from there into a new PDF</source>
+        <translation>图片 {image} 所属的文档是只有 Adobe Reader 才能显示的表单 (XFA)，页面上可能只有这样的提示；请在其中打印为新的 PDF</translation>
+    </message>
+    <message>
         <source>no typeface of this system has the letters of the labels, so the drawing has numbers: {legend}</source>
         <translation>系统中没有字体含有标签的文字，所以图中用编号表示：{legend}</translation>
     </message>

@@ -167,6 +167,7 @@ def _pdf_pages(name: str, file: BinaryIO, asked: Asked, watch: Watch, password: 
     with opened_pdf(name, file, asked, watch, password) as (first, process, replies):
         chosen, count = first["pages"], first["count"]
         _require_few(name, asked.choice, count)
+        notices = (Notice("pdf.placeholder"),) if first["is_placeholder"] else ()
         watch.report("pages", 0, len(chosen))
         for done, number in enumerate(chosen, 1):
             if number in asked.without:
@@ -174,4 +175,4 @@ def _pdf_pages(name: str, file: BinaryIO, asked: Asked, watch: Watch, password: 
             reply = next_reply(name, number, process, replies, watch)
             image = Image.frombytes("RGB", (reply["width"], reply["height"]), reply["pixels"])
             watch.report("pages", done, len(chosen))
-            yield Page(number, len(chosen), done, image)
+            yield Page(number, len(chosen), done, image, notices)

@@ -114,7 +114,7 @@ def _render(
         pages = chosen_pages(choice, count)
     except ValueError as error:
         raise _FailedError(RANGE, text=str(error), count=count) from error
-    reply(pages=pages, count=count)
+    reply(pages=pages, count=count, is_placeholder=document.get_formtype() == pdfium.raw.FORMTYPE_XFA_FULL)
     with suppress(pdfium.PdfiumError):  # without its form the page is shown with empty fields
         document.init_forms()
     for number in pages:

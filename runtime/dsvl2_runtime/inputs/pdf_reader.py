@@ -183,6 +183,7 @@ def _checked(line: bytes) -> dict[str, Any] | None:
     if "pages" in reply:
         numbers = reply["pages"]
         good = isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)
+        good = good and isinstance(reply.get("is_placeholder"), bool)
         return reply if good and isinstance(reply.get("count"), int) else None
     sides = [reply.get("width"), reply.get("height")]
     if "page" not in reply or not all(isinstance(side, int) and side > 0 for side in sides):

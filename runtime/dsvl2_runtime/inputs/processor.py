@@ -15,6 +15,7 @@ from dsvl2_runtime.errors import ContextOverflowError, UsageError
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.images import ImageBytes, ImageSource, content_hash, decode_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
+from dsvl2_runtime.inputs.rgb import is_uniform
 from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_tiling, cut_tiles, is_tiled, normalized
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.notices import Notice
@@ -112,7 +113,8 @@ def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1) ->
     tile_pixels = config.vision_config.image_size
     decoded = decode_image(source, tile_pixels)
     tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config), tile_pixels)
-    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices)
+    notices = (Notice("image.uniform"),) if is_uniform(decoded.image) else ()
+    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices + notices)
 
 
 def prepare_inputs(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ SIXTEEN_BITS = (0, 65535)
 WHITE, BLACK, GREY = 255, 0, 128
 GROUNDS = {WHITE: "white", BLACK: "black", GREY: "grey"}
 OPAQUE = 255
+PROBES = 64
+"""Pixels along each side that are compared before all of them are."""
 PREVIEW_PIXELS = 1_000_000
 VISIBLE_STEP = 32
 """Of 255 levels of brightness; a smaller step between neighbours counts as unseen."""
@@ -52,6 +55,15 @@ def to_rgb(image: Image.Image, opaque_format: bool = False) -> tuple[Image.Image
         converted = convert(band)
         rgb.paste(converted if factor == 1 else converted.reduce(factor), (0, top // factor))
     return rgb, notices
+
+
+def is_uniform(image: Image.Image) -> bool:
+    """Whether all pixels of an RGB image have one colour; an image with content is seldom looked at as a whole."""
+    coarse = image.resize((min(PROBES, image.width), min(PROBES, image.height)), Image.Resampling.NEAREST)
+    return all(
+        all(low == high for low, high in cast("tuple[tuple[int, int], ...]", each.getextrema()))
+        for each in (coarse, image)
+    )
 
 
 def bands(image: Image.Image, multiple: int = 1, band_pixels: int | None = None) -> Iterator[tuple[int, Image.Image]]:

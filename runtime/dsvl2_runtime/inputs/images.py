@@ -31,6 +31,7 @@ from dsvl2_runtime.inputs.formats import (
     image_format,
 )
 from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS, has_too_many_scans
+from dsvl2_runtime.inputs.png_texts import without_long_texts
 from dsvl2_runtime.inputs.rgb import LARGE_PIXELS, bands, to_rgb
 from dsvl2_runtime.machine.stderr import silent_stderr
 from dsvl2_runtime.notices import Notice
@@ -211,6 +212,7 @@ def _opened(
         else:
             name, file = image_file(source)
             stack.enter_context(file)
+            file = stack.enter_context(without_long_texts(file))
             image = stack.enter_context(_image_in(name, file))
         _require_usable_size(name, image, tile_pixels, most_pixels)
         yield name, image, file

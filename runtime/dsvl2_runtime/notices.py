@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass
 from dsvl2_runtime.config import STRICT
 
 NoticeCode = Literal[
+    "answer.unsure",
+    "answer.unsure_of",
     "chat.dropped",
     "chat.one_tile",
     "chat.tiled",

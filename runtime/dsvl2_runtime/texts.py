@@ -5,6 +5,8 @@ from __future__ import annotations
 from dsvl2_runtime.notices import Notice, NoticeCode
 
 SENTENCES: dict[NoticeCode, str] = {
+    "answer.unsure": "the model is not sure of this answer ({percent} %)",
+    "answer.unsure_of": "the model is not sure of {what} ({percent} %)",
     "chat.dropped": (
         "the conversation is too long; its oldest questions ({turns}), with their answers and pictures ({images}), are "
         "no longer seen"

@@ -119,6 +119,8 @@ NOTICES: tuple[object, ...] = (
         "picture {image} does not use all the values of its format; {lowest:g} is shown as black and {highest:g} as "
         "white",
     ),
+    QT_TRANSLATE_NOOP("errors", "the model is not sure of this answer ({percent} %)"),
+    QT_TRANSLATE_NOOP("errors", "the model is not sure of {what} ({percent} %)"),
     QT_TRANSLATE_NOOP("errors", "picture {image} has one colour all over, so there is nothing to read in it"),
     QT_TRANSLATE_NOOP(
         "errors",

@@ -434,6 +434,14 @@
         <translation>图片 {image} 没有用到其格式的全部取值；{lowest:g} 显示为黑，{highest:g} 显示为白</translation>
     </message>
     <message>
+        <source>the model is not sure of this answer ({percent} %)</source>
+        <translation>模型对这个回答没有把握 ({percent} %)</translation>
+    </message>
+    <message>
+        <source>the model is not sure of {what} ({percent} %)</source>
+        <translation>模型对 {what} 没有把握 ({percent} %)</translation>
+    </message>
+    <message>
         <source>picture {image} has one colour all over, so there is nothing to read in it</source>
         <translation>图片 {image} 全部是同一种颜色，没有可读的内容</translation>
     </message>

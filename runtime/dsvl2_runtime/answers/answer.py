@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -57,6 +58,7 @@ class Answer(Iterator[TextChunk]):
         self.token_ids: list[int] = []
         self.finish_reason: FinishReason | None = None
         """None until it has ended."""
+        self._logprobs: list[float | None] = []
 
     def __next__(self) -> TextChunk:
         chunk = next(self._chunks)
@@ -64,6 +66,8 @@ class Answer(Iterator[TextChunk]):
         self.text += chunk.text
         if chunk.token_id is not None:
             self.token_ids.append(chunk.token_id)
+        if chunk.token_id is not None or chunk.logprob is not None:
+            self._logprobs.append(chunk.logprob)
         self.finish_reason = chunk.finish_reason
         return chunk
 
@@ -88,6 +92,15 @@ class Answer(Iterator[TextChunk]):
     def boxes(self) -> tuple[Box, ...]:
         """The boxes in what has come so far."""
         return parse_boxes(self.text, self.image_sizes, is_cut=self.finish_reason != "stop")[0]
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability, from 0 to 1, that the model gave to what has come, letter for letter (`confidence.py`).
+
+        None without `GenerationOptions.logprobs`.
+        """
+        known = [logprob for logprob in self._logprobs if logprob is not None]
+        return math.exp(math.fsum(known)) if known and len(known) == len(self._logprobs) else None
 
     @property
     def usage(self) -> Usage:

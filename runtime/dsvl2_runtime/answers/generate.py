@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.answers.confidence import token_logprob
 from dsvl2_runtime.answers.constraint import JsonConstraint, JsonVocabulary
 from dsvl2_runtime.answers.partial_names import partial_length
 from dsvl2_runtime.answers.repetition import RepetitionGuard
@@ -31,6 +32,9 @@ class TextChunk:
     token_id: int | None
     """The token that brought it; None for the closing chunk."""
     finish_reason: FinishReason | None = None
+    logprob: float | None = None
+    """Natural logarithm of the probability of its token among those that might come, whatever the temperature; of the
+    closing chunk that of the end, where the model chose it. None without `GenerationOptions.logprobs`."""
 
 
 class TokenEmbedding(Protocol):
@@ -150,6 +154,7 @@ def generate(
     stop_text = StopText(options.stop)
     limit = min(options.max_new_tokens, components.decoder.context_tokens - len(inputs.input_ids))
     reason: FinishReason = "length"
+    logprob: float | None = None
     run = sequence.begin_run()
     token_id: int | None = None
     try:
@@ -163,7 +168,11 @@ def generate(
                 if token_id is not None:
                     inputs_embeds = components.embedding.tokens(np.array([token_id], np.int64))  # [1, 1, hidden]
                     logits = components.decoder.run(sequence, inputs_embeds)  # [vocab]
-                token_id = sampler.next_id(logits if constraint is None else constraint.allowed(np.asarray(logits)))
+                scores: Logits = np.asarray(logits) if options.logprobs else logits
+                if constraint is not None:
+                    scores = constraint.allowed(np.asarray(scores))
+                token_id = sampler.next_id(scores)
+                logprob = token_logprob(np.asarray(scores), token_id) if options.logprobs else None
                 if constraint is not None:
                     constraint.accept(token_id)
             if token_id == components.tokenizer.eos_id:
@@ -172,7 +181,7 @@ def generate(
             sequence.append(token_id)
             piece = stream.push(token_id)
             text, stopped = stop_text.push(piece)
-            yield TextChunk(text, token_id)
+            yield TextChunk(text, token_id, logprob=logprob)
             watch.report("decode", count, limit)
             if stopped:
                 yield TextChunk("", None, "stop")
@@ -183,7 +192,8 @@ def generate(
     except Stopped as end:
         reason = end.reason
     text, stopped = stop_text.push(stream.flush())
-    yield TextChunk(text + ("" if stopped else stop_text.flush()), None, "stop" if stopped else reason)
+    of_end = logprob if reason == "stop" else None
+    yield TextChunk(text + ("" if stopped else stop_text.flush()), None, "stop" if stopped else reason, of_end)
 
 
 class StopText:

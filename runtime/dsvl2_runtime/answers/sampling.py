@@ -37,6 +37,8 @@ class GenerationOptions:
     no_repeat_ngram: int = 0
     """No run of so many tokens comes twice in the answer; 0 allows it. A table needs its repeated cells."""
 
+    logprobs: bool = False
+    """Say of each token how likely it was (`TextChunk.logprob`); on a GPU all logits then travel at each step."""
     json_schema: str = ""
     """A JSON schema that the answer fits, unless it is cut (`constraint.py`); empty for any answer."""
 
@@ -56,6 +58,7 @@ class GenerationOptions:
                 stop is not None and all(isinstance(text, str) and text for text in stop),
                 "a text or several texts, none of them empty",
             ),
+            "logprobs": (isinstance(self.logprobs, bool), "True or False"),
             "json_schema": (isinstance(self.json_schema, str), "a JSON schema as text"),
             "repetition_guard": (isinstance(self.repetition_guard, bool), "True or False"),
             "no_repeat_ngram": (_whole(self.no_repeat_ngram, 0), "a whole number, 0 or more"),

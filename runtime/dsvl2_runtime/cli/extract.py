@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dsvl2_runtime.answers.fields import Fields
 from dsvl2_runtime.answers.tasks import field_question, fields_question
@@ -13,7 +14,7 @@ from dsvl2_runtime.cli.console import ProgressBars
 from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
-from dsvl2_runtime.cli.run_report import Events
+from dsvl2_runtime.cli.run_report import Events, rounded
 from dsvl2_runtime.cli.streams import write_answer
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.inputs.prompt import Content
@@ -54,6 +55,8 @@ class ExtractRun(Run):
         super().__init__("", options, events)
         self.fields = fields
         self.values: dict[str, str | float | bool | None] = dict.fromkeys(fields.names)
+        self.confidences: dict[str, float | None] = {}
+        """Of the answers that gave the values, or of the last one that did not."""
 
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
         """Ask for the fields that are not found yet; their values are in `values`."""
@@ -63,6 +66,13 @@ class ExtractRun(Run):
             if self.values[name] is None:
                 self.question = field_question(name)
                 self.values[name] = self.fields.value(name, self.answer(model, part, sequence, None, watch))
+                self.confidences[name] = rounded(self.answered[-1].confidence)
+                if self.values[name] is not None:
+                    self.say_if_unsure(name)
+
+    def further_report(self) -> dict[str, Any]:
+        """How sure the model is of each field."""
+        return {"confidences": self.confidences} if self.confidences else {}
 
     def questions(self) -> Sequence[Content]:
         """One for each field."""
@@ -93,3 +103,4 @@ class _AtOnceRun(ExtractRun):
         del bars
         found = self.fields.values_in(self.answer(model, part, model.new_sequence(), None, watch))
         self.values = {name: found[name] if value is None else value for name, value in self.values.items()}
+        self.say_if_unsure("" if part.is_alone else part.name)

@@ -8,10 +8,11 @@ from collections.abc import Sequence as Items
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
+from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
@@ -78,6 +79,7 @@ class Run:
             no_repeat_ngram=options.no_repeat_ngram,
             repetition_guard=options.repetition_guard,
             stop=tuple(options.stop or ()),
+            logprobs=True,
         )
         self.stopwatch = Stopwatch()
         self.meter = SpeedMeter()
@@ -117,7 +119,7 @@ class Run:
         remember_speeds(model.speed_key, self.meter.take())
         answer = self.finish([text for text in answers if text is not None])
         if not self.as_text:
-            report = run_report(model, answer, self.answered, self.notices, self.stopwatch)
+            report = run_report(model, answer, self.answered, self.notices, self.stopwatch) | self.further_report()
             self.events.write("end", **report)
             if options.answer_format is AnswerFormat.JSON:
                 print_json(report)
@@ -147,7 +149,13 @@ class Run:
             if bars is not None:
                 bars.close()
             write_answer(answer + "\n")
+        self.say_if_unsure("" if part.is_alone else part.name)
         return answer
+
+    def say_if_unsure(self, what: str) -> None:
+        """Say that the model is not sure of the last answer, by the name of what was asked for if there is one."""
+        last = self.answered[-1]
+        self.say(unsure_notices(last.confidence, last.completion_tokens, what))
 
     def answer(
         self,
@@ -187,9 +195,15 @@ class Run:
         text = "".join(shown) if self.transform is None else self.transform("".join(shown))
         usage = answer.usage
         self.answered.append(
-            Answered(part.place, inputs, usage.cached_tokens, text, reason, usage.completion_tokens, found)
+            Answered(
+                part.place, inputs, usage.cached_tokens, text, reason, usage.completion_tokens, found, answer.confidence
+            )
         )
         return text
+
+    def further_report(self) -> dict[str, Any]:
+        """What the report in JSON has beside that of every run."""
+        return {}
 
     def finish(self, answers: Items[str]) -> str:
         """The whole answer; where all parts say that it is not shown, that is said once."""

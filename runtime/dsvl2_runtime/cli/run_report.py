@@ -70,6 +70,8 @@ class Answered:
     completion_tokens: int
     boxes: tuple[Box, ...]
     """Their pixels and image numbers are those of what the user gave."""
+    confidence: float | None
+    """The probability that the model gave to this answer (`answers/confidence.py`)."""
 
 
 def run_report(
@@ -97,6 +99,7 @@ def run_report(
         "schema": SCHEMA,
         "answer": answer,
         "finish_reason": finish_reason(answered),
+        "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
         "boxes": [asdict(box) for each in answered for box in each.boxes],
         "images": [image for each in answered for image in images_report(each, model.config.cells)],
         "usage": usage,
@@ -114,9 +117,20 @@ def run_report(
     }
     if any(each.place for each in answered):
         report["parts"] = [
-            {**each.place, "answer": each.answer, "finish_reason": each.finish_reason} for each in answered
+            {
+                **each.place,
+                "answer": each.answer,
+                "finish_reason": each.finish_reason,
+                "confidence": rounded(each.confidence),
+            }
+            for each in answered
         ]
     return report
+
+
+def rounded(confidence: float | None) -> float | None:
+    """As it stands in reports."""
+    return None if confidence is None else round(confidence, 4)
 
 
 def finish_reason(answered: Sequence[Answered]) -> FinishReason:

@@ -13,13 +13,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from collections.abc import Sequence as Items
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, cast
 
 from dsvl2_runtime import load_model
+from dsvl2_runtime.answers.answer import Answer
+from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.engine.load_meter import measured_load, memory_bytes
@@ -261,7 +263,9 @@ def answer(
         return known_speeds(model.speed_key)
     sizes = tuple(image.size for image in inputs.images)
     send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
-    for chunk in model.answer(inputs, ask.options, watch, kept.sequence):
+    chunks = model.answer(inputs, ask.options, watch, kept.sequence)
+    answer = Answer(cast("Generator[TextChunk, None, None]", chunks), inputs, kept.sequence, inputs.notices)
+    for chunk in answer:
         if chunk.token_id is not None:
             tokens += 1
             first_token_seconds = first_token_seconds or round(time.monotonic() - start, 3)
@@ -272,8 +276,9 @@ def answer(
                 meter.answered(tokens)
             seconds, reused = round(time.monotonic() - start, 3), kept.sequence.reused
             finished = Finished(
-                ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes()
-            )
+                ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes(),
+                answer.confidence,
+            )  # fmt: skip
             send(finished)
     return remember_speeds(model.speed_key, meter.take())
 

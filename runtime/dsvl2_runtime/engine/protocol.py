@@ -262,6 +262,8 @@ class Finished:
     """Of `seconds`, those until the first token came; 0 where none came."""
     memory_bytes: int = 0
     """Of the process after the answer."""
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The probability that the model gave to this answer, if the options asked for it (`answers/confidence.py`)."""
     kind: Literal["finished"] = "finished"
 
 

@@ -158,6 +158,7 @@ def _options(fields: Body) -> GenerationOptions:
         "no_repeat_ngram": extension.no_repeat_ngram,
         "repetition_guard": extension.repetition_guard,
         "json_schema": _json_schema(fields.response_format),
+        "logprobs": True,
     }
     return GenerationOptions(**{name: value for name, value in given.items() if value is not None})
 

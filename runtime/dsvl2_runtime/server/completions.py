@@ -83,6 +83,7 @@ class Completion:
         boxes, dropped = parse_boxes("".join(self._texts), sizes, is_cut=end.reason != "stop")
         return {
             "finish_reason": end.reason,
+            "confidence": None if end.confidence is None else round(end.confidence, 4),
             "boxes": [asdict(box) for box in boxes],
             "warnings": [notice_json(notice) for notice in (*notices, *dropped)],
             "seconds": end.seconds,

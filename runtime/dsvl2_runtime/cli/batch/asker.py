@@ -15,7 +15,7 @@ from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.extract import ExtractRun
 from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
-from dsvl2_runtime.cli.run_report import Events, finish_reason, images_report, usage_report
+from dsvl2_runtime.cli.run_report import Events, finish_reason, images_report, rounded, usage_report
 from dsvl2_runtime.errors import (
     CancelledError,
     Dsvl2Error,
@@ -95,11 +95,12 @@ class Asker:
             extract = ExtractRun(self.question.fields, quiet, events)
             extract.ask(self.model, part, None, watch)
             run: Run = extract
-            said: Line = {"answer": extract.values}
+            said: Line = {"answer": extract.values, **extract.further_report()}
             self.question.fields.check(extract.values)
         else:
             run = Run(self.question.content, quiet, events)
             said = {"answer": run.answer(self.model, part, self.model.new_sequence(), None, watch)}
+            run.say_if_unsure("")
         answered, reason, usage = run.answered, finish_reason(run.answered), usage_report(run.answered)
         if reason == "stop":
             self.meter.answered(usage["completion"])
@@ -107,6 +108,7 @@ class Asker:
             raise CancelledError
         line = said | {
             "finish_reason": reason,
+            "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
             "boxes": [asdict(box) for each in answered for box in each.boxes],
             "images": images_report(answered[0], self.model.config.cells),
             "usage": usage,

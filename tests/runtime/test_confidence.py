@@ -134,6 +134,15 @@ def test_a_report_says_how_sure_the_model_is() -> None:
         call(*HARD, "--strict")
 
 
+def test_of_boxes_nothing_is_said() -> None:
+    """The model shares its probability among coordinates that are all right."""
+    receipt = str(Path(FORM).parent / "receipt.png")
+    found = report("locate", "Total", "-i", receipt)
+    assert found["boxes"]
+    assert found["confidence"] is None
+    assert [warning["code"] for warning in found["warnings"]] == ["model.note"]
+
+
 def test_each_field_has_its_own() -> None:
     """Also one that is not shown."""
     receipt = str(Path(FORM).parent / "small_receipt.png")

@@ -67,6 +67,7 @@ def export_bundle(
     quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
     for_cuda: bool = False,
+    looks_again: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Convert a checkpoint in the official layout to a bundle.
@@ -80,6 +81,7 @@ def export_bundle(
         quantizer: the method of quantisation.
         overwrite: replace a bundle that is there already.
         for_cuda: write the graphs for a GPU as well.
+        looks_again: a second look makes this model's answers better (`answers/second_look.py` of the runtime).
         on_progress: told how many bytes are on the disk.
 
     Raises:
@@ -97,6 +99,7 @@ def export_bundle(
         quantizer=quantizer,
         overwrite=overwrite,
         for_cuda=for_cuda,
+        looks_again=looks_again,
         on_progress=on_progress,
     )
 
@@ -110,6 +113,7 @@ def export_weights(
     quantizer: Quantizer = NEAREST,
     overwrite: bool = False,
     for_cuda: bool = False,
+    looks_again: bool = False,
     on_progress: ExportProgress = lambda done, total: None,
 ) -> None:
     """Write a bundle from any source of weights; see `export_bundle`."""
@@ -153,6 +157,7 @@ def export_weights(
                 graphs=graphs,
                 minimum_onnxruntime=MINIMUM_ONNXRUNTIME,
                 note=source.note,
+                looks_again=looks_again,
                 created_with=f"dsvl2-onnx {__version__}",
             )
     except BusyError:

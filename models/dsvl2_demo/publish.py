@@ -47,7 +47,7 @@ def publish_run(run: Path, into: Path, config: ModelConfig) -> None:
     with disk_errors(into):
         into.mkdir(parents=True, exist_ok=True)
     publish(weights, config, into / "checkpoint", overwrite=True)
-    export_bundle(into / "checkpoint", into / "bundle", "int4", name=NAME, overwrite=True)
+    export_bundle(into / "checkpoint", into / "bundle", "int4", name=NAME, overwrite=True, looks_again=True)
     if (log := run / LOG_FILE).is_file():
         with disk_errors(into):
             shutil.copyfile(log, into / LOG_FILE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import abc
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -39,6 +40,7 @@ from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED, Watch, stops_as_errors
 
 if TYPE_CHECKING:  # a single question needs neither a conversation nor its file, and `run` starts sooner without them
+    from dsvl2_runtime.answers.answer import Answer
     from dsvl2_runtime.chat import Chat
     from dsvl2_runtime.graphs.cuda.weights import Fill
     from dsvl2_runtime.graphs.stored_rows import RowType
@@ -95,6 +97,11 @@ class VisionLanguageModel:
     def weights_note(self) -> str:
         """A sentence to show beside answers, such as that the weights are random; empty when there is none."""
         return self.bundle.manifest.note
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether a second look was found to make its answers better (`answers/second_look.py`)."""
+        return self.bundle.manifest.looks_again
 
     @property
     def kernels(self) -> str | None:
@@ -158,7 +165,7 @@ class VisionLanguageModel:
 
         return Chat.resumed(Path(path), self.components, self.config, self._manifest_sha256)
 
-    def prepare(self, question: Question, images: Images = ()) -> ModelInputs:
+    def prepare(self, question: Question, images: Images = (), enlargement: float = 1.0) -> ModelInputs:
         """Prompt and images as tensors; no graph runs.
 
         Its sizes tell what a question will cost, its `notices` what of the images the model will not see.
@@ -168,6 +175,7 @@ class VisionLanguageModel:
                 with the images before it. Or whole messages, which hold the places of their images themselves;
                 as mappings (`inputs/messages.py`) they may hold the images too.
             images: one or several file paths, bytes, PIL images or uint8 arrays, in the order of their places.
+            enlargement: they are cut into tiles as if they were so many times as large (`answers/second_look.py`).
 
         Raises:
             UsageError: the question is empty, or the messages have other roles or places than they should.
@@ -175,7 +183,7 @@ class VisionLanguageModel:
             ContextOverflowError: prompt and images do not fit.
         """
         messages, sources = _conversation(question, image_sources(images))
-        return prepare_inputs(messages, sources, self.config, self.components.tokenizer)
+        return prepare_inputs(messages, sources, self.config, self.components.tokenizer, enlargement)
 
     def next_token_logits(
         self,
@@ -208,6 +216,43 @@ class VisionLanguageModel:
         sequence.begin_run()
         with stops_as_errors(), self.components.turns.take(watch):
             return np.array(read_prompt(self.components, inputs, sequence, watch, prefill_chunk))
+
+    def ask(
+        self,
+        question: Question,
+        images: Images = (),
+        options: GenerationOptions | None = None,
+        watch: Watch = UNWATCHED,
+        *,
+        look_again: bool | None = None,
+    ) -> Answer:
+        """The whole answer to one question, and how sure the model is of it: `Answer.text`, `boxes`, `confidence`.
+
+        Args:
+            question: as for `prepare`.
+            images: as for `prepare`, and none that was read before.
+            options: how to choose tokens and when to stop.
+            watch: as for `answer`; it sees each look.
+            look_again: where the model is not sure, enlarge the images, ask again and take the surer answer
+                (`answers/second_look.py`); by default where that was found to make this model's answers better.
+
+        Raises:
+            UsageError, ImageError, ContextOverflowError: as `prepare`.
+            GenerationError, BusyError: as `answer`.
+        """
+        from dsvl2_runtime.answers.answer import Answer
+        from dsvl2_runtime.answers.second_look import Looks, LookSequences
+
+        options = replace(GenerationOptions() if options is None else options, logprobs=True)
+        looks = Looks(
+            self,
+            lambda enlargement: self.prepare(question, images, enlargement),
+            options,
+            watch,
+            LookSequences(self.new_sequence),
+        )
+        chunks = looks.chunks(look_again=self.looks_again if look_again is None else look_again)
+        return Answer(chunks, looks.inputs, looks.sequence, looks.inputs.notices).read()
 
     def generate(
         self,

@@ -96,7 +96,7 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         ("run", "x", "-m", model, "--threads", "99999999999"): (2, "threads"),
         ("run", "x", "-m", "m" * 300): (3, "no such folder"),
         ("run", "x", "-m", model, *("-i", bill) * 50): (6, "fewer or smaller pictures"),
-        ("run",): (2, "prompt"),
+        ("run",): (2, "question"),
         ("run", "x", "--no-such-option"): (2, "no-such-option"),
         ("no-such-verb",): (2, "no-such-verb"),
         ("verify", tmp_path / "none"): (3, "none"),

@@ -210,7 +210,10 @@ def write_answers(demo: Path, out: Path, model: str, questions: int) -> None:
     quick = load_model(demo, provider="cpu")
 
     def answered(case: Case) -> PackedCase:
-        return PackedCase(case, {"float32": bundle_answerer(exact)(case), "int8": bundle_answerer(quick)(case)})
+        models = {"float32": exact, "int8": quick}
+        return PackedCase(
+            case, {name: bundle_answerer(model, look_again=False)(case) for name, model in models.items()}
+        )
 
     write_cases(out, model, (answered(case) for case in held_out_cases(questions, SEED)))
 

@@ -170,7 +170,7 @@ def answers(folder: Path, device: str) -> None:
             say(done=len(equal_so_far), equal_so_far=sum(equal_so_far), s=round(time.perf_counter() - start, 1))
 
     cases = while_there_is_time((each.case for each in packed), SECONDS_OF_QUESTION)
-    judged = evaluate(_goes_on(bundle_answerer(model)), cases, after)
+    judged = evaluate(_goes_on(bundle_answerer(model, look_again=False)), cases, after)
     say(answered=len(judged), s=round(time.perf_counter() - start, 1), scores=scores_of(judged))
     pairs = [(one, each.answers) for one, each in zip(judged, packed, strict=False)]
     for index, (one, other) in enumerate(pairs):

@@ -33,6 +33,12 @@ def evaluation(
     sheets: Annotated[
         int | None, typer.Option(help="Questions of each kind of real page, and not about pages of one tile.", min=1)
     ] = None,
+    look_again: Annotated[
+        bool | None,
+        typer.Option(
+            "--look-again/--look-once", help="As of run; by default as is best for the model.", show_default=False
+        ),
+    ] = None,
     report_format: Annotated[ReportFormat, typer.Option("--format", help="json is one object.")] = ReportFormat.TABLE,
 ) -> None:
     """Score a model on documents that it has never seen.
@@ -51,7 +57,11 @@ def evaluation(
         answerer, name, precision = network_answerer(folder), folder.name, "torch fp32"
     else:
         loaded = load_model(folder, threads, provider=provider)
-        answerer, name, precision = bundle_answerer(loaded), loaded.name, loaded.bundle.manifest.precision
+        answerer, name, precision = (
+            bundle_answerer(loaded, look_again=look_again),
+            loaded.name,
+            loaded.bundle.manifest.precision,
+        )
     if sheets is not None:
         _real_pages(answerer, sheets, seed, f"{name}, {precision}, seed {seed}", report_format, answers=answers)
         return

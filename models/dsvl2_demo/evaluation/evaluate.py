@@ -40,12 +40,12 @@ class Judged:
         return box is not None and intersection_over_union(box, self.case.box) >= GOOD_OVERLAP
 
 
-def bundle_answerer(model: VisionLanguageModel) -> Answerer:
-    """Answers of a loaded bundle, greedy."""
+def bundle_answerer(model: VisionLanguageModel, *, look_again: bool | None = None) -> Answerer:
+    """Answers of a loaded bundle, greedy, after as many looks as `VisionLanguageModel.ask` takes."""
     options = GenerationOptions(max_new_tokens=LONGEST_ANSWER, temperature=0.0)
 
     def answer(case: Case) -> str:
-        return "".join(chunk.text for chunk in model.generate(case.question, list(case.images), options))
+        return model.ask(case.question, list(case.images), options, look_again=look_again).text
 
     return answer
 

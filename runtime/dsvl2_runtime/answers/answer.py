@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
+from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
@@ -97,13 +97,9 @@ class Answer(Iterator[TextChunk]):
     def confidence(self) -> float | None:
         """The probability, from 0 to 1, that the model gave to what has come, letter for letter (`confidence.py`).
 
-        None without `GenerationOptions.logprobs`, and where the answer has boxes: a coordinate that is a little larger
-        or smaller is as right, so 38 of 40 boxes were right whose answers had less than 0.05.
+        None without `GenerationOptions.logprobs`, and where the answer has boxes.
         """
-        if DET in self.text:
-            return None
-        known = [logprob for logprob in self._logprobs if logprob is not None]
-        return math.exp(math.fsum(known)) if known and len(known) == len(self._logprobs) else None
+        return confidence_of(self._logprobs, self.text)
 
     @property
     def usage(self) -> Usage:

@@ -40,6 +40,8 @@ class _AnyManifest(BaseModel):
     minimum_onnxruntime: str = Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}$")
     note: str = ""
     """A sentence to show beside answers."""
+    looks_again: bool = False
+    """Whether a second look (`answers/second_look.py`) was found to make this model's answers better."""
     created_with: str = ""
 
 

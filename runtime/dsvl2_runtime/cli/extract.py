@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dsvl2_runtime.answers.fields import Fields
+from dsvl2_runtime.answers.second_look import LookSequences
 from dsvl2_runtime.answers.tasks import field_question, fields_question
 from dsvl2_runtime.cli.console import ProgressBars
 from dsvl2_runtime.cli.parts import Part
@@ -61,11 +62,11 @@ class ExtractRun(Run):
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
         """Ask for the fields that are not found yet; their values are in `values`."""
         del bars  # nothing is printed before the end
-        sequence = model.new_sequence()  # all the questions begin with the same pictures
+        sequences = LookSequences(model.new_sequence)  # all the questions begin with the same pictures
         for name in self.fields.names:
             if self.values[name] is None:
                 self.question = field_question(name)
-                self.values[name] = self.fields.value(name, self.answer(model, part, sequence, None, watch))
+                self.values[name] = self.fields.value(name, self.answer(model, part, sequences, None, watch))
                 self.confidences[name] = rounded(self.answered[-1].confidence)
                 if self.values[name] is not None:
                     self.say_if_unsure(name)
@@ -101,6 +102,6 @@ class _AtOnceRun(ExtractRun):
 
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> None:
         del bars
-        found = self.fields.values_in(self.answer(model, part, model.new_sequence(), None, watch))
+        found = self.fields.values_in(self.answer(model, part, LookSequences(model.new_sequence), None, watch))
         self.values = {name: found[name] if value is None else value for name, value in self.values.items()}
         self.say_if_unsure("" if part.is_alone else part.name)

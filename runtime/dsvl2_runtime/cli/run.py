@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Items
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
@@ -16,6 +16,7 @@ from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.answers.second_look import Looks, LookSequences
 from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.cost import announce, show_costs
@@ -25,7 +26,6 @@ from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, GenerationError, TimeLimitError
-from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts
 from dsvl2_runtime.machine.speeds import SpeedMeter, known_speeds, remember_speeds
 from dsvl2_runtime.model import VisionLanguageModel, load_model
@@ -138,7 +138,7 @@ class Run:
     def ask(self, model: VisionLanguageModel, part: Part, bars: ProgressBars | None, watch: Watch) -> str | None:
         """Ask about the images of one part; its answer as it is shown, or None where it is left out."""
         at_once = self.as_text and part.is_alone and self.transform is None
-        text = self.answer(model, part, model.new_sequence(), bars if at_once else None, watch)
+        text = self.answer(model, part, LookSequences(model.new_sequence), bars if at_once else None, watch)
         if part.is_alone:
             answer = text
         elif says_not_shown(text):
@@ -153,20 +153,32 @@ class Run:
         return answer
 
     def say_if_unsure(self, what: str) -> None:
-        """Say that the model is not sure of the last answer, by the name of what was asked for if there is one."""
+        """Say that the model is not sure of the last answer, by the name of what was asked for if there is one.
+
+        Of an answer that was cut it is known anyhow that it is not right.
+        """
         last = self.answered[-1]
-        self.say(unsure_notices(last.confidence, last.completion_tokens, what))
+        if last.finish_reason == "stop":
+            self.say(unsure_notices(last.confidence, last.completion_tokens, what))
 
     def answer(
         self,
         model: VisionLanguageModel,
         part: Part,
-        sequence: Sequence,
+        sequences: LookSequences,
         bars: ProgressBars | None,
         watch: Watch,
     ) -> str:
         """The answer to the question about one part, which is printed while it comes where there are bars."""
-        inputs = model.prepare(self.messages(len(part.images), self.question), part.images)
+        messages = self.messages(len(part.images), self.question)
+        looks = Looks(
+            model,
+            lambda enlargement: model.prepare(messages, part.images, enlargement),
+            self.generation,
+            watch,
+            sequences,
+        )
+        inputs = looks.inputs
         self.stopwatch.end("decode_image")
         self.say([notice for notice in (*part.notices, *inputs.notices) if notice not in self.notices])
         if not self.answered and not self.options.quiet:
@@ -174,8 +186,9 @@ class Run:
             announce(estimate(counts, known_speeds(model.speed_key), self.options.max_tokens))
         shown: list[str] = []
         boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
-        chunks = model.answer(inputs, self.generation, watch, sequence)
-        answer = Answer(cast("Generator[TextChunk, None, None]", chunks), inputs, sequence, inputs.notices)
+        look_again = self.options.look_again
+        chunks = looks.chunks(look_again=model.looks_again if look_again is None else look_again)
+        answer = Answer(chunks, inputs, looks.sequence, inputs.notices)
         try:
             for _ in self._shown(answer, boxes, shown, bars):
                 pass
@@ -193,10 +206,17 @@ class Run:
         for box in found:
             self.write_box(box)
         text = "".join(shown) if self.transform is None else self.transform("".join(shown))
-        usage = answer.usage
         self.answered.append(
             Answered(
-                part.place, inputs, usage.cached_tokens, text, reason, usage.completion_tokens, found, answer.confidence
+                part.place,
+                looks.inputs,
+                looks.sequence.reused,
+                text,
+                reason,
+                len(answer.token_ids),
+                found,
+                answer.confidence,
+                looks.count,
             )
         )
         return text

@@ -72,6 +72,8 @@ class Answered:
     """Their pixels and image numbers are those of what the user gave."""
     confidence: float | None
     """The probability that the model gave to this answer (`answers/confidence.py`)."""
+    looks: int
+    """How many there were at its images (`answers/second_look.py`)."""
 
 
 def run_report(
@@ -100,6 +102,7 @@ def run_report(
         "answer": answer,
         "finish_reason": finish_reason(answered),
         "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
+        "looks": sum(each.looks for each in answered),
         "boxes": [asdict(box) for each in answered for box in each.boxes],
         "images": [image for each in answered for image in images_report(each, model.config.cells)],
         "usage": usage,

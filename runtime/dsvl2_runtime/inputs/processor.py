@@ -104,7 +104,7 @@ def image_sources(images: Images) -> Sequence[PromptImage]:
     raise UsageError(f"images is a {type(images).__name__}; give an image, or a list of images")
 
 
-def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1) -> ReadImage:
+def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1, enlargement: float = 1.0) -> ReadImage:
     """Decode an image and cut it as one of so many; what was cut for one or two serves in prompts of any number.
 
     Raises:
@@ -112,7 +112,7 @@ def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1) ->
     """
     tile_pixels = config.vision_config.image_size
     decoded = decode_image(source, tile_pixels)
-    tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config), tile_pixels)
+    tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config, enlargement), tile_pixels)
     notices = (Notice("image.uniform"),) if is_uniform(decoded.image) else ()
     return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices + notices)
 
@@ -122,8 +122,16 @@ def prepare_inputs(
     images: Sequence[PromptImage],
     config: ModelConfig,
     tokenizer: Tokenizer,
+    enlargement: float = 1.0,
 ) -> ModelInputs:
     """Decode the images one after the other and cut each into tiles, and build the prompt around them.
+
+    Args:
+        messages: with a place for each image.
+        images: those that were read before were not enlarged.
+        config: of the model.
+        tokenizer: of the model.
+        enlargement: images are cut as if they were so many times as large.
 
     Raises:
         ImageError: an image cannot be read.
@@ -141,17 +149,22 @@ def prepare_inputs(
     fitting_prompt([ONE_TILE] * num_images)  # the least that images take: refused before any of them is decoded
     inputs, notices = [], []
     for number, source in enumerate(images, 1):  # one at a time, so that only one is in memory with all its pixels
-        image, found = _image_input(source, num_images, config)
+        image, found = _image_input(source, num_images, config, enlargement)
         inputs.append(image)
         notices += [notice.of_image(number) for notice in found]
     prompt = fitting_prompt([image.tiling for image in inputs])
     return ModelInputs(prompt.input_ids, prompt.images_seq_mask, tuple(inputs), tuple(notices))
 
 
-def _image_input(source: PromptImage, num_images: int, config: ModelConfig) -> tuple[ImageInput, tuple[Notice, ...]]:
+def _image_input(
+    source: PromptImage, num_images: int, config: ModelConfig, enlargement: float
+) -> tuple[ImageInput, tuple[Notice, ...]]:
     """One of so many images of a prompt, and what should be said about it."""
-    read = source if isinstance(source, ReadImage) else read_image(source, config, num_images)
-    tiling = choose_tiling(read.size, num_images, config)
+    if isinstance(source, ReadImage):
+        read, tiling = source, choose_tiling(source.size, num_images, config)
+    else:
+        read = read_image(source, config, num_images, enlargement)
+        tiling = choose_tiling(read.size, num_images, config, enlargement)
     image = ImageInput(read.sha256, read.size, tiling, read.tiles[: tiling.num_tiles])
     return image, (*read.notices, *_scaling_notices(image, num_images, config.vision_config.image_size))
 

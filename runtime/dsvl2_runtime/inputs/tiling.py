@@ -65,12 +65,16 @@ def is_tiled(num_images: int) -> bool:
     return num_images <= MOST_TILED_IMAGES
 
 
-def choose_tiling(size: tuple[int, int], num_images: int, config: ModelConfig) -> Tiling:
-    """The tiling of an image of (width, height) pixels that is one of so many in its conversation."""
+def choose_tiling(size: tuple[int, int], num_images: int, config: ModelConfig, enlargement: float = 1.0) -> Tiling:
+    """The tiling of an image of (width, height) pixels that is one of so many in its conversation.
+
+    With an enlargement it is that of an image so many times as large, which the reference has not.
+    """
     if not is_tiled(num_images):
         return ONE_TILE
     tile = config.vision_config.image_size
-    width, height = choose_resolution(*size, config.candidate_resolutions)
+    enlarged = round(size[0] * enlargement), round(size[1] * enlargement)
+    width, height = choose_resolution(*enlarged, config.candidate_resolutions)
     return Tiling(width // tile, height // tile)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
+from dsvl2_runtime.answers.second_look import LookSequences
 from dsvl2_runtime.cli.batch.content import Content, read_content
 from dsvl2_runtime.cli.batch.files import Found
 from dsvl2_runtime.cli.batch.pieces import PartKey, Piece, pieces_of
@@ -99,7 +100,7 @@ class Asker:
             self.question.fields.check(extract.values)
         else:
             run = Run(self.question.content, quiet, events)
-            said = {"answer": run.answer(self.model, part, self.model.new_sequence(), None, watch)}
+            said = {"answer": run.answer(self.model, part, LookSequences(self.model.new_sequence), None, watch)}
             run.say_if_unsure("")
         answered, reason, usage = run.answered, finish_reason(run.answered), usage_report(run.answered)
         if reason == "stop":
@@ -109,6 +110,7 @@ class Asker:
         line = said | {
             "finish_reason": reason,
             "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
+            "looks": sum(each.looks for each in answered),
             "boxes": [asdict(box) for each in answered for box in each.boxes],
             "images": images_report(answered[0], self.model.config.cells),
             "usage": usage,

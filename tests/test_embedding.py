@@ -40,6 +40,8 @@ def test_the_blocks_run_one_after_the_other(
     assert names["text"] == names["second"].text
     assert "positions were there" in lines[1]
     assert list(names["totals"]) == [1, 2]
+    assert names["answer"].text == lines[0]
+    assert names["answer"].confidence > 0.9
     assert names["second"].usage.cached_tokens > 0.8 * names["second"].usage.prompt_tokens
     assert lines[2].split()[0] == lines[0].split()[0]
     assert lines[3].startswith("ImageError 5 picture missing.png")

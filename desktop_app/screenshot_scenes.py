@@ -96,6 +96,19 @@ def dark(stage: Stage) -> Script:
     stage.save()
 
 
+def unsure(stage: Stage) -> Script:
+    """An answer of which the model is not sure, rightly so, below one of which it is."""
+    yield stage.ready
+    stage.keep_demonstration()
+    stage.add("chart.png")
+    yield lambda: stage.window.session.images and not stage.window.reader.unread  # so small that it is sharp at once
+    for question in ("What is the value for Mon?", "What is the value for Thu?"):
+        stage.window.session.ask(question)
+        yield stage.answered
+    yield stage.settled()
+    stage.save()
+
+
 def scale_150(stage: Stage) -> Script:
     """The same on a laptop whose screen is set to 150 %."""
     yield from _ask_about_receipt(stage)
@@ -264,6 +277,7 @@ SCENES = {
         Scene(answer),
         Scene(pdf),
         Scene(dark),
+        Scene(unsure),
         Scene(region),
         Scene(settings),
         Scene(models),

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from dsvl2_app.state.session import Attachment
+from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import Ask, Command, ImagePart, Load, Loaded, Stop, user_message
 from small_models import small_config
@@ -57,4 +58,4 @@ KNOWN = replace(LOADED, config=CONFIG)
 
 
 def question(turn: int, text: str, *images: ImagePart) -> Ask:
-    return Ask(turn, (user_message(text, images),))
+    return Ask(turn, (user_message(text, images),), GenerationOptions(logprobs=True))

@@ -6,7 +6,6 @@ from dsvl2_app.state.prompt_messages import field_names
 from dsvl2_app.state.session import Change, ChatSession, Conversation
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
-    Ask,
     ChatMessage,
     Failed,
     Finished,
@@ -238,7 +237,7 @@ def test_asking_again_replaces_the_answer(session: ChatSession, sent: Sent) -> N
     session.set_images(session.images[1:])
     session.add_image(other_image(2))
     session.ask_again(session.turns[0])
-    assert sent.asks[-1] == Ask(1, (user_message("a", [IMAGE.part]),))
+    assert sent.asks[-1] == question(1, "a", IMAGE.part)
     answer(session, "2")
     assert session.images == [other_image(2)]
     session.ask("b")

@@ -32,6 +32,7 @@ def conversation(pictures: Pictures, folder: Path, answer: str = "It is **12.80*
         boxes=(SavedBox("total", 1, (1, 2, 3, 4)),),
         end=SavedEnd("stop", 5, 0.5),
         model="demo, int4",
+        confidence=0.25,
     )
     second = with_image(turn("Again?", "Yes."), digest)
     lost = with_image(turn("And this?", "No."), "a" * 64, "lost.png")

@@ -51,6 +51,7 @@ def test_a_turn_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:
         image_sizes=((40, 30), (7, 9)),
         notices=(SavedNotice("image.ground", {"image": 1, "colour": "white"}),),
         is_dropped=True,
+        confidence=0.5,
     )
     second = turn("And then?", at=2000.0)
     identity = new_id()

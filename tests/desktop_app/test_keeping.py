@@ -123,6 +123,7 @@ def test_a_new_title_is_written(session: ChatSession, written: Written) -> None:
     [
         None,
         Finished(0, "repetition", 3, 1.5, 2, 0.5),
+        Finished(0, "stop", 3, 1.5, 2, 0.5, confidence=0.25),
         WireError("ImageError", "it is broken", 1, 500),
         EngineEnd("signal"),
     ],

@@ -359,7 +359,7 @@ def test_words_are_found_in_all_turns(talk: TalkView, session: ChatSession, qtbo
     qtbot.keyClick(bar.field, Qt.Key.Key_Return)
     assert bar.place.text() == "1 of 2"
     qtbot.keyClicks(bar.field, "st")
-    assert bar.place.text() == texts.talk.find_place(0, 0)
+    assert bar.place.text() == texts.find.place(0, 0)
     qtbot.keyClick(bar, Qt.Key.Key_Escape)
     assert not bar.isVisible()
     assert view.answer.extraSelections() == []

@@ -171,8 +171,8 @@ class ChatSession:
         pages = self.separate_pages
         turns = [
             Turn(
-                self._take_number(), question.strip(), (), task=task, options=options or self.options,
-                present=present, is_alone=bool(pages),
+                self._take_number(), question.strip(), (), task=task,
+                options=replace(options or self.options, logprobs=True), present=present, is_alone=bool(pages),
             )
             for present in ([(page,) for page in pages] if pages else [tuple(self.images)])
         ]  # fmt: skip

@@ -10,6 +10,7 @@ from uuid import uuid4
 from PIL import Image
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
+from dsvl2_runtime.answers.confidence import SHORT_TOKENS, unsure_notices
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -21,6 +22,9 @@ TurnState = Literal["queued", "waiting", "streaming", "stopping", "done", "stopp
 """Queued until it is sent, waiting until the first text comes, stopping until the engine has heard of it."""
 Task = Literal["question", "ocr", "describe", "table", "chart", "locate", "fields"]
 """What is asked for: with "locate" and "fields" the question is the thing, or the names of the fields."""
+
+MOST_SURE = 0.99
+"""What is above is not told apart: of 168 answers above 0.9 two were wrong, which is too few to say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,17 @@ class Attachment:
 def new_id() -> str:
     """Of a turn or a conversation: 32 hexadecimal digits that nothing else has."""
     return uuid4().hex
+
+
+def told_confidence(confidence: float | None, reason: str, tokens: int) -> float | None:
+    """How sure the model is of an answer, from 0 to 1; None of one that it did not end itself, and of a long one.
+
+    Args:
+        confidence: the probability that the model gave to the answer; None where it is not known.
+        reason: why the answer ended, a `FinishReason`.
+        tokens: of the answer.
+    """
+    return confidence if reason == "stop" and tokens <= SHORT_TOKENS else None
 
 
 @dataclass(slots=True)
@@ -121,6 +136,17 @@ class Turn:
             return None
         seconds = self.end.seconds - self.end.first_token_seconds
         return (self.end.tokens - 1) / seconds if seconds > 0 and self.end.first_token_seconds else None
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the model is of its answer, from 0 to 1; None where that is not known or tells nothing."""
+        end = self.end
+        return told_confidence(end.confidence, end.reason, end.tokens) if isinstance(end, Finished) else None
+
+    @property
+    def doubts(self) -> tuple[Notice, ...]:
+        """That the model is not sure of its answer."""
+        return unsure_notices(self.confidence, self.end.tokens) if isinstance(self.end, Finished) else ()
 
     def take(self, event: Prepared | Wrote | Finished | Failed) -> None:
         """Take in what the engine says about it."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication
 
 from dsvl2_app.state.cost import Cost
 from dsvl2_app.state.time_left import Remaining, rounded
-from dsvl2_app.state.turn import Turn
+from dsvl2_app.state.turn import MOST_SURE, Turn
 from dsvl2_app.texts import engine, errors, pictures
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished, MessageTooLongError
@@ -188,6 +188,27 @@ def from_memory() -> str:
     return QCoreApplication.translate("talk", "read again from memory")
 
 
+def sure(confidence: float) -> str:
+    """How sure the model is of an answer, from 0 to 1; never that it is quite sure."""
+    if confidence > MOST_SURE:
+        text = QCoreApplication.translate("talk", "more than {percent} % sure")
+    else:
+        text = QCoreApplication.translate("talk", "{percent} % sure")
+    return text.format(percent=round(100 * min(confidence, MOST_SURE)))
+
+
+def sure_tip() -> str:
+    """On that, and on a doubt."""
+    return QCoreApplication.translate(
+        "talk", "How likely the model finds this answer, letter for letter. It can be sure of what is wrong."
+    )
+
+
+def doubt(turn: Turn) -> str:
+    """A sentence about an answer of which the model is not sure; empty for others."""
+    return "\n".join(text[:1].upper() + text[1:] for text in notices(turn.doubts))
+
+
 def not_told() -> str:
     """Below an answer that later questions do not go on from."""
     return QCoreApplication.translate("talk", "later questions do not know of it")
@@ -270,7 +291,7 @@ def notices(found: Sequence[Notice]) -> list[str]:
 
 
 def remark(turn: Turn) -> str:
-    """The lines below an answer; an error stands in a bar of its own."""
+    """The lines below an answer; an error or a doubt stands in a bar of its own."""
     parts = [picture_count(len(turn.image_sizes) or len(turn.images))]
     if turn.reused_memory:
         parts[0] = ", ".join((parts[0], from_memory()))
@@ -278,6 +299,8 @@ def remark(turn: Turn) -> str:
         parts.append(turn_end(turn.end))
     if turn.tokens_per_second is not None and turn.state == "done":
         parts.append(speed(turn.tokens_per_second))
+    if turn.confidence is not None and not turn.doubts:
+        parts.insert(0, sure(turn.confidence))
     if turn.is_dropped:
         parts.append(not_told())
     return "\n".join([*notices(turn.notices), " · ".join(part for part in parts if part)])
@@ -286,6 +309,8 @@ def remark(turn: Turn) -> str:
 def card_name(turn: Turn) -> str:
     """What a screen reader reads of a turn."""
     state = turn_end(turn.end) if not turn.is_open else waiting_name(turn)
+    if turn.confidence is not None:
+        state = ", ".join((doubt(turn) or sure(turn.confidence), state))
     text = QCoreApplication.translate("talk", "Question: {question}. Answer: {answer}. {state}")
     return text.format(question=headline(turn), answer=turn.answer or "–", state=state)
 
@@ -301,7 +326,8 @@ def announced_end(turn: Turn) -> str:
         return QCoreApplication.translate("talk", "The question failed: {reason}").format(reason=turn_end(turn.end))
     if turn.state == "stopped":
         return QCoreApplication.translate("talk", "The answer was stopped.")
-    return QCoreApplication.translate("talk", "The answer is complete: {answer}").format(answer=turn.answer)
+    complete = QCoreApplication.translate("talk", "The answer is complete: {answer}").format(answer=turn.answer)
+    return "\n".join(filter(None, (complete, doubt(turn))))
 
 
 def question_too_long(error: MessageTooLongError) -> str:
@@ -350,38 +376,6 @@ def obstacle(found: Cost) -> str:
         "talk", "The question is too long: with its pictures it needs at least {needed} of {context} tokens."
     )
     return text.format(needed=needed, context=context)
-
-
-def find_hint() -> str:
-    """In the empty field that finds words in the conversation."""
-    return QCoreApplication.translate("talk", "Find in this conversation")
-
-
-def find_place(current: int, count: int) -> str:
-    """Beside that field."""
-    if not count:
-        return QCoreApplication.translate("talk", "not found")
-    return QCoreApplication.translate("talk", "{current} of {count}").format(current=current, count=count)
-
-
-def find_next() -> str:
-    """The button beside it."""
-    return QCoreApplication.translate("talk", "Next")
-
-
-def find_previous() -> str:
-    """The other one."""
-    return QCoreApplication.translate("talk", "Previous")
-
-
-def find_close() -> str:
-    """The last one."""
-    return QCoreApplication.translate("talk", "Close")
-
-
-def find_in_talk() -> str:
-    """The entry of the menu; & marks its key."""
-    return QCoreApplication.translate("talk", "&Find…")
 
 
 def cancel_loading() -> str:

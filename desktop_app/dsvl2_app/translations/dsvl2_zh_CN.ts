@@ -467,6 +467,37 @@
     </message>
 </context>
 <context>
+    <name>find</name>
+    <message>
+        <source>Find in this conversation</source>
+        <translation>在此对话中查找</translation>
+    </message>
+    <message>
+        <source>not found</source>
+        <translation>未找到</translation>
+    </message>
+    <message>
+        <source>{current} of {count}</source>
+        <translation>第 {current} 个，共 {count} 个</translation>
+    </message>
+    <message>
+        <source>Next</source>
+        <translation>下一个</translation>
+    </message>
+    <message>
+        <source>Previous</source>
+        <translation>上一个</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>关闭</translation>
+    </message>
+    <message>
+        <source>&amp;Find…</source>
+        <translation>查找(&amp;F)…</translation>
+    </message>
+</context>
+<context>
     <name>guide</name>
     <message>
         <source>&amp;Keys</source>
@@ -1692,6 +1723,18 @@ Everything stays on this computer.</source>
         <translation>从记忆中读取</translation>
     </message>
     <message>
+        <source>more than {percent} % sure</source>
+        <translation>把握超过 {percent} %</translation>
+    </message>
+    <message>
+        <source>{percent} % sure</source>
+        <translation>把握 {percent} %</translation>
+    </message>
+    <message>
+        <source>How likely the model finds this answer, letter for letter. It can be sure of what is wrong.</source>
+        <translation>模型认为这个回答一字不差的可能性。它也可能对错误的答案很有把握。</translation>
+    </message>
+    <message>
         <source>later questions do not know of it</source>
         <translation>之后的问题不知道它</translation>
     </message>
@@ -1798,34 +1841,6 @@ Everything stays on this computer.</source>
     <message>
         <source>The question is too long: with its pictures it needs at least {needed} of {context} tokens.</source>
         <translation>问题太长：连同图片至少需要 {context} 个词元中的 {needed} 个。</translation>
-    </message>
-    <message>
-        <source>Find in this conversation</source>
-        <translation>在此对话中查找</translation>
-    </message>
-    <message>
-        <source>not found</source>
-        <translation>未找到</translation>
-    </message>
-    <message>
-        <source>{current} of {count}</source>
-        <translation>第 {current} 个，共 {count} 个</translation>
-    </message>
-    <message>
-        <source>Next</source>
-        <translation>下一个</translation>
-    </message>
-    <message>
-        <source>Previous</source>
-        <translation>上一个</translation>
-    </message>
-    <message>
-        <source>Close</source>
-        <translation>关闭</translation>
-    </message>
-    <message>
-        <source>&amp;Find…</source>
-        <translation>查找(&amp;F)…</translation>
     </message>
     <message>
         <source>Cancel &amp;loading</source>

@@ -70,7 +70,7 @@ class Asking(QObject):
     def add_actions(self, menu: QMenu) -> None:
         """What can be done with a conversation."""
         for text, icon, keys, slot in (
-            (texts.talk.find_in_talk(), "search", QKeySequence.StandardKey.Find, self.find_bar.begin),
+            (texts.find.find(), "search", QKeySequence.StandardKey.Find, self.find_bar.begin),
             (texts.talk.copy_answer(), "copy", "Ctrl+Shift+C", self._talk.copy_current),
             (texts.talk.stop_all(), "circle-stop", "Shift+Esc", self._stop_all),
             (texts.talk.cancel_loading(), "circle-stop", "", self._session.cancel_loading),

@@ -34,13 +34,13 @@ class FindBar(QWidget):
         super().__init__(parent)
         self._talk = talk
         self.field = QLineEdit()
-        self.field.setPlaceholderText(texts.talk.find_hint())
-        self.field.setAccessibleName(texts.talk.find_hint())
+        self.field.setPlaceholderText(texts.find.hint())
+        self.field.setAccessibleName(texts.find.hint())
         self.place = controls.label("", "muted", "small")
-        previous = controls.button("", "chevron-right", "flat", texts.talk.find_previous())
+        previous = controls.button("", "chevron-right", "flat", texts.find.previous())
         theme.set_icon(previous, "undo-2", "muted")
-        following = controls.button("", "chevron-down", "flat", texts.talk.find_next())
-        close = controls.button("", "x", "flat", texts.talk.find_close())
+        following = controls.button("", "chevron-down", "flat", texts.find.following())
+        close = controls.button("", "x", "flat", texts.find.close())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.field, 1)
@@ -103,7 +103,7 @@ class FindBar(QWidget):
 
     def _show(self) -> None:
         count = len(self._hits)
-        self.place.setText(texts.talk.find_place(self._current + 1, count) if self.field.text() else "")
+        self.place.setText(texts.find.place(self._current + 1, count) if self.field.text() else "")
         if count:
             self._talk.show_turn(self._hits[self._current].turn)
         self._mark()

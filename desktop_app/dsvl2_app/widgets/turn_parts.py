@@ -80,6 +80,28 @@ class QueueRow(QWidget):
         self.stop_all.setVisible(waiting > 1)
 
 
+class DoubtRow(QFrame):
+    """That the model is not sure of an answer."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        controls.restyle(self, kind="note")
+        self.text = controls.label("", wraps=True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self.setToolTip(texts.talk.sure_tip())
+        self._icon = QLabel()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SMALL, theme.TINY, theme.NORMAL, theme.TINY)
+        layout.setSpacing(theme.SMALL)
+        layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self.text, 1)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take the present colours."""
+        self._icon.setPixmap(theme.icon("circle-alert", "warning").pixmap(theme.icon_size()))
+
+
 class ErrorRow(QFrame):
     """Why a question failed, and what can be done about it."""
 

@@ -12,7 +12,7 @@ from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.answer_view import AnswerView
 from dsvl2_app.widgets.plain_text import PlainText
-from dsvl2_app.widgets.turn_parts import ErrorRow, ProgressRow, QueueRow, TurnAction
+from dsvl2_app.widgets.turn_parts import DoubtRow, ErrorRow, ProgressRow, QueueRow, TurnAction
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.wire_error import WireError
 
@@ -53,6 +53,7 @@ class TurnView(QFrame):
         self._progress: ProgressRow | None = None
         self._queue: QueueRow | None = None
         self._error: ErrorRow | None = None
+        self._doubt: DoubtRow | None = None
         self._buttons: list[QPushButton] = []
         self._footer = QHBoxLayout()
         self._footer.setSpacing(0)
@@ -80,7 +81,9 @@ class TurnView(QFrame):
         self.answer.setVisible(bool(markdown))
         self.remark.setText(answer_text.visible(texts.talk.remark(turn)))
         self.remark.setVisible(not turn.is_open)
+        self.remark.setToolTip("" if turn.confidence is None else texts.talk.sure_tip())
         self._show_error()
+        self._show_doubt()
         if turn.is_open and turn.state != "queued":
             self.show_progress("", "", None)
         elif self._progress is not None:
@@ -109,6 +112,11 @@ class TurnView(QFrame):
         self._queue.show()
 
     @property
+    def doubt(self) -> str:
+        """What the bar of an answer says of which the model is not sure."""
+        return self._doubt.text.text() if self._doubt is not None and not self._doubt.isHidden() else ""
+
+    @property
     def error(self) -> str:
         """What the bar of a failed question says."""
         return self._error.message.text() if self._error is not None and self.turn.state == "failed" else ""
@@ -117,6 +125,8 @@ class TurnView(QFrame):
         """Take the present colours and sizes."""
         self.question.restyle()
         self.answer.restyle()
+        if self._doubt is not None:
+            self._doubt.restyle()
         self._limit_width()
         self._fold_question()
 
@@ -214,6 +224,15 @@ class TurnView(QFrame):
         details = "\n".join(turn.end.last_lines) if isinstance(turn.end, EngineEnd) else ""
         self._error.show_error(answer_text.visible(texts.talk.turn_end(turn.end)), details, overflows=overflows)
         self._error.show()
+
+    def _show_doubt(self) -> None:
+        doubt = texts.talk.doubt(self.turn)
+        if doubt and self._doubt is None:
+            self._doubt = DoubtRow()
+            self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._doubt)
+        if self._doubt is not None:
+            self._doubt.text.setText(doubt)
+            self._doubt.setVisible(bool(doubt))
 
     def _show_buttons(self) -> None:
         """Icons under an answer that is over; they are made while nothing else is done, before its first word."""

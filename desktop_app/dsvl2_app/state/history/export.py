@@ -13,13 +13,16 @@ from typing import Any
 
 from dsvl2_app.state.history.pictures import Pictures
 from dsvl2_app.state.history.records import SavedConversation, SavedImage, SavedTurn
+from dsvl2_app.state.turn import MOST_SURE, told_confidence
 from dsvl2_runtime import __version__
 from dsvl2_runtime.answers.boxes import show_boxes
+from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.errors import UsageError
 from dsvl2_runtime.inputs.formats import FORMATS, HEAD_BYTES
 from dsvl2_runtime.machine.files import disk_errors, new_file, new_folder, only_writer
+from dsvl2_runtime.texts import notice_text
 
-FORMAT, VERSION = "dsvl2-conversation", 1
+FORMAT, VERSION = "dsvl2-conversation", 2
 MARKDOWN_FILE = "conversation.md"
 PICTURES = "pictures"
 LONGEST_NAME = 60
@@ -88,7 +91,19 @@ def _answer(turn: SavedTurn) -> str:
     boxes = "\n".join(
         f"- {plain(box.label) or '?'}: picture {box.image}, {list(box.norm999)} of 999" for box in turn.boxes
     )
-    return "\n\n".join(filter(None, (text.strip(), boxes)))
+    return "\n\n".join(filter(None, (text.strip(), boxes, _sureness(turn))))
+
+
+def _sureness(turn: SavedTurn) -> str:
+    """How sure the model is, of the answers below which the window says it too."""
+    end = turn.end
+    confidence = told_confidence(turn.confidence, end.reason, end.tokens) if end is not None else None
+    if end is None or confidence is None:
+        return ""
+    percent = f"{round(100 * min(confidence, MOST_SURE))} % sure"
+    sure = f"more than {percent}" if confidence > MOST_SURE else percent
+    doubts = [notice_text(notice) for notice in unsure_notices(confidence, end.tokens)]
+    return f"*{', '.join(doubts) or sure}*"
 
 
 def export_json(conversation: SavedConversation, out: Path) -> None:

@@ -16,6 +16,7 @@ Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 """A random UUID in hexadecimal digits; it may become a part of a file's name."""
 Side = Annotated[int, Field(gt=0, lt=1 << 31)]
 Coordinate = Annotated[int, Field(ge=0, le=999)]
+Share = Annotated[float, Field(ge=0, le=1)]
 SavedState = Literal["open", "done", "stopped", "failed"]
 """Of a turn. `open` is one whose answer was still coming when it was written last."""
 
@@ -92,6 +93,8 @@ class SavedTurn:
     """Later questions do not hold it."""
     is_alone: bool = False
     """It was one of the questions for each page of a document."""
+    confidence: Share | None = None
+    """The probability that the model gave to its answer, where it is known (`answers/confidence.py`)."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -145,6 +148,7 @@ class More:
     notices: tuple[SavedNotice, ...] = ()
     is_dropped: bool = False
     is_alone: bool = False
+    confidence: Share | None = None
 
 
 MORE: TypeAdapter[More] = TypeAdapter(More)

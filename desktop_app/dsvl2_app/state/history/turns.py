@@ -51,6 +51,7 @@ def saved_turn(turn: Turn, model: Loaded | None) -> SavedTurn:
         notices=tuple(SavedNotice(notice.code, dict(notice.values)) for notice in turn.notices),
         is_dropped=turn.is_dropped,
         is_alone=turn.is_alone,
+        confidence=turn.end.confidence if isinstance(turn.end, Finished) else None,
     )
 
 
@@ -99,7 +100,7 @@ def _turn(number: int, saved: SavedTurn, images: tuple[Attachment, ...], present
         images=images,
         answer=saved.answer,
         state=states[saved.state],
-        end=_end(number, saved.end),
+        end=_end(number, saved),
         notices=tuple(notice for notice in map(_notice, saved.notices) if notice is not None),
         id=saved.id,
         asked_at=saved.asked_at,
@@ -111,7 +112,8 @@ def _turn(number: int, saved: SavedTurn, images: tuple[Attachment, ...], present
     )
 
 
-def _end(number: int, end: SavedEnd | None) -> Finished | WireError | EngineEnd | None:
+def _end(number: int, saved: SavedTurn) -> Finished | WireError | EngineEnd | None:
+    end = saved.end
     if end is None:
         return None
     if end.reason.startswith(ENGINE):
@@ -121,7 +123,9 @@ def _end(number: int, end: SavedEnd | None) -> Finished | WireError | EngineEnd 
         reason = _FINISHED.validate_python(end.reason)
     except ValidationError:
         return WireError(end.reason, end.message, Dsvl2Error.exit_code, Dsvl2Error.http_status)
-    return Finished(number, reason, end.tokens, end.seconds, end.cached_tokens, end.first_token_seconds)
+    return Finished(
+        number, reason, end.tokens, end.seconds, end.cached_tokens, end.first_token_seconds, confidence=saved.confidence
+    )
 
 
 def _notice(saved: SavedNotice) -> Notice | None:

@@ -246,7 +246,8 @@ class VisionLanguageModel:
         options = replace(GenerationOptions() if options is None else options, logprobs=True)
         looks = Looks(
             self,
-            lambda enlargement: self.prepare(question, images, enlargement),
+            image_sources(images),
+            lambda sources, enlargement: self.prepare(question, sources, enlargement),
             options,
             watch,
             LookSequences(self.new_sequence),

@@ -41,6 +41,7 @@ class Scripted:
     """A model that says what is planned for each look."""
 
     answers: list[list[TextChunk] | BaseException]
+    config: ModelConfig = CONFIG
     asked: list[tuple[Any, Any]] = field(default_factory=list)
 
     def new_sequence(self) -> Any:
@@ -55,14 +56,14 @@ class Scripted:
         yield from planned
 
 
-def prepared(enlargement: float) -> ModelInputs:
+def prepared(_images: Any, enlargement: float) -> ModelInputs:
     """One picture that is cut into more tiles when it is enlarged."""
     tiling = Tiling(2, 1) if enlargement == 1 else Tiling(3, 2)
     return cast("ModelInputs", SimpleNamespace(images=[SimpleNamespace(tiling=tiling)], enlargement=enlargement))
 
 
 def looks(model: Scripted, prepare: Any = prepared) -> Looks:
-    return Looks(model, prepare, GenerationOptions(logprobs=True), UNWATCHED, LookSequences(model.new_sequence))
+    return Looks(model, [], prepare, GenerationOptions(logprobs=True), UNWATCHED, LookSequences(model.new_sequence))
 
 
 def text(chunks: Iterator[TextChunk]) -> str:
@@ -116,12 +117,12 @@ def test_a_signal_leaves_what_the_first_look_has_said(at: int) -> None:
 def test_what_would_show_the_same_is_not_looked_at_again() -> None:
     """Nor what would not fit."""
 
-    def full(enlargement: float) -> ModelInputs:
+    def full(images: Any, enlargement: float) -> ModelInputs:
         if enlargement > 1:
             raise ContextOverflowError(5000, 4900, 4096)
-        return prepared(1.0)
+        return prepared(images, 1.0)
 
-    for prepare in (full, lambda enlargement: prepared(1.0)):
+    for prepare in (full, lambda images, enlargement: prepared(images, 1.0)):
         model = Scripted([answer_of("a", 0.1)])
         found = looks(model, prepare)
         assert (text(found.chunks(look_again=True)), found.count) == ("a", 1)
@@ -132,7 +133,7 @@ def test_questions_about_one_picture_share_both_sequences() -> None:
     model = Scripted([answer_of("a", 0.5), answer_of("b", 0.6)] * 2)
     sequences = LookSequences(model.new_sequence)
     for _ in range(2):
-        found = Looks(model, prepared, GenerationOptions(logprobs=True), UNWATCHED, sequences)
+        found = Looks(model, [], prepared, GenerationOptions(logprobs=True), UNWATCHED, sequences)
         assert text(found.chunks(look_again=True)) == "b"
     used = [sequence for _, sequence in model.asked]
     assert (used[0], used[1]) == (used[2], used[3])

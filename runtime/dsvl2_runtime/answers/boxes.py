@@ -122,6 +122,25 @@ def mark_boxes(answer: str, image_sizes: Sequence[tuple[int, int]], mark: Callab
     return _NAME.sub("", _MARKUP.sub(marked, answer))
 
 
+def with_places(
+    answer: str, image_sizes: Sequence[tuple[int, int]], place: Callable[[Box], tuple[int, int, int, int]]
+) -> str:
+    """An answer whose boxes lie elsewhere, written as the model writes them.
+
+    Args:
+        answer: what the model wrote, without lists that are no box.
+        image_sizes: as for `parse_boxes`.
+        place: a box to (left, top, right, bottom) from 0 to 999.
+    """
+
+    def moved(markup: re.Match[str]) -> str:
+        lists = ", ".join(f"[{', '.join(map(str, place(box)))}]" for box in _boxes_of(markup, image_sizes)[0])
+        behind = markup.end("lists") - markup.start()
+        return f"{markup[0][: markup.start('lists') - markup.start()]}[{lists}]{markup[0][behind:]}"
+
+    return _MARKUP.sub(moved, answer)
+
+
 class BoxStream:
     """Shows an answer in another style while it comes: holds back what may be part of a box until that is whole."""
 

@@ -1,5 +1,7 @@
 """A second look: where the model is not sure, it sees the picture enlarged, and the surer one of both answers counts.
 
+Places are looked at again in another way (`closer_look.py`), because their numbers are never sure.
+
 An enlarged picture is cut into more tiles, so that print of 11 pixels is seen like print of 16. That is no better as
 such: other answers become wrong by it. But a wrong answer is seldom a sure one (`confidence.py`).
 """
@@ -7,15 +9,21 @@ such: other answers become wrong by it. But a wrong answer is seldom a sure one 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from PIL import Image
+
+from dsvl2_runtime.answers.closer_look import with_closer_places
 from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
-from dsvl2_runtime.inputs.processor import ModelInputs
+from dsvl2_runtime.inputs.images import decode_image
+from dsvl2_runtime.inputs.processor import ModelInputs, PromptImage, ReadImage
+from dsvl2_runtime.inputs.tokenizer import DET
 from dsvl2_runtime.progress import Watch
 
 SURE = 0.9
@@ -25,6 +33,8 @@ ENLARGEMENT = 1.5
 
 class AnsweringModel(Protocol):
     """What of a `VisionLanguageModel` is needed."""
+
+    config: ModelConfig
 
     def new_sequence(self) -> TokenSequence:
         """An empty sequence."""
@@ -54,7 +64,8 @@ class Looks:
 
     Args:
         model: that answers.
-        prepare: prompt and pictures as tensors, the pictures enlarged so many times.
+        images: that the question is about.
+        prepare: the prompt about as many images as tensors, with the images enlarged so many times.
         options: with `logprobs`.
         watch: as for any answer; it sees the phases of both looks.
         sequences: become prompt and answer of each look.
@@ -63,14 +74,15 @@ class Looks:
     def __init__(
         self,
         model: AnsweringModel,
-        prepare: Callable[[float], ModelInputs],
+        images: Sequence[PromptImage],
+        prepare: Callable[[Sequence[PromptImage], float], ModelInputs],
         options: GenerationOptions,
         watch: Watch,
         sequences: LookSequences,
     ) -> None:
         self._model, self._prepare, self._options, self._watch = model, prepare, options, watch
-        self._sequences = sequences
-        self.inputs = prepare(1.0)
+        self._images, self._sequences = images, sequences
+        self.inputs = prepare(images, 1.0)
         """Of the look whose answer counts."""
         self.sequence = sequences.of(1.0)
         """Of the same look."""
@@ -94,7 +106,7 @@ class Looks:
         try:
             for chunk in once:
                 first.append(chunk)
-            counts = self._surer(first) or first
+            counts = self._surer(first) or self._closer(first) or first
         except BaseException:  # whatever ends it: a signal, or a model that says something that is not finite
             yield from first
             raise
@@ -106,7 +118,7 @@ class Looks:
         if confidence is None or confidence >= SURE:
             return None
         try:
-            inputs = self._prepare(ENLARGEMENT)
+            inputs = self._prepare(self._images, ENLARGEMENT)
         except ContextOverflowError:
             return None
         if [image.tiling for image in inputs.images] == [image.tiling for image in self.inputs.images]:
@@ -120,10 +132,34 @@ class Looks:
         self.inputs, self.sequence = inputs, sequence
         return second
 
+    def _closer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
+        """The pieces of the first answer with closer places, if it has any in the one image there is."""
+        answer = _text(first)
+        if DET not in answer or first[-1].finish_reason != "stop" or len(self._images) != 1:
+            return None
+        source = self._images[0]
+        if isinstance(source, ReadImage):
+            return None
+        config = self._model.config
+        tile_pixels = config.vision_config.image_size
+        image = self.inputs.images[0]
+        seen_width, _ = image.tiling.seen_size(*image.size, tile_pixels)
+        text = with_closer_places(answer, decode_image(source, tile_pixels), seen_width, tile_pixels, self._ask_about)
+        return [replace(first[0], text=text), *(replace(chunk, text="") for chunk in first[1:])]
+
+    def _ask_about(self, window: Image.Image) -> str:
+        self.count += 1
+        inputs = self._prepare([window], 1.0)
+        return _text(list(self._model.answer(inputs, self._options, self._watch, self._sequences.new())))
+
+
+def _text(chunks: Sequence[TextChunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
 
 def _confidence(chunks: Sequence[TextChunk]) -> float | None:
     """Of a whole answer; None of one that was cut."""
     if not chunks or chunks[-1].finish_reason != "stop":
         return None
     logprobs = [chunk.logprob for chunk in chunks if chunk.token_id is not None or chunk.logprob is not None]
-    return confidence_of(logprobs, "".join(chunk.text for chunk in chunks))
+    return confidence_of(logprobs, _text(chunks))

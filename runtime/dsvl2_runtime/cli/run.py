@@ -173,7 +173,8 @@ class Run:
         messages = self.messages(len(part.images), self.question)
         looks = Looks(
             model,
-            lambda enlargement: model.prepare(messages, part.images, enlargement),
+            part.images,
+            lambda images, enlargement: model.prepare(messages, images, enlargement),
             self.generation,
             watch,
             sequences,

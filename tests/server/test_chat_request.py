@@ -73,7 +73,7 @@ def test_a_request_says_what_it_said() -> None:
     }  # fmt: skip
     found = read_chat_request(json.dumps(document).encode())
     assert (found.model, found.stream, found.include_usage) == ("demo", True, True)
-    assert found.options == GenerationOptions(5, 0.5, 0.9, 3, 1.1, 7, "x")
+    assert found.options == GenerationOptions(5, 0.5, 0.9, 3, 1.1, 7, "x", logprobs=True)
     assert [image.data for image in found.images] == [b"ABC"]
     assert [message.role for message in found.messages] == ["system", "user"]
     assert text_and_images(found.messages[1]) == ["One", None, "\n", "two"]

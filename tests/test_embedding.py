@@ -38,13 +38,14 @@ def test_the_blocks_run_one_after_the_other(
     lines = capsys.readouterr().out.splitlines()
     assert names["first"].text == lines[0]
     assert names["text"] == names["second"].text
-    assert "positions were there" in lines[1]
+    assert lines[1].startswith(f"{lines[0]} 0.9")
+    assert "positions were there" in lines[2]
     assert list(names["totals"]) == [1, 2]
     assert names["answer"].text == lines[0]
     assert names["answer"].confidence > 0.9
     assert names["second"].usage.cached_tokens > 0.8 * names["second"].usage.prompt_tokens
-    assert lines[2].split()[0] == lines[0].split()[0]
-    assert lines[3].startswith("ImageError 5 picture missing.png")
+    assert lines[3].split()[0] == lines[0].split()[0]
+    assert lines[4].startswith("ImageError 5 picture missing.png")
 
 
 def test_the_kiosk_reads_its_manual_once(folder: Path) -> None:

@@ -128,8 +128,8 @@ class RunOptions:
         bool | None,
         typer.Option(
             "--look-again/--look-once",
-            help="Where the model is not sure, enlarge the picture, ask again and take the surer answer; "
-            "by default as is best for the model.",
+            help="Where the model is not sure, enlarge the picture, ask again and take the surer answer; look closer "
+            "at boxes; by default as is best for the model.",
             show_default=False,
         ),
     ] = None

@@ -12,7 +12,6 @@ from typing import Any, cast
 import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
-from dsvl2_runtime.answers.confidence import SHORT_TOKENS
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.second_look import ENLARGEMENT, SURE, Looks, LookSequences
 from dsvl2_runtime.bundle.releases import official_config
@@ -82,7 +81,6 @@ def text(chunks: Iterator[TextChunk]) -> str:
         (answer_of("a", 0.5, "length"), answer_of("b", 0.9), "a", 1),
         (answer_of("a", 0.5, "timeout"), answer_of("b", 0.9), "a", 1),
         (answer_of("a", None), answer_of("b", 0.9), "a", 1),
-        (answer_of("", 1.0)[:1] * SHORT_TOKENS + answer_of("a", 0.5), answer_of("b", 0.9), "a", 1),
     ],
 )
 def test_the_surer_answer_counts(first: list[TextChunk], second: list[TextChunk], counts: str, count: int) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from dsvl2_runtime.answers.closer_look import with_closer_places
-from dsvl2_runtime.answers.confidence import SHORT_TOKENS, confidence_of
+from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import ModelConfig
@@ -115,8 +115,8 @@ class Looks:
     def _surer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
         """The pieces of a second answer, if the first one was not sure and that one is surer."""
         confidence = _confidence(first)
-        if confidence is None or confidence >= SURE or len(first) > SHORT_TOKENS:
-            return None  # of a long answer some letter is nearly always in doubt, and it would take twice the time
+        if confidence is None or confidence >= SURE:
+            return None
         try:
             inputs = self._prepare(self._images, ENLARGEMENT)
         except ContextOverflowError:

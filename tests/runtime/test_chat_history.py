@@ -57,8 +57,8 @@ def test_what_is_about_an_image_is_said_once(model: VisionLanguageModel) -> None
     chat = model.chat()
     told = [chat.ask(QUESTION, [image], OPTIONS).read().notices for image in large]
     assert [[(notice.code, notice.values["image"]) for notice in notices] for notices in told] == [
-        [("image.scaled_down", 1)], [("image.scaled_down", 2)],
-    ]  # fmt: skip
+        [(code, number) for code in ("image.uniform", "image.scaled_down")] for number in (1, 2)
+    ]
 
 
 def test_an_image_stays_what_it_was_when_it_was_added(model: VisionLanguageModel, tmp_path: Path) -> None:

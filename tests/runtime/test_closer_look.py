@@ -70,7 +70,7 @@ def test_a_box_becomes_that_of_what_is_there(at: tuple[int, int]) -> None:
     assert found.startswith("Here: <|ref|>x<|/ref|><|det|>[[")
     assert found.endswith("]]<|/det|>!")
     assert all(abs(a - b) <= 1 for a, b in zip(px(found)[0], true, strict=True))
-    assert [window.size for window in windows] == [(223, 223)]
+    assert [window.size for window in windows] == [(223, 223), (161, 161)]
 
 
 def test_a_large_page_has_larger_windows() -> None:
@@ -82,7 +82,7 @@ def test_a_large_page_has_larger_windows() -> None:
         markup(norm((1550, 880, 1800, 930), size)), page((true, RED), size=size), 1000, 384, finds(RED, windows)
     )
     assert all(abs(a - b) <= 3 for a, b in zip(px(found, size)[0], true, strict=True))
-    assert windows[0].size == (668, 668)
+    assert [window.size for window in windows] == [(668, 668), (484, 484)]
 
 
 def test_each_box_has_its_window_and_the_nearest_counts() -> None:
@@ -94,7 +94,7 @@ def test_each_box_has_its_window_and_the_nearest_counts() -> None:
         markup(*guesses), page(*((mark, RED) for mark in marks)), SIZE[0], 384, finds(RED, windows)
     )
     assert [box[:2] for box in px(found)] == [pytest.approx(mark[:2], abs=1) for mark in reversed(marks)]
-    assert len(windows) == 2
+    assert len(windows) == 4
     both = markup((0, 0, 99, 99), (450, 450, 549, 549))
     near = with_closer_places(markup((400, 400, 600, 600)), page(), SIZE[0], 384, lambda window: both)
     (box,) = px(near)
@@ -117,6 +117,24 @@ def test_what_cannot_be_looked_at_stays(answer: str) -> None:
         raise AssertionError(window)
 
     assert with_closer_places(answer, page(), SIZE[0], 384, ask) == answer
+
+
+def test_the_mean_of_both_windows_counts_where_they_agree() -> None:
+    """What the second one finds elsewhere is another thing; what one of them does not find is found by the other."""
+    guess = norm((440, 290, 460, 310))
+
+    def asked(second: str) -> tuple[int, int, int, int]:
+        answers = iter([markup((400, 400, 600, 600)), second])
+        (box,) = px(with_closer_places(markup(guess), page(), SIZE[0], 384, lambda window: next(answers)))
+        return box
+
+    whole = px(with_closer_places(markup(guess), page(), SIZE[0], 384, lambda window: markup((400, 400, 600, 600))))[0]
+    alone = asked("not shown")
+    assert asked(markup((0, 0, 99, 99))) == alone
+    mean = asked(markup((450, 450, 500, 500)))
+    assert alone[0] < mean[0]
+    assert mean[2] < alone[2]
+    assert whole[0] > alone[0]  # the same numbers in the smaller window are a smaller box
 
 
 def test_a_window_without_an_answer_changes_nothing() -> None:
@@ -171,7 +189,7 @@ def test_locate_looks_closer() -> None:
     """Its report counts the looks, and a picture that is to be looked at once is."""
     receipt = str(Path(FORM).parent / "receipt.png")
     closer, once = report("locate", "Total", receipt), report("locate", "Total", receipt, "--look-once")
-    assert (closer["looks"], once["looks"]) == (2, 1)
+    assert (closer["looks"], once["looks"]) == (3, 1)
     (box,), (first,) = closer["boxes"], once["boxes"]
     assert box["label"] == first["label"] == "Total"
     assert box["px"] != first["px"]

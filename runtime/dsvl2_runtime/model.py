@@ -252,7 +252,7 @@ class VisionLanguageModel:
             watch,
             LookSequences(self.new_sequence),
         )
-        chunks = looks.chunks(look_again=self.looks_again if look_again is None else look_again)
+        chunks = looks.chunks(look_again=look_again)
         return Answer(chunks, looks.inputs, looks.sequence, looks.inputs.notices).read()
 
     def generate(

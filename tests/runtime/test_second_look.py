@@ -42,6 +42,7 @@ class Scripted:
 
     answers: list[list[TextChunk] | BaseException]
     config: ModelConfig = CONFIG
+    looks_again: bool = False
     asked: list[tuple[Any, Any]] = field(default_factory=list)
 
     def new_sequence(self) -> Any:
@@ -91,6 +92,13 @@ def test_the_surer_answer_counts(first: list[TextChunk], second: list[TextChunk]
     assert (found.count, len(model.asked)) == (count, count)
     assert (found.inputs, found.sequence) == model.asked[0 if counts == "a" else 1]
     assert [inputs.enlargement for inputs, _ in model.asked] == [1.0, ENLARGEMENT][:count]
+
+
+@pytest.mark.parametrize("looks_again", [False, True])
+def test_the_model_decides_where_nobody_else_does(looks_again: bool) -> None:
+    """By what its bundle says."""
+    model = Scripted([answer_of("a", 0.5), answer_of("b", 0.6)], looks_again=looks_again)
+    assert text(looks(model).chunks()) == ("b" if looks_again else "a")
 
 
 def test_one_look_is_passed_on_as_it_comes() -> None:

@@ -41,10 +41,15 @@ class Judged:
 
 
 def bundle_answerer(model: VisionLanguageModel, *, look_again: bool | None = None) -> Answerer:
-    """Answers of a loaded bundle, greedy, after as many looks as `VisionLanguageModel.ask` takes."""
+    """Answers of a loaded bundle, greedy, after as many looks as `VisionLanguageModel.ask` takes.
+
+    Without further looks nobody needs probabilities, so that on a GPU the logits stay there, as in any other answer.
+    """
     options = GenerationOptions(max_new_tokens=LONGEST_ANSWER, temperature=0.0)
 
     def answer(case: Case) -> str:
+        if look_again is False:
+            return "".join(chunk.text for chunk in model.generate(case.question, list(case.images), options))
         return model.ask(case.question, list(case.images), options, look_again=look_again).text
 
     return answer

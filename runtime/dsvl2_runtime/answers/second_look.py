@@ -36,6 +36,10 @@ class AnsweringModel(Protocol):
 
     config: ModelConfig
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether a second look was found to make its answers better."""
+
     def new_sequence(self) -> TokenSequence:
         """An empty sequence."""
 
@@ -89,17 +93,18 @@ class Looks:
         self.count = 1
         """How many looks there were."""
 
-    def chunks(self, *, look_again: bool) -> Generator[TextChunk, None, None]:
+    def chunks(self, *, look_again: bool | None = None) -> Generator[TextChunk, None, None]:
         """The pieces of the answer.
 
         Args:
-            look_again: not piece by piece as they come, but those of the surer answer as soon as it is known.
+            look_again: not piece by piece as they come, but those of the surer answer as soon as it is known;
+                by default where that was found to make this model's answers better.
 
         Raises:
             GenerationError, BusyError: as of any answer, behind the pieces that had come by then.
         """
         once = self._model.answer(self.inputs, self._options, self._watch, self.sequence)
-        if not look_again:
+        if not (self._model.looks_again if look_again is None else look_again):
             yield from once
             return
         first: list[TextChunk] = []

@@ -187,8 +187,7 @@ class Run:
             announce(estimate(counts, known_speeds(model.speed_key), self.options.max_tokens))
         shown: list[str] = []
         boxes = BoxStream(self.options.boxes.value, [image.size for image in inputs.images], part.box_in_whole)
-        look_again = self.options.look_again
-        chunks = looks.chunks(look_again=model.looks_again if look_again is None else look_again)
+        chunks = looks.chunks(look_again=self.options.look_again)
         answer = Answer(chunks, inputs, looks.sequence, inputs.notices)
         try:
             for _ in self._shown(answer, boxes, shown, bars):

@@ -152,7 +152,7 @@ class VisionLanguageModel:
         """
         from dsvl2_runtime.chat import Chat
 
-        return Chat(self.components, self.config, self._manifest_sha256, system, drop_oldest)
+        return Chat(self, system, drop_oldest)
 
     def resume(self, path: str | Path) -> Chat:
         """The conversation that `Chat.save` kept in a file, to go on with.
@@ -163,7 +163,7 @@ class VisionLanguageModel:
         """
         from dsvl2_runtime.chat import Chat
 
-        return Chat.resumed(Path(path), self.components, self.config, self._manifest_sha256)
+        return Chat.resumed(Path(path), self)
 
     def prepare(self, question: Question, images: Images = (), enlargement: float = 1.0) -> ModelInputs:
         """Prompt and images as tensors; no graph runs.
@@ -253,7 +253,7 @@ class VisionLanguageModel:
             LookSequences(self.new_sequence),
         )
         chunks = looks.chunks(look_again=look_again)
-        return Answer(chunks, looks.inputs, looks.sequence, looks.inputs.notices).read()
+        return Answer(chunks, looks.inputs, looks.sequence, looks.inputs.notices, looks).read()
 
     def generate(
         self,

@@ -197,7 +197,7 @@ def test_float32_rows_in_a_file_change_no_bit(bundle: MakeBundle, tmp_path: Path
     resumed = load_model(folder, threads=1).resume(tmp_path / "talk")
     answers = [talk.ask(NEXT, (), OPTIONS).read().token_ids for talk in (chat, resumed)]
     assert answers[0] == answers[1]
-    opened, closed = chat._sequence, resumed._sequence
+    opened, closed = chat._sequences.first, resumed._sequences.first
     assert opened.cache.length == closed.cache.length > opened.reused > 0
     for rows, same in zip(opened.cache.rows(opened.cache.length), closed.cache.rows(closed.cache.length), strict=True):
         assert np.array_equal(rows, same)
@@ -219,7 +219,7 @@ def test_int8_rows_in_a_file_change_the_logits_a_little(
     usage = resumed.ask(NEXT, (), one, counted.watch).read().usage
     assert counted.tiles == 0
     assert counted.positions == usage.prompt_tokens - usage.cached_tokens < 100
-    expected, found = chat._sequence.logits, resumed._sequence.logits
+    expected, found = chat._sequences.first.logits, resumed._sequences.first.logits
     difference = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     record_property(FIGURE, f"{variant}: logits behind int8 rows of a file differ by {difference:.4f}")
     assert 0 < difference < INT8_ROWS

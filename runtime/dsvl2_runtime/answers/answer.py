@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import confidence_of
@@ -17,8 +18,12 @@ from dsvl2_runtime.inputs.tokenizer import DET, DET_END, GROUNDING, REF, REF_END
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason
 
+if TYPE_CHECKING:
+    from dsvl2_runtime.answers.second_look import Looks
+
 ANSWER_TOKENS = (REF, REF_END, DET, DET_END, GROUNDING)
 """Special tokens that belong into an answer; any other one is kept as its name."""
+_NAMES = re.compile("(" + "|".join(map(re.escape, ANSWER_TOKENS)) + ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,9 @@ class Answer(Iterator[TextChunk]):
         inputs: ModelInputs,
         sequence: TokenSequence,
         notices: tuple[Notice, ...],
+        looks: Looks | None = None,
     ) -> None:
-        self._chunks, self._sequence = chunks, sequence
+        self._chunks, self._sequence, self._looks = chunks, sequence, looks
         self._prompt_tokens, self._image_tokens = len(inputs.input_ids), inputs.num_image_tokens
         self._cached_tokens = 0
         self.image_sizes = tuple(image.size for image in inputs.images)
@@ -102,6 +108,11 @@ class Answer(Iterator[TextChunk]):
         return confidence_of(self._logprobs, self.text)
 
     @property
+    def looks(self) -> int:
+        """How many there were at the images so far (`second_look.py`)."""
+        return 1 if self._looks is None else self._looks.count
+
+    @property
     def usage(self) -> Usage:
         """Positions so far."""
         return Usage(self._prompt_tokens, self._image_tokens, self._cached_tokens, len(self.token_ids))
@@ -112,21 +123,26 @@ def answer_content(token_ids: Sequence[int], text: str, tokenizer: Tokenizer) ->
 
     Args:
         token_ids: that it was written with.
-        text: what was shown of it; a stop text may have cut it.
+        text: what was shown of it; a stop text may have cut it, and its places may have been made exact.
         tokenizer: of the model.
     """
-    names = {tokenizer.special_id(name): name for name in ANSWER_TOKENS}
-    if not names.keys() & set(token_ids):
+    specials = {tokenizer.special_id(name) for name in ANSWER_TOKENS}
+    if not specials & set(token_ids):
         return text
-    pieces: list[tuple[list[int], SpecialToken | None]] = [([], None)]
+    # Whether each name in the answer is the token of this name, or was spelt out in other tokens.
+    are_special: list[bool] = []
+    run: list[int] = []
     for token_id in token_ids:
-        if token_id in names:
-            pieces += [([token_id], SpecialToken(names[token_id])), ([], None)]
+        if token_id in specials:
+            are_special += [False] * len(_NAMES.findall(tokenizer.decode(run))) + [True]
+            run = []
         else:
-            pieces[-1][0].append(token_id)
-    parts: list[ContentPart] = []
-    for ids, special in pieces:
-        piece = tokenizer.decode(ids)[: len(text)]
-        text = text[len(piece) :]
-        parts.append(special if special is not None and piece == special.name else piece)
+            run.append(token_id)
+    parts: list[ContentPart] = [""]
+    # What is split off is every other piece, and is one of the names.
+    for at, piece in enumerate(_NAMES.split(text)):
+        if at % 2 and at // 2 < len(are_special) and are_special[at // 2]:
+            parts += [SpecialToken(piece), ""]
+        else:
+            parts[-1] = f"{parts[-1]}{piece}"
     return [part for part in parts if part]

@@ -8,8 +8,10 @@ such: other answers become wrong by it. But a wrong answer is seldom a sure one 
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from PIL import Image
@@ -19,16 +21,18 @@ from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.errors import ContextOverflowError, ImageError, OutOfMemoryError
+from dsvl2_runtime.graphs.memory_plan import has_room_for_sequence
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
-from dsvl2_runtime.inputs.images import decode_image
+from dsvl2_runtime.inputs.images import DecodedImage, content_hash, decode_image
 from dsvl2_runtime.inputs.processor import ModelInputs, PromptImage, ReadImage
 from dsvl2_runtime.inputs.tokenizer import DET
-from dsvl2_runtime.progress import Watch
+from dsvl2_runtime.progress import Stopped, Watch
 
 SURE = 0.9
 """Confidence of an answer that needs no second look."""
 ENLARGEMENT = 1.5
+"""Of the pictures in a second look."""
 
 
 class AnsweringModel(Protocol):
@@ -49,18 +53,33 @@ class AnsweringModel(Protocol):
         """Answer what was prepared."""
 
 
-@dataclass(slots=True)
 class LookSequences:
-    """The sequences of the first and of the second look; several questions about the same pictures share both."""
+    """The sequences of the first and of the second look; several questions about the same pictures share both.
 
-    new: Callable[[], TokenSequence]
-    _made: dict[float, TokenSequence] = field(default_factory=dict)
+    Args:
+        new: makes an empty one.
+        first: of the first look, if there is one already.
+    """
 
-    def of(self, enlargement: float) -> TokenSequence:
-        """The one for pictures that are enlarged so many times."""
-        if enlargement not in self._made:
-            self._made[enlargement] = self.new()
-        return self._made[enlargement]
+    def __init__(self, new: Callable[[], TokenSequence], first: TokenSequence | None = None) -> None:
+        self.new = new
+        self.first = new() if first is None else first
+        self._second: TokenSequence | None = None
+
+    def second(self) -> TokenSequence | None:
+        """Of the second look; None where there is no memory for it."""
+        if self._second is None:
+            self._second = self.further()
+        return self._second
+
+    def further(self) -> TokenSequence | None:
+        """One that is used once; None where there is no memory for it."""
+        if not has_room_for_sequence(self.first.cache.nbytes):
+            return None
+        try:
+            return self.new()
+        except OutOfMemoryError:
+            return None
 
 
 class Looks:
@@ -73,6 +92,7 @@ class Looks:
         options: with `logprobs`.
         watch: as for any answer; it sees the phases of both looks.
         sequences: become prompt and answer of each look.
+        on_look: called before each look but the first.
     """
 
     def __init__(
@@ -83,12 +103,13 @@ class Looks:
         options: GenerationOptions,
         watch: Watch,
         sequences: LookSequences,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._model, self._prepare, self._options, self._watch = model, prepare, options, watch
-        self._images, self._sequences = images, sequences
+        self._images, self._sequences, self._on_look = images, sequences, on_look
         self.inputs = prepare(images, 1.0)
         """Of the look whose answer counts."""
-        self.sequence = sequences.of(1.0)
+        self.sequence = sequences.first
         """Of the same look."""
         self.count = 1
         """How many looks there were."""
@@ -103,19 +124,33 @@ class Looks:
         Raises:
             GenerationError, BusyError: as of any answer, behind the pieces that had come by then.
         """
-        once = self._model.answer(self.inputs, self._options, self._watch, self.sequence)
         if not (self._model.looks_again if look_again is None else look_again):
-            yield from once
+            yield from self.first()
             return
         first: list[TextChunk] = []
         try:
-            for chunk in once:
+            for chunk in self.first():
                 first.append(chunk)
-            counts = self._surer(first) or self._closer(first) or first
+            counts = self.again(first) or first
         except BaseException:  # whatever ends it: a signal, or a model that says something that is not finite
             yield from first
             raise
         yield from counts
+
+    def first(self) -> Iterator[TextChunk]:
+        """The pieces of the first answer as they come."""
+        return self._model.answer(self.inputs, self._options, self._watch, self.sequence)
+
+    def again(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
+        """The pieces of the answer that counts instead of the first one; None where that one counts.
+
+        So it does where it is sure, where nothing else would be seen, where there is no room for another look, and
+        where the watch ends it.
+
+        Args:
+            first: all pieces of the first answer (`known_answer` makes them of one that is over).
+        """
+        return self._surer(first) or self._closer(first)
 
     def _surer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
         """The pieces of a second answer, if the first one was not sure and that one is surer."""
@@ -128,8 +163,10 @@ class Looks:
             return None
         if [image.tiling for image in inputs.images] == [image.tiling for image in self.inputs.images]:
             return None  # the model would see the same
-        self.count += 1
-        sequence = self._sequences.of(ENLARGEMENT)
+        sequence = self._sequences.second()
+        if sequence is None:
+            return None
+        self._begin_look()
         second = list(self._model.answer(inputs, self._options, self._watch, sequence))
         found = _confidence(second)
         if found is None or found <= confidence:
@@ -142,20 +179,52 @@ class Looks:
         answer = _text(first)
         if DET not in answer or first[-1].finish_reason != "stop" or len(self._images) != 1:
             return None
-        source = self._images[0]
-        if isinstance(source, ReadImage):
-            return None
         config = self._model.config
         tile_pixels = config.vision_config.image_size
+        source = self._source(tile_pixels)
+        if source is None:
+            return None
         image = self.inputs.images[0]
         seen_width, _ = image.tiling.seen_size(*image.size, tile_pixels)
-        text = with_closer_places(answer, decode_image(source, tile_pixels), seen_width, tile_pixels, self._ask_about)
+        try:
+            text = with_closer_places(answer, source, seen_width, tile_pixels, self._ask_about)
+        except Stopped:
+            return None
         return [replace(first[0], text=text), *(replace(chunk, text="") for chunk in first[1:])]
 
+    def _source(self, tile_pixels: int) -> DecodedImage | None:
+        """The one image with all its pixels; None where nobody has them any more."""
+        image = self._images[0]
+        if not isinstance(image, ReadImage):
+            return decode_image(image, tile_pixels)
+        if image.source is None:
+            return None
+        try:
+            decoded = decode_image(image.source, tile_pixels)
+        except ImageError:
+            return None
+        return decoded if content_hash(decoded) == image.sha256 else None
+
     def _ask_about(self, window: Image.Image) -> str:
-        self.count += 1
+        sequence = self._sequences.further()
+        if sequence is None:
+            return ""
+        self._begin_look()
         inputs = self._prepare([window], 1.0)
-        return _text(list(self._model.answer(inputs, self._options, self._watch, self._sequences.new())))
+        found = list(self._model.answer(inputs, self._options, self._watch, sequence))
+        if found[-1].finish_reason in ("cancelled", "timeout"):
+            raise Stopped(found[-1].finish_reason)
+        return _text(found)
+
+    def _begin_look(self) -> None:
+        self.count += 1
+        self._on_look()
+
+
+def known_answer(text: str, confidence: float | None) -> list[TextChunk]:
+    """The pieces of a whole answer that was given before, for `Looks.again`."""
+    logprob = None if confidence is None else math.log(max(confidence, sys.float_info.min))
+    return [TextChunk(text, None, "stop", logprob)]
 
 
 def _text(chunks: Sequence[TextChunk]) -> str:

@@ -16,6 +16,7 @@ from typing import cast, get_args
 
 from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.boxes import BoxStream, BoxStyle
+from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.chat import Chat
@@ -67,6 +68,8 @@ class ChatRequest:
     max_pixels: int = LARGEST_PIXELS
     """Width times height of a picture or page; one with more is refused."""
     pdf_password_file: str | None = None
+    look_again: bool | None = None
+    """Where the model is not sure; None as is best for the model."""
 
 
 def converse(request: ChatRequest) -> int:
@@ -148,7 +151,11 @@ class Repl:
                     bars.update(progress.phase, progress.done, progress.total)
 
             before = 0 if self.last is None else self.last.usage.prompt_tokens + self.last.usage.completion_tokens
-            self.last = answer = self.chat.ask(question, self.waiting, self.request.options, Watch(on_progress))
+            options, watch = self.request.options, Watch(on_progress)
+            images_before = self.chat.num_images
+            self.last = answer = self.chat.ask(
+                question, self.waiting, options, watch, look_again=self.request.look_again
+            )
             if not self.request.quiet:
                 print_notices(answer.notices)
                 self._announce(answer.usage.prompt_tokens, before)
@@ -160,6 +167,8 @@ class Repl:
                     in_line = in_line or bool(text)
             except BaseException:
                 self.chat.close()
+                if self.chat.num_images > images_before:  # what was said of the answer stays, and its images with it
+                    self.waiting = []
                 if in_line:
                     write_answer("\n")
                 raise
@@ -168,8 +177,12 @@ class Repl:
         if answer.finish_reason == "stop":
             meter.answered(answer.usage.completion_tokens)
         remember_speeds(self.model.speed_key, meter.take())
-        if not self.request.quiet and answer.finish_reason in ENDINGS:
+        if self.request.quiet:
+            return
+        if answer.finish_reason in ENDINGS:
             print_message(ENDINGS[answer.finish_reason])
+        elif answer.finish_reason == "stop":
+            print_notices(unsure_notices(answer.confidence, answer.usage.completion_tokens))
 
     def _announce(self, prompt_tokens: int, read_before: int) -> None:
         """Say what a question costs, if that is much."""

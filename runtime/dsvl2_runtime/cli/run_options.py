@@ -82,6 +82,16 @@ AskedPdfPassword = Annotated[
     ),
 ]
 
+AskedLooks = Annotated[
+    bool | None,
+    typer.Option(
+        "--look-again/--look-once",
+        help="Where the model is not sure, enlarge the picture, ask again and take the surer answer; look closer "
+        "at boxes; by default as is best for the model.",
+        show_default=False,
+    ),
+]
+
 AskedFiles = Annotated[
     list[str] | None,
     typer.Argument(help="Pictures or a PDF, as with --image or --pdf.", show_default=False),
@@ -124,15 +134,7 @@ class RunOptions:
         typer.Option("--repetition-guard/--no-repetition-guard", help="End an answer that goes round in circles."),
     ] = True
     seed: Annotated[int, typer.Option(help="Repeats a sampled answer.", min=0)] = 0
-    look_again: Annotated[
-        bool | None,
-        typer.Option(
-            "--look-again/--look-once",
-            help="Where the model is not sure, enlarge the picture, ask again and take the surer answer; look closer "
-            "at boxes; by default as is best for the model.",
-            show_default=False,
-        ),
-    ] = None
+    look_again: AskedLooks = None
     stop: Annotated[
         list[str] | None, typer.Option(help="A text that ends the answer; repeat for more.", show_default=False)
     ] = None

@@ -16,6 +16,7 @@ from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL, find_model
 from dsvl2_runtime.cli.batch.command import batch
 from dsvl2_runtime.cli.console import ReportFormat, progress_bars
 from dsvl2_runtime.cli.run_options import (
+    AskedLooks,
     AskedMaxPixels,
     AskedModel,
     AskedPdfPassword,
@@ -70,6 +71,7 @@ def chat(
         bool,
         typer.Option("--repetition-guard/--no-repetition-guard", help="End an answer that goes round in circles."),
     ] = True,
+    look_again: AskedLooks = None,
     max_pixels: AskedMaxPixels = LARGEST_PIXELS,
     pdf_password_file: AskedPdfPassword = None,
     threads: AskedThreads = None,
@@ -93,7 +95,9 @@ def chat(
             seed=seed,
             no_repeat_ngram=no_repeat_ngram,
             repetition_guard=repetition_guard,
+            logprobs=True,
         ),
+        look_again=look_again,
         system=system,
         resume=resume,
         drop_oldest=drop_oldest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dsvl2_runtime.config import ModelConfig
@@ -42,7 +43,7 @@ class ReadImages:
             for key in ((part.sha256, True), (part.sha256, is_tiled(total))):
                 if key in self._kept:
                     self._kept.move_to_end(key)
-                    return self._kept[key]
+                    return replace(self._kept[key], source=part.path)  # the file may lie elsewhere by now
         before_each(number)
         require_content(part)
         image = read_image(part.path, self._config, total)

@@ -41,10 +41,12 @@ class MemoryPlan:
     program: int = PROGRAM_BYTES
     mapped: int = 0
     """Of files whose pages the system reads when they are wanted and drops when it wants the memory."""
+    second_look: int = 0
+    """The rows of a second look (`answers/second_look.py`), at most; where they do not fit, the first answer counts."""
 
     @property
     def total(self) -> int:
-        """All that has to be there at a time; not `mapped`, which only makes answers quicker."""
+        """All that has to be there at a time; neither `mapped`, which makes answers quicker, nor `second_look`."""
         return self.weights + self.cache + self.scratch + self.images + self.program
 
 
@@ -73,13 +75,20 @@ def memory_of(config: ModelConfig, cache: CacheFormat | None, copied: int, mappe
     """
     tensors = graph_io.cache_tensors(config.language_config, cache)
     row_bytes = sum(tensor.row * BY_NAME[tensor.dtype].nbytes for tensor in tensors)
+    sequence = row_bytes * config.language_config.max_position_embeddings
     return MemoryPlan(
         weights=math.ceil(copied * GROWTH_IN_MEMORY),
-        cache=row_bytes * config.language_config.max_position_embeddings,
+        cache=sequence,
         scratch=max(_prefill(config, threads), _vision(config)),
         images=default_bytes(config.language_config),
         mapped=mapped,
+        second_look=sequence,
     )
+
+
+def has_room_for_sequence(sequence_bytes: int) -> bool:
+    """Whether one more sequence fits into the memory that is available, by its bytes at full context."""
+    return sequence_bytes <= available_memory()
 
 
 def require_memory(bundle: Bundle, threads: int) -> None:

@@ -103,6 +103,17 @@ def image_source(argument: str) -> str | ImageBytes:
     return argument
 
 
+def source_bytes(source: ImageSource) -> int:
+    """How much memory a source keeps; a file that is named by its path keeps none."""
+    if isinstance(source, Image.Image):
+        return source.width * source.height * len(source.getbands())
+    if isinstance(source, np.ndarray):
+        return source.nbytes
+    if isinstance(source, ImageBytes):
+        return len(source.data)
+    return len(source) if isinstance(source, bytes) else 0
+
+
 def open_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Image.Image:
     """An image as RGB, upright as a person sees it; `decode_image` also says what was done to it."""
     return decode_image(source, tile_pixels).image

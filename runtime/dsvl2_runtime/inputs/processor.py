@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.errors import ContextOverflowError, UsageError
+from dsvl2_runtime.errors import ContextOverflowError, ImageError, UsageError
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.images import ImageBytes, ImageSource, content_hash, decode_image
 from dsvl2_runtime.inputs.prompt import Message, Prompt, build_prompt
@@ -85,6 +85,27 @@ class ReadImage:
     """[num_tiles, image_size, image_size, 3] uint8: the global view, then the tiles row by row."""
     notices: tuple[Notice, ...] = ()
     """What is not shown as it is stored."""
+    source: ImageSource | None = None
+    """From which it can be read once more, to be seen larger; None where nobody has it any more."""
+
+    def larger(self, config: ModelConfig, num_images: int, enlargement: float) -> ReadImage | None:
+        """The same image, cut into tiles as if it were so many times as large, as one of so many.
+
+        None where it would be cut as before, and where its source is gone or is another image by now.
+        """
+        if choose_tiling(self.size, num_images, config, enlargement) == choose_tiling(self.size, num_images, config):
+            return None
+        if self.source is None:
+            return None
+        try:
+            found = read_image(self.source, config, num_images, enlargement)
+        except ImageError:
+            return None
+        return found if found.sha256 == self.sha256 else None
+
+    def without_source(self) -> ReadImage:
+        """The same image, which is seen as it was cut and never larger."""
+        return replace(self, source=None)
 
 
 PromptImage = ImageSource | ReadImage
@@ -114,7 +135,7 @@ def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1, en
     decoded = decode_image(source, tile_pixels)
     tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config, enlargement), tile_pixels)
     notices = (Notice("image.uniform"),) if is_uniform(decoded.image) else ()
-    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices + notices)
+    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices + notices, source)
 
 
 def prepare_inputs(
@@ -128,7 +149,7 @@ def prepare_inputs(
 
     Args:
         messages: with a place for each image.
-        images: those that were read before were not enlarged.
+        images: those that were read before are enlarged where their source is at hand.
         config: of the model.
         tokenizer: of the model.
         enlargement: images are cut as if they were so many times as large.
@@ -161,7 +182,9 @@ def _image_input(
 ) -> tuple[ImageInput, tuple[Notice, ...]]:
     """One of so many images of a prompt, and what should be said about it."""
     if isinstance(source, ReadImage):
-        read, tiling = source, choose_tiling(source.size, num_images, config)
+        larger = source.larger(config, num_images, enlargement)
+        read = larger or source
+        tiling = choose_tiling(source.size, num_images, config, enlargement if larger else 1.0)
     else:
         read = read_image(source, config, num_images, enlargement)
         tiling = choose_tiling(read.size, num_images, config, enlargement)

@@ -29,6 +29,7 @@ from dsvl2_export.upgrade import add_cuda_graphs
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.model import VisionLanguageModel
+from tolerances import LOGPROB_FP32
 from waiting import PATIENCE, wait_until
 
 
@@ -52,6 +53,7 @@ def test_all_is_well_where_nothing_differs(packed: Path, tmp_path: Path) -> None
     assert [(line["pictures"], line["chunk"]) for line in found] == [(n, c) for n in range(4) for c in (None, 100)]
     assert all(line["worst_step"] < 1e-4 and line["prompt"] < 1e-4 for line in found)  # sums in another order
     assert all(line["same_best"] == "50/50" for line in found)
+    assert all(line["logprob_error"] < LOGPROB_FP32 for line in found)
     text = (tmp_path / "table.txt").read_text("utf-8")
     assert "parity: well, 8 of 8 checks" in text
     assert "answers: well, 1 of 1 checks" in text

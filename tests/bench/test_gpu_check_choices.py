@@ -16,7 +16,7 @@ from dsvl2_bench.gpu_check import reference, stages
 from dsvl2_bench.gpu_check.folder import LAYERS, PRECISION, SCALE
 from dsvl2_bench.gpu_check.other_choices import NEARLY_TIED
 from dsvl2_bench.gpu_check.reference import write_reference
-from dsvl2_bench.gpu_check.verdict import DEEPEST_DIFFERENCE, MOST_OTHER_CHOICES, Verdict
+from dsvl2_bench.gpu_check.verdict import DEEPEST_DIFFERENCE, MOST_LOGPROB_ERROR, MOST_OTHER_CHOICES, Verdict
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_GPU, CudaForm
 from dsvl2_export.synth.config import synthetic_config
@@ -147,3 +147,6 @@ def test_neither_many_other_choices_nor_a_number_that_is_none_pass() -> None:
     assert not Verdict(near, near, list(range(MOST_OTHER_CHOICES + 1))).ok
     assert not Verdict([*near[:-1], float("nan")], near, []).ok
     assert not Verdict([*near[:-1], DEEPEST_DIFFERENCE], near, []).ok
+    assert Verdict(near, near, [], [MOST_LOGPROB_ERROR / 2] * 50).ok
+    for error in (float("nan"), MOST_LOGPROB_ERROR):
+        assert not Verdict(near, near, [], [0.0, error, 0.0]).ok

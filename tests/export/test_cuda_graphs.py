@@ -25,6 +25,7 @@ from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
 from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.upgrade import add_cuda_graphs, upgrade_bundle
 from dsvl2_runtime import load_model
+from dsvl2_runtime.answers.confidence import token_logprob
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.manifest import MANIFEST
 from dsvl2_runtime.config import LanguageConfig
@@ -33,7 +34,7 @@ from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
 from dsvl2_runtime.inputs.tiling import normalized
 from small_models import VARIANTS, MakeBundle, small_config
-from tolerances import INT8_ACTIVATIONS, LOGITS_FP32
+from tolerances import INT8_ACTIVATIONS, LOGITS_FP32, LOGPROB_FP32
 
 PACKED_SHA256 = {
     4: "a349c0945ac8a0a74d0f7520879a38d2ee5cd9717512b5104fea7482487f1365",
@@ -156,13 +157,17 @@ def test_steps_over_whole_buffers_equal_a_prompt(runs: Runs) -> None:
     best = int(whole[graph_io.LOGITS].argmax())
     assert found[graph_io.NEXT_ID].tolist() == [[best]]
     assert found[graph_io.CHECKED_ID].tolist() == [[best]]
+    expected = token_logprob(found[graph_io.LOGITS][0], best)
+    np.testing.assert_allclose(found[graph_io.LOGPROB], [[expected]], atol=LOGPROB_FP32)
 
 
-def test_a_logit_that_is_not_finite_makes_the_checked_id_nan(runs: Runs) -> None:
+def test_a_logit_that_is_not_finite_makes_the_results_nan(runs: Runs) -> None:
     features = no_features(3, runs.config.hidden_size)
     features[graph_io.IMAGES_SEQ_MASK][0, 1] = True
     features[graph_io.IMAGE_FEATURES][:] = np.inf
-    assert np.isnan(runs.prompt(np.array([1, 2, 3]), 0, features)[graph_io.CHECKED_ID]).all()
+    found = runs.prompt(np.array([1, 2, 3]), 0, features)
+    assert np.isnan(found[graph_io.CHECKED_ID]).all()
+    assert np.isnan(found[graph_io.LOGPROB]).all()
 
 
 def test_rows_of_features_stand_where_the_mask_says(runs: Runs, variant: str, bundle: MakeBundle) -> None:

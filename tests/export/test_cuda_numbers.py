@@ -15,10 +15,12 @@ from dsvl2_export.graphs.cuda.form import ON_CPU, ON_GPU
 from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_export.upgrade import add_cuda_graphs
+from dsvl2_runtime.answers.confidence import token_logprob
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
 from small_models import FIGURE, VARIANTS
+from tolerances import LOGPROB_FP32
 
 HALF = np.float16
 SEQ, ROWS = 12, 3
@@ -78,6 +80,8 @@ def test_prompts_and_steps_in_halves_are_near_those_in_float32(bundle: Bundle, r
     best = int(found[graph_io.LOGITS].argmax())
     assert found[graph_io.NEXT_ID].tolist() == [[best]]
     assert found[graph_io.CHECKED_ID].tolist() == [[best]]
+    expected = token_logprob(found[graph_io.LOGITS][0], best)
+    np.testing.assert_allclose(found[graph_io.LOGPROB], [[expected]], atol=LOGPROB_FP32)
 
     language = bundle.manifest.config.language_config
     step: dict[str, Any] = {graph_io.INPUT_IDS: np.array([[77]]), graph_io.POSITION_IDS: np.array([[SEQ]])}

@@ -81,7 +81,7 @@ def test_the_end_counts_where_the_model_chose_it(model: VisionLanguageModel, mon
 
 
 def test_nothing_is_said_unasked(model: VisionLanguageModel) -> None:
-    """On a GPU all logits would have to travel for it."""
+    """Where a graph for a GPU is older than its output for it, all logits would have to travel."""
     answer = model.chat().ask(QUESTION, (), GenerationOptions(max_new_tokens=3)).read()
     assert answer.confidence is None
     assert [chunk.logprob for chunk in model.generate(QUESTION, (), GenerationOptions(max_new_tokens=2))] == [None] * 3

@@ -264,7 +264,7 @@ def test_logits_that_are_not_finite_end_the_answer_with_an_error(
     small: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder = small.components.decoder
-    monkeypatch.setattr(decoder, "_checked_id", lambda slot: float("nan"))
+    monkeypatch.setattr(decoder, "_results", lambda slot: (float("nan"), float("nan")))
     with pytest.raises(GenerationError, match=r"not finite at position \d+; .*--provider cpu"):
         small.next_token_logits("Hello")
 

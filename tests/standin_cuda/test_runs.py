@@ -22,8 +22,8 @@ from standin_cuda.launch_log import Event, LaunchLog, copies, kinds
 
 QUESTION = "What is in the pictures?"
 TO_GPU, FROM_GPU = "host-device", "device-host"
-ID_AND_POSITION, RESULT = 16, 4
-"""Bytes: two int64, one float32."""
+ID_AND_POSITION, RESULT = 16, 8
+"""Bytes: two int64, two float32."""
 
 
 def run(model: VisionLanguageModel, sequence: Sequence, ids: list[int]) -> None:
@@ -36,8 +36,8 @@ def only_repeats_a_graph(events: list[Event]) -> bool:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_step_sends_an_id_and_a_position_and_gets_one_number(variant: str, on_gpu: Load, log: LaunchLog) -> None:
-    """Each is one launch of the graph that was captured at load; the number is read once the stream has ended."""
+def test_a_step_sends_an_id_and_a_position_and_gets_two_numbers(variant: str, on_gpu: Load, log: LaunchLog) -> None:
+    """Each is one launch of the graph that was captured at load; the numbers are read once the stream has ended."""
     model = on_gpu(variant)
     sequence = model.new_sequence()
     run(model, sequence, [1, 2, 3])
@@ -70,11 +70,13 @@ def test_steps_are_captured_at_load(gpu_bundle: Callable[[str], Path], log: Laun
 
 
 def test_an_answer_of_the_likeliest_tokens_fetches_no_logits(small: VisionLanguageModel, log: LaunchLog) -> None:
-    """A temperature fetches them: all, once for each token."""
+    """Also where their probabilities are wanted. A temperature fetches them: all, once for each token."""
     inputs, vocab = small.prepare(QUESTION), small.config.language_config.vocab_size
     for options, fetched in (
         (GenerationOptions(max_new_tokens=6), 0),
+        (GenerationOptions(max_new_tokens=6, logprobs=True), 0),
         (GenerationOptions(6, temperature=0.7, seed=1), 1),
+        (GenerationOptions(6, temperature=0.7, seed=1, logprobs=True), 1),
     ):
         mark = log.mark()
         tokens = [chunk.token_id for chunk in small.answer(inputs, options) if chunk.token_id is not None]
@@ -85,7 +87,7 @@ def test_an_answer_of_the_likeliest_tokens_fetches_no_logits(small: VisionLangua
 
 
 def test_features_of_pictures_never_leave_the_gpu(small: VisionLanguageModel, log: LaunchLog) -> None:
-    """Pixels go there; back comes one number for each run of the prompt. A second question sends no pixels."""
+    """Pixels go there; back come two numbers for each run of the prompt. A second question sends no pixels."""
     small.image_cache.clear()
     pixels = sum(part.nbytes for image in small.prepare(QUESTION, pictures(2)).images for part in (image.pixel_values,))
     sent = []

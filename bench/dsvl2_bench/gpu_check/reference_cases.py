@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dsvl2_runtime.graphs.sequence import Sequence
+from dsvl2_runtime.graphs.sequence import Logits, Sequence
 from dsvl2_runtime.inputs.processor import Images
 from dsvl2_runtime.model import VisionLanguageModel
 
@@ -29,15 +31,27 @@ def case_logits(
     tokens: NDArray[np.int64],
     chunk: int | None,
     sequence: Sequence | None = None,
+    on_step: Callable[[Logits], object] = lambda logits: None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits [vocab] behind the prompt, and [steps, vocab] behind each of some tokens that follow it."""
+    """Logits [vocab] behind the prompt, and [steps, vocab] behind each of some tokens that follow it.
+
+    Args:
+        model: that is compared.
+        images: of the case.
+        tokens: that follow the prompt, whatever it would answer.
+        chunk: positions of a run of the prompt.
+        sequence: becomes prompt and tokens; by default a new one.
+        on_step: given the logits of each step where the model keeps them.
+    """
     sequence = sequence or model.new_sequence()
     prompt = model.next_token_logits(QUESTION, images, prefill_chunk=chunk, sequence=sequence)
     decoder, embedding = model.components.decoder, model.components.embedding
     steps = []
     for token in tokens:
         sequence.append(int(token))
-        steps.append(np.array(decoder.run(sequence, embedding.tokens(np.array([token], np.int64)))))
+        logits = decoder.run(sequence, embedding.tokens(np.array([token], np.int64)))
+        on_step(logits)
+        steps.append(np.array(logits))
     return prompt, np.stack(steps)
 
 

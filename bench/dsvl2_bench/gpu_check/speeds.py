@@ -87,8 +87,11 @@ def _median_ms(run: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def _between_steps(model: VisionLanguageModel) -> None:
-    """What a token of a whole answer takes beyond the decoder's step: sampling, text, and everything else in Python."""
-    options = GenerationOptions(max_new_tokens=ANSWER_TOKENS, repetition_guard=False)
+    """What a token of a whole answer takes beyond the decoder's step: sampling, text, and everything else in Python.
+
+    With its probability, as the command line, the server and the window ask for it.
+    """
+    options = GenerationOptions(max_new_tokens=ANSWER_TOKENS, repetition_guard=False, logprobs=True)
     times = []
     for _ in model.answer(model.prepare("What is the title of the window?"), options):
         times.append(time.perf_counter())

@@ -24,16 +24,19 @@ import PIL
 from dsvl2_bench.gpu_check.plan import FORM, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
 from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
-from dsvl2_bench.gpu_check.verdict import Verdict, verdict
+from dsvl2_bench.gpu_check.verdict import Verdict, logprob_error, verdict
+from dsvl2_runtime.answers.confidence import UNSURE
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.releases import Variant
 from dsvl2_runtime.graphs import graph_io
+from dsvl2_runtime.graphs.sequence import Logits
 from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU, MORE_OPTIONS, SHOW_LOG
 from dsvl2_runtime.machine.cuda_libraries import load_cuda_libraries
 
 if TYPE_CHECKING:
     from dsvl2_demo.evaluation.evaluate import Answerer
     from dsvl2_demo.evaluation.held_out import Case
+    from dsvl2_runtime.answers.answer import Answer
 
 EQUAL_ANSWERS = 0.98
 QUESTIONS, SEED = 200, 1
@@ -132,8 +135,13 @@ def _compare(folder: Path, variant: str, device: str, cases: Sequence[tuple[int,
         with guarded(variant=variant, pictures=count, chunk=chunk):
             images = [picture(number) for number in range(count)]
             start = time.perf_counter()
-            prompt, steps = case_logits(model, images, tokens, chunk)
-            verdicts.append(verdict(prompt, steps, expected, count))
+            errors = list[float]()
+
+            def on_step(logits: Logits, errors: list[float] = errors) -> None:
+                errors.append(logprob_error(logits))
+
+            prompt, steps = case_logits(model, images, tokens, chunk, on_step=on_step)
+            verdicts.append(verdict(prompt, steps, expected, count, errors))
             best = [int(a.argmax() == b.argmax()) for a, b in zip(steps, expected[f"steps{count}"], strict=True)]
             say(
                 variant=variant, pictures=count, chunk=chunk, same_best=f"{sum(best)}/{len(best)}",
@@ -155,13 +163,17 @@ def answers(folder: Path, device: str) -> None:
     """The demonstration model's answers to held-out questions, beside those that the CPU gave where this was packed.
 
     Those in float32 are to be equal. The CPU's own, with activations of 8 bits, differ from them in a few of a hundred.
+    Where one differs, how sure the model was of it tells rounding between two likely tokens from a fault.
     """
     from dsvl2_bench.gpu_check.packed_cases import read_cases
     from dsvl2_demo.evaluation.evaluate import bundle_answerer, evaluate, scores_of
 
     packed = read_cases(folder / "answers")
     model = opened(folder / "demo", device)
-    start, equal_so_far = time.perf_counter(), list[bool]()
+    start, equal_so_far, confidences = time.perf_counter(), list[bool](), dict[int, float | None]()
+
+    def answered(answer: Answer) -> None:
+        confidences[len(equal_so_far)] = answer.confidence
 
     def after(one: Any) -> None:
         """Say how it goes, so that a stage that is ended early has told something."""
@@ -170,12 +182,14 @@ def answers(folder: Path, device: str) -> None:
             say(done=len(equal_so_far), equal_so_far=sum(equal_so_far), s=round(time.perf_counter() - start, 1))
 
     cases = while_there_is_time((each.case for each in packed), SECONDS_OF_QUESTION)
-    judged = evaluate(_goes_on(bundle_answerer(model, look_again=False)), cases, after)
+    judged = evaluate(_goes_on(bundle_answerer(model, look_again=False, on_answer=answered)), cases, after)
     say(answered=len(judged), s=round(time.perf_counter() - start, 1), scores=scores_of(judged))
-    pairs = [(one, each.answers) for one, each in zip(judged, packed, strict=False)]
+    pairs, sure_but_different = [(one, each.answers) for one, each in zip(judged, packed, strict=False)], 0
     for index, (one, other) in enumerate(pairs):
         if one.found != other["float32"]:
-            say(question=index, task=one.case.task, **where_they_part(one.found, other["float32"]))
+            parts, confidence = where_they_part(one.found, other["float32"]), confidences.get(index)
+            sure_but_different += confidence is not None and confidence >= UNSURE
+            say(question=index, task=one.case.task, confidence=confidence, **parts)
     equal = {kind: sum(one.found == other[kind] for one, other in pairs) for kind in ("float32", "int8")}
     all_asked = len(pairs) == len(packed)
     enough = all_asked and equal["float32"] >= EQUAL_ANSWERS * len(pairs)
@@ -183,6 +197,7 @@ def answers(folder: Path, device: str) -> None:
         compared=len(pairs),
         of=len(packed),
         equal=equal,
+        sure_but_different=sure_but_different,
         ok=enough,
         **({} if all_asked else {"why": "no time was left"}),
     )

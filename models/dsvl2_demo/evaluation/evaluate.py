@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dsvl2_demo.evaluation.held_out import EVALUATED_TASKS, Case, EvaluatedTask
 from dsvl2_demo.evaluation.scores import character_error_rate, exact, intersection_over_union, read_box
+from dsvl2_runtime.answers.answer import Answer
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.model import VisionLanguageModel
 
@@ -40,17 +41,25 @@ class Judged:
         return box is not None and intersection_over_union(box, self.case.box) >= GOOD_OVERLAP
 
 
-def bundle_answerer(model: VisionLanguageModel, *, look_again: bool | None = None) -> Answerer:
+def bundle_answerer(
+    model: VisionLanguageModel,
+    *,
+    look_again: bool | None = None,
+    on_answer: Callable[[Answer], object] = lambda answer: None,
+) -> Answerer:
     """Answers of a loaded bundle, greedy, after as many looks as `VisionLanguageModel.ask` takes.
 
-    Without further looks nobody needs probabilities, so that on a GPU the logits stay there, as in any other answer.
+    Args:
+        model: that answers.
+        look_again: as for `VisionLanguageModel.ask`.
+        on_answer: given each answer whole, with its confidence.
     """
     options = GenerationOptions(max_new_tokens=LONGEST_ANSWER, temperature=0.0)
 
     def answer(case: Case) -> str:
-        if look_again is False:
-            return "".join(chunk.text for chunk in model.generate(case.question, list(case.images), options))
-        return model.ask(case.question, list(case.images), options, look_again=look_again).text
+        found = model.ask(case.question, list(case.images), options, look_again=look_again)
+        on_answer(found)
+        return found.text
 
     return answer
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dsvl2_runtime.graphs.sequence import Logits
 from dsvl2_runtime.inputs.tokenizer import DET
 from dsvl2_runtime.notices import Notice
 
@@ -21,10 +22,18 @@ SHORT_TOKENS = 64
 """Of a longer answer it is no news that some letter in it may be wrong."""
 
 
-def token_logprob(logits: NDArray[np.float32], token_id: int) -> float:
-    """Natural logarithm of a token's probability, from logits [vocab] float32; -inf are tokens that may not come."""
-    peak = float(logits.max())
-    return float(logits[token_id]) - peak - math.log(float(np.exp(logits - peak).sum(dtype=np.float64)))
+def token_logprob(logits: Logits, token_id: int) -> float:
+    """Natural logarithm of a token's probability, from logits [vocab] float32; -inf are tokens that may not come.
+
+    Logits on a GPU stay there where it has computed the logarithm already.
+    """
+    if not isinstance(logits, np.ndarray):
+        known = logits.known_logprob(token_id)
+        if known is not None:
+            return known
+    scores: NDArray[np.float32] = np.asarray(logits)
+    peak = float(scores.max())
+    return float(scores[token_id]) - peak - math.log(float(np.exp(scores - peak).sum(dtype=np.float64)))
 
 
 def confidence_of(logprobs: Sequence[float | None], text: str) -> float | None:

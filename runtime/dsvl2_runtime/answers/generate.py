@@ -168,11 +168,9 @@ def generate(
                 if token_id is not None:
                     inputs_embeds = components.embedding.tokens(np.array([token_id], np.int64))  # [1, 1, hidden]
                     logits = components.decoder.run(sequence, inputs_embeds)  # [vocab]
-                scores: Logits = np.asarray(logits) if options.logprobs else logits
-                if constraint is not None:
-                    scores = constraint.allowed(np.asarray(scores))
+                scores: Logits = logits if constraint is None else constraint.allowed(np.asarray(logits))
                 token_id = sampler.next_id(scores)
-                logprob = token_logprob(np.asarray(scores), token_id) if options.logprobs else None
+                logprob = token_logprob(scores, token_id) if options.logprobs else None
                 if constraint is not None:
                     constraint.accept(token_id)
             if token_id == components.tokenizer.eos_id:

@@ -38,7 +38,7 @@ class GenerationOptions:
     """No run of so many tokens comes twice in the answer; 0 allows it. A table needs its repeated cells."""
 
     logprobs: bool = False
-    """Say of each token how likely it was (`TextChunk.logprob`); on a GPU all logits then travel at each step."""
+    """Say of each token how likely it was (`TextChunk.logprob`)."""
     json_schema: str = ""
     """A JSON schema that the answer fits, unless it is cut (`constraint.py`); empty for any answer."""
 

@@ -36,6 +36,7 @@ The target cuda has three graphs. `half` is the type in the manifest's entry of 
 | both | out | `logits` | [1, vocab] float32, of one position |
 | | out | `next_id` | [1, 1] int64, the highest logit's |
 | | out | `checked_id` | [1, 1] float32, the same number, or NaN where a logit is not finite |
+| | out | `logprob` | [1, 1] float32, natural logarithm of its probability; older bundles lack it |
 
 Where the reference has another word: `view_seperator` (sic) is our `view_separator`;
 its projector output before the two-dimensional layout is our `tile_features`, after it `image_features`
@@ -82,6 +83,7 @@ IMAGE_FEATURES = "image_features"
 LAST_INDEX = "last_index"
 NEXT_ID = "next_id"
 CHECKED_ID = "checked_id"
+LOGPROB = "logprob"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ class RemoteLogits(Protocol):
     def argmax(self) -> Any:
         """The id of the highest; the first of several."""
 
+    def known_logprob(self, token_id: int) -> float | None:
+        """Natural logarithm of a token's probability, where the device has computed it; None where it has not."""
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
 
 

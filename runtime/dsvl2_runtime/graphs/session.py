@@ -46,6 +46,7 @@ TYPES = {
 }
 """ONNX Runtime's names of the types that a manifest names."""
 NO_DTYPES: Mapping[str, str] = MappingProxyType({})
+NO_SHAPES: Mapping[str, Shape] = MappingProxyType({})
 
 SIGNS_OF_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory", "CUDA failure 2: ")
 """In the messages of ONNX Runtime, which raises no class of its own when memory runs out."""
@@ -92,6 +93,7 @@ def open_session(
     dtypes: Mapping[str, str] = NO_DTYPES,
     prepare: Callable[[onnxruntime.SessionOptions], None] = lambda options: None,
     capture: bool = False,
+    newer_outputs: Mapping[str, Shape] = NO_SHAPES,
 ) -> onnxruntime.InferenceSession:
     """Load one graph.
 
@@ -107,6 +109,7 @@ def open_session(
         dtypes: of inputs and outputs whose type a manifest may choose, by its names.
         prepare: given the session's options before the load.
         capture: as for `Target.new_session`.
+        newer_outputs: what it gives besides, unless an older version has written it.
 
     Raises:
         ModelCorruptError: the file cannot be loaded, or has other inputs or outputs, or of other sizes.
@@ -121,11 +124,12 @@ def open_session(
         options.register_custom_ops_library(str(library))
     prepare(options)
     session = _load_session(path, target, options, watch, capture=capture)
-    for kind, wanted, entries in (
-        ("inputs", inputs, session.get_inputs()),
-        ("outputs", outputs, session.get_outputs()),
+    for kind, always, newer, entries in (
+        ("inputs", inputs, NO_SHAPES, session.get_inputs()),
+        ("outputs", outputs, newer_outputs, session.get_outputs()),
     ):
         found = {entry.name: entry.shape for entry in entries}
+        wanted = {**always, **{name: shape for name, shape in newer.items() if name in found}}
         if found.keys() != wanted.keys():
             differing = sorted(found.keys() ^ wanted.keys())[:6]
             raise ModelCorruptError(

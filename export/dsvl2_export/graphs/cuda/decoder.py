@@ -1,7 +1,7 @@
 """The two graphs of the decoder for a GPU: one that reads prompts, and one that makes a step.
 
-Both take token ids and give the likeliest token beside the logits, so that between two steps nothing but that token has
-to leave the GPU. See `graph_io` for names and axes.
+Both take token ids and give the likeliest token and its probability beside the logits, so that between two steps
+nothing but these two numbers has to leave the GPU. See `graph_io` for names and axes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_step(writer: CudaWriter, source: Source) -> None:
         *(float_value(tensor.past, [context, tensor.row], element) for tensor in cache),
     ]
     new = [float_value(tensor.new, [context, tensor.row], element) for tensor in cache]
-    writer.save_graph(inputs, [*_result_values(config), *new])
+    writer.save_graph(inputs, [*result_values(config.vocab_size), *new])
 
 
 def write_prompt(writer: CudaWriter, source: Source) -> None:
@@ -71,7 +71,7 @@ def write_prompt(writer: CudaWriter, source: Source) -> None:
         *(float_value(tensor.past, ["past", tensor.row], element) for tensor in cache),
     ]
     new = [float_value(tensor.new, ["seq", tensor.row], element) for tensor in cache]
-    writer.save_graph(inputs, [*_result_values(config), *new])
+    writer.save_graph(inputs, [*result_values(config.vocab_size), *new])
 
 
 def _mask_of_prompt(writer: CudaWriter, past: str) -> str:
@@ -149,22 +149,37 @@ def _gated_mlp(writer: CudaWriter, stored: StoredWeights, config: LanguageConfig
 
 
 def _write_results(writer: CudaWriter, source: Source, normed: str) -> None:
-    """Logits, and the one number that has to be read after a step: the likeliest id, or NaN for bad logits."""
+    """Logits, and what `write_best` makes of them."""
     config, form, name = source.config, writer.form, "language.lm_head"
     x = writer.reshape(normed, 1, config.hidden_size)
     x = writer.cast(x, form.head, form.decoder)
     logits = writer.block_linear(x, name, lambda: source.decoder.blocks(name, config.hidden_size), form.head)
     writer.cast(logits, "float32", form.head, into=graph_io.LOGITS)
+    write_best(writer, config.vocab_size)
+
+
+def write_best(writer: CudaWriter, vocab_size: int) -> None:
+    """What has to be read after a step: the likeliest id, or NaN for bad logits, and the logarithm of its probability.
+
+    The powers are summed by `ReduceSum`, whose kernel spreads one long row over many blocks; that of `LogSoftmax` gives
+    a row to one block, and for a product with ones another table would lie among the weights.
+    """
     writer.node("ArgMax", [graph_io.LOGITS], axis=-1, keepdims=1, into=graph_io.NEXT_ID)  # [1, 1]
-    zeros = writer.typed("zeros", lambda: np.zeros((config.vocab_size, 1), np.float32), "float32")
+    zeros = writer.typed("zeros", lambda: np.zeros((vocab_size, 1), np.float32), "float32")
     check = writer.node("MatMul", [graph_io.LOGITS, zeros])  # [1, 1]: 0, or NaN
     token = writer.node("Cast", [graph_io.NEXT_ID], to=TensorProto.FLOAT)
     writer.node("Add", [token, check], into=graph_io.CHECKED_ID)
+    best = writer.node("GatherElements", [graph_io.LOGITS, graph_io.NEXT_ID], axis=-1)  # [1, 1]
+    powers = writer.node("Exp", [writer.node("Sub", [graph_io.LOGITS, best])])  # [1, vocab]: 1 for the likeliest
+    total = writer.node("ReduceSum", [powers, writer.int64(-1)], keepdims=1)  # [1, 1]
+    writer.node("Sub", [check, writer.node("Log", [total])], into=graph_io.LOGPROB)
 
 
-def _result_values(config: LanguageConfig) -> list[ValueInfoProto]:
+def result_values(vocab_size: int) -> list[ValueInfoProto]:
+    """Of both graphs: logits, and what `write_best` writes."""
     return [
-        float_value(graph_io.LOGITS, [1, config.vocab_size], "float32"),
+        float_value(graph_io.LOGITS, [1, vocab_size], "float32"),
         int64_value(graph_io.NEXT_ID, [1, 1]),
         float_value(graph_io.CHECKED_ID, [1, 1], "float32"),
+        float_value(graph_io.LOGPROB, [1, 1], "float32"),
     ]

@@ -7,6 +7,7 @@ memory and come back when it runs again; those of a sequence that is given up ar
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ class Slot:
         """Addresses, one for each cache tensor."""
         self.logits = memory.allocate(vocab_size * FLOAT32.nbytes)
         self.results = memory.allocate(2 * INT64.nbytes)
-        """The next id, int64; behind it the checked one, float32."""
+        """The next id, int64; behind it the checked one and its logarithm, float32."""
         self.step = memory.allocate(2 * INT64.nbytes)
         """What a step reads: the token's id and its position."""
         self.owner: weakref.ref[DeviceCache] | None = None
@@ -152,20 +153,25 @@ class DeviceLogits:
     def __init__(self, cache: DeviceCache) -> None:
         self._cache = cache
         cache.logits = weakref.ref(self)
-        self._best = 0
+        self._best, self._best_logprob = 0, math.nan
         self._fetched: NDArray[np.float32] | None = None
         self._size = cache.vocab_size
 
     def __len__(self) -> int:
         return self._size
 
-    def set_best(self, token_id: int) -> None:
-        """A run has just written other logits."""
-        self._best, self._fetched = token_id, None
+    def set_best(self, token_id: int, logprob: float) -> None:
+        """A run has just written other logits, whose highest is this one's; NaN for a logarithm that is not known."""
+        self._best, self._best_logprob, self._fetched = token_id, logprob, None
 
     def argmax(self) -> int:
         """The id of the highest, as the GPU has found it."""
         return self._best
+
+    def known_logprob(self, token_id: int) -> float | None:
+        """As the GPU has computed it for the highest; None where all have to be, or have been, fetched for it."""
+        known = self._fetched is None and token_id == self._best and not math.isnan(self._best_logprob)
+        return self._best_logprob if known else None
 
     def fetch(self) -> NDArray[np.float32]:
         """All of them, [vocab] float32; copied once for each run."""

@@ -44,6 +44,8 @@ class CudaDecoder:
         """Positions of a sequence, prompt and answer together."""
         self._positions = slots.memory.allocate(self.context_tokens * INT64.nbytes)
         slots.memory.write(self._positions, np.arange(self.context_tokens, dtype=np.int64))
+        outputs = [{output.name for output in session.get_outputs()} for session in (prompt, step)]
+        self._gives_logprob = all(graph_io.LOGPROB in names for names in outputs)
         self._steps: dict[int, onnxruntime.IOBinding] = {}
         self._captured: dict[int, onnxruntime.RunOptions] = {}
         self.fills_up = False
@@ -82,16 +84,16 @@ class CudaDecoder:
         cache = _cache_of(sequence)
         cache.require_room(len(rows))
         if len(rows) == 1 and not rows.images_seq_mask.any():
-            best = self._run_step(sequence, int(rows.input_ids[0]))
+            best, logprob = self._run_step(sequence, int(rows.input_ids[0]))
         else:
-            best = self._run_prompt(sequence, rows)
+            best, logprob = self._run_prompt(sequence, rows)
         if math.isnan(best):
             raise GenerationError(
                 f"the model gave logits that are not finite at position {cache.length + len(rows) - 1}; "
                 "verify the bundle with `dsvl2-onnx verify`, or use --provider cpu"
             )
         logits: DeviceLogits = sequence.logits
-        logits.set_best(int(best))
+        logits.set_best(int(best), logprob)
         cache.advance(len(rows))
         return logits
 
@@ -108,7 +110,7 @@ class CudaDecoder:
         logits: DeviceLogits = sequence.logits
         return logits
 
-    def _run_step(self, sequence: Sequence, token_id: int) -> float:
+    def _run_step(self, sequence: Sequence, token_id: int) -> tuple[float, float]:
         cache = _cache_of(sequence)
         slot = self._slots.take(cache)
         if slot.number not in self._steps:
@@ -116,9 +118,9 @@ class CudaDecoder:
             self._captured[slot.number] = self._target.captured_run(slot.number)
         self._slots.memory.write(slot.step, np.array([token_id, cache.length], np.int64))
         run_bound(self._step, self._steps[slot.number], self._captured[slot.number])
-        return self._checked_id(slot)
+        return self._results(slot)
 
-    def _run_prompt(self, sequence: Sequence, rows: PromptRows) -> float:
+    def _run_prompt(self, sequence: Sequence, rows: PromptRows) -> tuple[float, float]:
         cache = _cache_of(sequence)
         slot, past = self._slots.take(cache), cache.length
         filled = rows.filled(min(self._filled_size(len(rows)), self.context_tokens - past))
@@ -145,7 +147,7 @@ class CudaDecoder:
             target.bind_output_at(binding, tensor.new, element.onnx, (seq, tensor.row), new)
         self._bind_results(binding, slot)
         run_bound(self._prompt, binding)
-        return self._checked_id(slot)
+        return self._results(slot)
 
     def _bind_step(self, slot: Slot) -> onnxruntime.IOBinding:
         """Every input and output at an address that never changes, so that the step can be captured."""
@@ -164,10 +166,14 @@ class CudaDecoder:
         bind(binding, graph_io.LOGITS, FLOAT32.onnx, (1, self._vocab_size), slot.logits)
         bind(binding, graph_io.NEXT_ID, INT64.onnx, (1, 1), slot.results)
         bind(binding, graph_io.CHECKED_ID, FLOAT32.onnx, (1, 1), checked)
+        if self._gives_logprob:
+            bind(binding, graph_io.LOGPROB, FLOAT32.onnx, (1, 1), checked + FLOAT32.nbytes)
 
-    def _checked_id(self, slot: Slot) -> float:
-        raw = self._slots.memory.read(slot.results + INT64.nbytes, FLOAT32.nbytes)
-        return float(to_float32(raw, FLOAT32)[0])
+    def _results(self, slot: Slot) -> tuple[float, float]:
+        """The checked id of the run before, and the logarithm of its probability, in one copy; NaN where unknown."""
+        raw = self._slots.memory.read(slot.results + INT64.nbytes, 2 * FLOAT32.nbytes)
+        checked, logprob = to_float32(raw, FLOAT32).tolist()
+        return checked, logprob if self._gives_logprob else math.nan
 
     def _filled_size(self, seq: int) -> int:
         """The fewest rows, at least `seq`, for which a kernel is known."""

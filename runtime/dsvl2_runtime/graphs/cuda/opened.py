@@ -76,8 +76,17 @@ def open_cuda_graphs(
             if entry.name != graph_io.IMAGE_ENCODER:
                 weights.give_to(options, entry)
 
-        path = bundle.folder / entry.file
-        return open_session(path, *ports, threads, watch, target=target, prepare=prepare, capture=capture)
+        newer: dict[str, Shape] = {} if entry.name == graph_io.IMAGE_ENCODER else {graph_io.LOGPROB: (1, 1)}
+        return open_session(
+            bundle.folder / entry.file,
+            *ports,
+            threads,
+            watch,
+            target=target,
+            prepare=prepare,
+            capture=capture,
+            newer_outputs=newer,
+        )
 
     sessions = {
         name: session(entry, _ports(name, config, layout), capture=name == graph_io.DECODER_STEP)

@@ -56,6 +56,7 @@ class ChattingModel(AnsweringModel, Protocol):
     """What of a `VisionLanguageModel` is needed."""
 
     components: Components
+    threads: int
 
     @property
     def manifest_sha256(self) -> str:
@@ -129,7 +130,7 @@ class Chat:
         self.close()
         options = GenerationOptions() if options is None else options
         new = tuple(
-            source if isinstance(source, ReadImage) else read_image(source, self._config)
+            source if isinstance(source, ReadImage) else read_image(source, self._config, threads=self._model.threads)
             for source in image_sources(images)
         )
         asked = Message("user", question_content(question, len(new)))
@@ -226,7 +227,8 @@ class Chat:
         self, messages: Items[Message], images: Items[ReadImage], options: GenerationOptions, watch: Watch
     ) -> Looks:
         def prepare(sources: Items[PromptImage], enlargement: float) -> ModelInputs:
-            return prepare_inputs(messages, sources, self._config, self._components.tokenizer, enlargement)
+            tokenizer, threads = self._components.tokenizer, self._model.threads
+            return prepare_inputs(messages, sources, self._config, tokenizer, enlargement, threads)
 
         return Looks(self._model, images, prepare, options, watch, self._sequences)
 

@@ -183,7 +183,8 @@ class VisionLanguageModel:
             ContextOverflowError: prompt and images do not fit.
         """
         messages, sources = _conversation(question, image_sources(images))
-        return prepare_inputs(messages, sources, self.config, self.components.tokenizer, enlargement)
+        tokenizer = self.components.tokenizer
+        return prepare_inputs(messages, sources, self.config, tokenizer, enlargement, self.threads)
 
     def next_token_logits(
         self,

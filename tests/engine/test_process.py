@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,9 +226,9 @@ def test_an_image_of_a_conversation_is_decoded_once(
     """A follow-up takes the tiles that are kept under the hash; another image and a change of tiling are read."""
     decoded: list[str] = []
 
-    def counted(source: str, *arguments: object) -> ReadImage:
+    def counted(source: str, *arguments: Any, **options: Any) -> ReadImage:
         decoded.append(Path(source).name)
-        return read_image(source, *arguments)  # type: ignore[arg-type]
+        return read_image(source, *arguments, **options)
 
     monkeypatch.setattr(engine_read_images, "read_image", counted)
     paths = [image_file]

@@ -49,7 +49,7 @@ GOALS = {
     "follow_up_s": 0.03,
     "prepare_and_follow_up_s": 0.03,
 }
-"""At Small's size on an H100 or H200. `prepare_and_` is what a person waits for: one core of the computer cuts the
+"""At Small's size on an H100 or H200. `prepare_and_` is what a person waits for: two cores of the computer cut the
 picture into tiles before; for another question the tiles are there, and only its prompt is made."""
 
 

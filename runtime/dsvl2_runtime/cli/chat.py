@@ -221,7 +221,7 @@ class Repl:
             raise UsageError("which picture? write /image and its path")
         source = image_source(str(Path(path).expanduser()) if path.startswith("~") else path)
         check_image(source, most_pixels=self.request.max_pixels)
-        self.waiting.append(read_image(source, self.model.config))
+        self.waiting.append(read_image(source, self.model.config, threads=self.model.threads))
         if not self.request.quiet:
             print_message(f"picture {self.chat.num_images + len(self.waiting)}: {path}")
 
@@ -240,7 +240,7 @@ class Repl:
         found = list[ReadImage]()
         password = pdf_password(self.request.pdf_password_file)
         for page in pages(source, choice, password=password, most_pixels=self.request.max_pixels):
-            found.append(read_image(page.image, self.model.config))
+            found.append(read_image(page.image, self.model.config, threads=self.model.threads))
             number = self.chat.num_images + len(self.waiting) + len(found)
             if not self.request.quiet:
                 print_notices(notice.of_image(number) for notice in page.notices)

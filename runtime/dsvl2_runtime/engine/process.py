@@ -90,7 +90,7 @@ class Kept:
     @classmethod
     def nothing(cls, model: VisionLanguageModel) -> Kept:
         """Before the first question."""
-        return cls(model.new_sequence(), ReadImages(model.config))
+        return cls(model.new_sequence(), ReadImages(model.config, threads=model.threads))
 
 
 class Inbox:

@@ -21,8 +21,8 @@ MOST_BYTES = 64_000_000
 class ReadImages:
     """The images that were read last, by the hash that their client gave; others are read anew each time."""
 
-    def __init__(self, config: ModelConfig, most_bytes: int = MOST_BYTES) -> None:
-        self._config, self._most_bytes = config, most_bytes
+    def __init__(self, config: ModelConfig, most_bytes: int = MOST_BYTES, threads: int = 1) -> None:
+        self._config, self._most_bytes, self._threads = config, most_bytes, threads
         self._kept: OrderedDict[tuple[str, bool], ReadImage] = OrderedDict()
 
     def read(self, parts: list[ImagePart], before_each: Callable[[int], None] = lambda number: None) -> list[ReadImage]:
@@ -46,7 +46,7 @@ class ReadImages:
                     return replace(self._kept[key], source=part.path)  # the file may lie elsewhere by now
         before_each(number)
         require_content(part)
-        image = read_image(part.path, self._config, total)
+        image = read_image(part.path, self._config, total, threads=self._threads)
         if part.sha256 is not None:
             self._kept[part.sha256, is_tiled(total)] = image
             while sum(kept.tiles.nbytes for kept in self._kept.values()) > self._most_bytes:

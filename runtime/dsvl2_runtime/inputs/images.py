@@ -50,6 +50,8 @@ ImageSource = str | os.PathLike[str] | bytes | ImageBytes | Image.Image | NDArra
 
 PILLOW_FORMATS = tuple(form.name for form in FORMATS)
 LARGEST_FILE_BYTES = 500_000_000
+HASHED_PIXELS = 250_000
+"""At a time; so few stay in the processor's cache, and each piece takes the memory of the one before."""
 ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held."""
 UPRIGHT = {
@@ -134,7 +136,7 @@ def decode_image(source: ImageSource, tile_pixels: int = TILE_PIXELS) -> Decoded
     """
     with _opened(source, tile_pixels) as (name, image, file):
         try:
-            return _decoded(image, file)
+            return _decoded(image, file, is_ours=not isinstance(source, Image.Image))
         except Exception as error:  # decoders meet hostile bytes with struct.error, KeyError, IndexError and more
             if isinstance(error, MemoryError) or "out of memory" in str(error):  # the words of Pillow's decoders
                 raise OutOfMemoryError from error
@@ -157,11 +159,11 @@ def decode_page(
     with _opened(source, TILE_PIXELS, LARGEST_PIXELS if index else most_pixels) as (name, image, file):
         try:
             if not index:
-                decoded = _decoded(image, file)
+                decoded = _decoded(image, file, is_ours=True)
             else:
                 image.seek(index)
                 _require_usable_size(f"{name}, page {index + 1}", image, TILE_PIXELS, most_pixels)
-                decoded = _decoded(image, None)
+                decoded = _decoded(image, None, is_ours=True)
         except ImageError:
             raise
         except Exception as error:  # as in `decode_image`
@@ -192,7 +194,7 @@ def content_hash(decoded: DecodedImage) -> str:
     """
     width, height = decoded.size
     digest = hashlib.sha256(f"{decoded.image.mode} {width}x{height} ".encode())
-    for _, band in bands(decoded.image):
+    for _, band in bands(decoded.image, band_pixels=HASHED_PIXELS):
         digest.update(band.tobytes())
     return digest.hexdigest()
 
@@ -334,7 +336,7 @@ def _require_usable_size(name: str, image: Image.Image, tile_pixels: int, most_p
         raise ImageError(name, f"{width}x{height} pixels, too narrow to see anything", "cut it into pieces")
 
 
-def _decoded(image: Image.Image, file: BinaryIO | None) -> DecodedImage:
+def _decoded(image: Image.Image, file: BinaryIO | None, *, is_ours: bool) -> DecodedImage:
     size, form = image.size, image.format
     if file is not None and form in ("JPEG", "MPO") and size[0] * size[1] > LARGE_PIXELS:
         image.draft(None, (size[0] // 2, size[1] // 2))  # the decoder itself halves, and never holds all the pixels
@@ -350,7 +352,7 @@ def _decoded(image: Image.Image, file: BinaryIO | None) -> DecodedImage:
     if turn is not None:
         image = image.transpose(turn)
         size = size[::-1] if turn in SIDEWAYS else size
-    rgb, colour_notices = to_rgb(image, opaque_format=form == "BMP")
+    rgb, colour_notices = to_rgb(image, opaque_format=form == "BMP", is_ours=is_ours or turn is not None)
     return DecodedImage(rgb, size, notices + more + colour_notices)
 
 

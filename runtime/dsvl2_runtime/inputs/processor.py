@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from dsvl2_runtime.notices import Notice
 
 FULL_RESOLUTION = 0.9
 """An image that is scaled to at least this share of its side counts as seen at full resolution."""
+PIXELS_FOR_TWO_THREADS = 250_000
+"""With fewer, a second thread takes about as long to start as it would save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ class ReadImage:
     source: ImageSource | None = None
     """From which it can be read once more, to be seen larger; None where nobody has it any more."""
 
-    def larger(self, config: ModelConfig, num_images: int, enlargement: float) -> ReadImage | None:
-        """The same image, cut into tiles as if it were so many times as large, as one of so many.
+    def larger(self, config: ModelConfig, num_images: int, enlargement: float, threads: int = 1) -> ReadImage | None:
+        """The same image, cut into tiles as if it were so many times as large, as one of so many, by so many threads.
 
         None where it would be cut as before, and where its source is gone or is another image by now.
         """
@@ -98,7 +101,7 @@ class ReadImage:
         if self.source is None:
             return None
         try:
-            found = read_image(self.source, config, num_images, enlargement)
+            found = read_image(self.source, config, num_images, enlargement, threads)
         except ImageError:
             return None
         return found if found.sha256 == self.sha256 else None
@@ -125,17 +128,33 @@ def image_sources(images: Images) -> Sequence[PromptImage]:
     raise UsageError(f"images is a {type(images).__name__}; give an image, or a list of images")
 
 
-def read_image(source: ImageSource, config: ModelConfig, num_images: int = 1, enlargement: float = 1.0) -> ReadImage:
+def read_image(
+    source: ImageSource, config: ModelConfig, num_images: int = 1, enlargement: float = 1.0, threads: int = 1
+) -> ReadImage:
     """Decode an image and cut it as one of so many; what was cut for one or two serves in prompts of any number.
+
+    Args:
+        source: of the image.
+        config: of the model.
+        num_images: of the prompt.
+        enlargement: it is cut as if it were so many times as large.
+        threads: that may work on it; more than two change nothing, and the second ends with this call.
 
     Raises:
         ImageError: it cannot be read.
     """
     tile_pixels = config.vision_config.image_size
     decoded = decode_image(source, tile_pixels)
-    tiles = cut_tiles(decoded.image, choose_tiling(decoded.size, num_images, config, enlargement), tile_pixels)
+    tiling = choose_tiling(decoded.size, num_images, config, enlargement)
+    if threads == 1 or decoded.image.width * decoded.image.height < PIXELS_FOR_TWO_THREADS:
+        sha256, tiles = content_hash(decoded), cut_tiles(decoded.image, tiling, tile_pixels)
+    else:
+        with ThreadPoolExecutor(1) as other_thread:
+            hashed = other_thread.submit(content_hash, decoded)
+            tiles = cut_tiles(decoded.image, tiling, tile_pixels, other_thread)
+            sha256 = hashed.result()
     notices = (Notice("image.uniform"),) if is_uniform(decoded.image) else ()
-    return ReadImage(content_hash(decoded), decoded.size, tiles, decoded.notices + notices, source)
+    return ReadImage(sha256, decoded.size, tiles, decoded.notices + notices, source)
 
 
 def prepare_inputs(
@@ -144,6 +163,7 @@ def prepare_inputs(
     config: ModelConfig,
     tokenizer: Tokenizer,
     enlargement: float = 1.0,
+    threads: int = 1,
 ) -> ModelInputs:
     """Decode the images one after the other and cut each into tiles, and build the prompt around them.
 
@@ -153,6 +173,7 @@ def prepare_inputs(
         config: of the model.
         tokenizer: of the model.
         enlargement: images are cut as if they were so many times as large.
+        threads: that may work on each image.
 
     Raises:
         ImageError: an image cannot be read.
@@ -170,7 +191,7 @@ def prepare_inputs(
     fitting_prompt([ONE_TILE] * num_images)  # the least that images take: refused before any of them is decoded
     inputs, notices = [], []
     for number, source in enumerate(images, 1):  # one at a time, so that only one is in memory with all its pixels
-        image, found = _image_input(source, num_images, config, enlargement)
+        image, found = _image_input(source, num_images, config, enlargement, threads)
         inputs.append(image)
         notices += [notice.of_image(number) for notice in found]
     prompt = fitting_prompt([image.tiling for image in inputs])
@@ -178,15 +199,15 @@ def prepare_inputs(
 
 
 def _image_input(
-    source: PromptImage, num_images: int, config: ModelConfig, enlargement: float
+    source: PromptImage, num_images: int, config: ModelConfig, enlargement: float, threads: int
 ) -> tuple[ImageInput, tuple[Notice, ...]]:
     """One of so many images of a prompt, and what should be said about it."""
     if isinstance(source, ReadImage):
-        larger = source.larger(config, num_images, enlargement)
+        larger = source.larger(config, num_images, enlargement, threads)
         read = larger or source
         tiling = choose_tiling(source.size, num_images, config, enlargement if larger else 1.0)
     else:
-        read = read_image(source, config, num_images, enlargement)
+        read = read_image(source, config, num_images, enlargement, threads)
         tiling = choose_tiling(read.size, num_images, config, enlargement)
     image = ImageInput(read.sha256, read.size, tiling, read.tiles[: tiling.num_tiles])
     return image, (*read.notices, *_scaling_notices(image, num_images, config.vision_config.image_size))

@@ -37,16 +37,19 @@ Band = Callable[[Image.Image], Image.Image]
 Deep = NDArray[np.unsignedinteger] | NDArray[np.signedinteger] | NDArray[np.floating]
 
 
-def to_rgb(image: Image.Image, opaque_format: bool = False) -> tuple[Image.Image, tuple[Notice, ...]]:
+def to_rgb(
+    image: Image.Image, opaque_format: bool = False, *, is_ours: bool = False
+) -> tuple[Image.Image, tuple[Notice, ...]]:
     """An image as RGB, halved if it has more than `LARGE_PIXELS`, and what should be said about it.
 
     Args:
         image: of any mode, decoded.
         opaque_format: its format has an alpha channel by accident, so that nothing need be said if that is empty.
+        is_ours: nobody else will change it, so that it need not be copied where it is what is wanted.
     """
     convert, notices = _converter(image, opaque_format)
     if image.mode == "RGB" and not image.has_transparency_data and image.width * image.height <= LARGE_PIXELS:
-        return image.copy(), ()
+        return image if is_ours else image.copy(), ()
     factor = 1 if image.width * image.height <= LARGE_PIXELS else 2
     if factor == 1 and image.width * image.height <= BAND_PIXELS:
         return convert(image), notices
@@ -67,10 +70,13 @@ def is_uniform(image: Image.Image) -> bool:
 
 
 def bands(image: Image.Image, multiple: int = 1, band_pixels: int | None = None) -> Iterator[tuple[int, Image.Image]]:
-    """Pieces of about `band_pixels`, or `BAND_PIXELS`, and the row where each begins: a multiple of `multiple`."""
+    """Pieces of about `band_pixels`, or `BAND_PIXELS`, and the row where each begins: a multiple of `multiple`.
+
+    They are to be read only: where there is one, it is the image itself.
+    """
     rows = max(1, (band_pixels or BAND_PIXELS) // image.width // multiple) * multiple
     for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+        yield top, image if rows >= image.height else image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _converter(image: Image.Image, opaque_format: bool) -> tuple[Band, tuple[Notice, ...]]:

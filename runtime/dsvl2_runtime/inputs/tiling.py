@@ -6,6 +6,7 @@ Source: `processing_deepseek_vl_v2.py` `select_best_resolution`, `DeepseekVLV2Pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,24 +89,38 @@ def pad_to(image: Image.Image, width: int, height: int) -> Image.Image:
     return ImageOps.pad(image, (width, height), method=Image.Resampling.BICUBIC, color=BACKGROUND)
 
 
-def cut_tiles(image: Image.Image, tiling: Tiling, image_size: int) -> NDArray[np.uint8]:
+def cut_tiles(
+    image: Image.Image, tiling: Tiling, image_size: int, other_thread: Executor | None = None
+) -> NDArray[np.uint8]:
     """The tiles of one image.
 
     Args:
-        image: RGB.
+        image: RGB, decoded.
         tiling: of this image.
         image_size: pixels along a side of a tile.
+        other_thread: scales the global view while this one scales the image for its tiles; Pillow lets both work.
 
     Returns:
         [num_tiles, image_size, image_size, 3] uint8: the global view, then the tiles row by row.
     """
-    views = [np.asarray(pad_to(image, image_size, image_size))]
-    if tiling.num_tiles > 1:
-        wide, high = tiling.tiles_wide, tiling.tiles_high
-        whole = np.asarray(pad_to(image, wide * image_size, high * image_size))
-        grid = whole.reshape(high, image_size, wide, image_size, 3).swapaxes(1, 2)
-        views.extend(grid.reshape(-1, image_size, image_size, 3))
-    return np.stack(views)
+    tiles = np.empty((tiling.num_tiles, image_size, image_size, 3), np.uint8)
+
+    def put_global_view() -> None:
+        tiles[0] = np.asarray(pad_to(image, image_size, image_size))
+
+    if tiling.num_tiles == 1:
+        put_global_view()
+        return tiles
+    beside = None if other_thread is None else other_thread.submit(put_global_view)
+    wide, high = tiling.tiles_wide, tiling.tiles_high
+    whole = np.asarray(pad_to(image, wide * image_size, high * image_size))
+    grid = whole.reshape(high, image_size, wide, image_size, 3).swapaxes(1, 2)
+    tiles[1:].reshape(grid.shape)[:] = grid
+    if beside is None:
+        put_global_view()
+    else:
+        beside.result()
+    return tiles
 
 
 def normalized(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,19 +9,20 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 
+from dsvl2_runtime.engine.prompt_parts import ImagePart, TextPart
 from dsvl2_runtime.engine.protocol import (
     Ask,
     Failed,
     Finished,
     Hello,
-    ImagePart,
     Load,
     Loaded,
+    LooksAgain,
     Measured,
     Prepared,
     Stop,
-    TextPart,
     Wrote,
     greet,
     read_command,
@@ -62,6 +63,13 @@ def answer(ask: Ask) -> None:
         return
     elif text == "refuse":
         send(Failed(ask.turn, WireError("ContextOverflowError", "too long", 6, 422)))
+        return
+    elif text == "look":
+        send(Wrote(ask.turn, "38"))
+        first = Finished(ask.turn, "stop", 2, 0.5, confidence=0.25)
+        send(LooksAgain(ask.turn, first))
+        stops[ask.turn].wait()
+        send(replace(first, looks=2))
         return
     elif text in ("length", "repetition", "timeout"):
         reason = text

@@ -10,7 +10,8 @@ from PIL import Image
 from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.image_store import KeptImage
-from dsvl2_runtime.engine.protocol import Ask, Command, ImagePart, Load, Loaded, Stop, user_message
+from dsvl2_runtime.engine.prompt_parts import ImagePart, user_message
+from dsvl2_runtime.engine.protocol import Ask, Command, Load, Loaded, Stop
 from small_models import small_config
 
 SHA256 = "0123456789abcdef" * 4

@@ -206,6 +206,7 @@ def test_exports_have_it(end: Finished | None, told: str) -> None:
 def test_the_demonstration_model_is_asked_how_sure_it_is(open_window: OpenWindow, qtbot: QtBot) -> None:
     """Of a bar of a chart that it misreads, of one that it can read, and of a place, which it can never be sure of."""
     window = open_window(find_model("demo"))
+    window.session.looks_again = False
     window.add_images([EXAMPLES / "chart.png"])
     wait_for(qtbot, lambda: len(window.session.images) == 1)
     for question in ("What is the value for Thu?", "What is the value for Fri?"):

@@ -5,17 +5,8 @@ from __future__ import annotations
 from dsvl2_app.state.prompt_messages import field_names
 from dsvl2_app.state.session import Change, ChatSession, Conversation
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import (
-    ChatMessage,
-    Failed,
-    Finished,
-    Load,
-    Prepared,
-    TextPart,
-    TokenPart,
-    Wrote,
-    user_message,
-)
+from dsvl2_runtime.engine.prompt_parts import ChatMessage, TextPart, TokenPart, user_message
+from dsvl2_runtime.engine.protocol import Failed, Finished, Load, Prepared, Wrote
 from dsvl2_runtime.engine.wire_error import wire_error
 from sessions import CONTEXT, KNOWN, LOADED, Sent, image, other_image, question
 

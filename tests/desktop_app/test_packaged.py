@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dsvl2_runtime.engine.client import EngineClient
-from dsvl2_runtime.engine.protocol import Ask, Failed, Finished, Load, LoadFailed, Wrote, user_message
+from dsvl2_runtime.engine.prompt_parts import user_message
+from dsvl2_runtime.engine.protocol import Ask, Failed, Finished, Load, LoadFailed, Wrote
 from dsvl2_runtime.machine.own_modules import module_arguments
 from waiting import PATIENCE
 
@@ -27,7 +28,7 @@ def test_its_engine_answers() -> None:
     engine = EngineClient(Load("demo", 1), [str(START), "--run-module", "dsvl2_runtime.engine.process"])
     try:
         form = START.parents[2] / "examples" / "small_form.png"
-        from dsvl2_runtime.engine.protocol import ImagePart
+        from dsvl2_runtime.engine.prompt_parts import ImagePart
 
         engine.send(Ask(1, (user_message("What is the name?", [ImagePart(str(form))]),)))
         text = ""

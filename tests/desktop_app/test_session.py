@@ -14,19 +14,18 @@ from dsvl2_app.state.history.rows import turn_values
 from dsvl2_app.state.history.turns import saved_turn
 from dsvl2_app.state.session import Attachment, Change, ChatSession, Turn
 from dsvl2_runtime.engine.client import EngineEnd
+from dsvl2_runtime.engine.prompt_parts import ImagePart, TextPart
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     BadMessage,
     Failed,
     Finished,
-    ImagePart,
     Loaded,
     LoadFailed,
     MessageTooLongError,
     Prepared,
     Progressed,
     Stop,
-    TextPart,
     Wrote,
     to_line,
 )

@@ -29,7 +29,9 @@ from windows import PATIENCE, wait_for
 
 def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "new" / "settings.toml"
-    settings = Settings("zh_CN", True, 3, 100, 0.5, True, True, True, "C:\\models\\“a”", ("/b", "é\n"), {"Ctrl+O": ""})
+    settings = Settings(
+        "zh_CN", True, 3, 100, 0.5, False, True, True, True, "C:\\models\\“a”", ("/b", "é\n"), {"Ctrl+O": ""}
+    )
     assert load_settings(path) == Settings()
     save_settings(path, settings)
     assert load_settings(path) == settings

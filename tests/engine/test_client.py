@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from dsvl2_runtime.engine.client import LAST_LINES, Connection, EngineClient, EngineEnd
+from dsvl2_runtime.engine.prompt_parts import user_message
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     PROTOCOL_VERSION,
@@ -31,7 +32,6 @@ from dsvl2_runtime.engine.protocol import (
     Stop,
     Wrote,
     to_line,
-    user_message,
 )
 from dsvl2_runtime.engine.wire_error import WireError
 from running_server import FAKE_ENGINE

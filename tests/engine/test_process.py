@@ -15,19 +15,19 @@ import pytest
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine import process as engine_process
 from dsvl2_runtime.engine import read_images as engine_read_images
-from dsvl2_runtime.engine.process import Inbox, Kept, Question, answer, model_messages, serve
+from dsvl2_runtime.engine.answering import Kept, Question, answer, model_messages
+from dsvl2_runtime.engine.process import Inbox, serve
+from dsvl2_runtime.engine.prompt_parts import ChatMessage, ImagePart, TextPart, TokenPart, user_message
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     PROTOCOL_VERSION,
     Ask,
     BadMessage,
-    ChatMessage,
     Command,
     Event,
     Failed,
     Finished,
     Hello,
-    ImagePart,
     Load,
     Loaded,
     LoadFailed,
@@ -37,11 +37,8 @@ from dsvl2_runtime.engine.protocol import (
     ProtocolError,
     ProtocolVersionError,
     Stop,
-    TextPart,
-    TokenPart,
     Wrote,
     to_line,
-    user_message,
 )
 from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.errors import ImageError, ModelNotFoundError

@@ -9,38 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.engine.prompt_parts import ChatMessage, ImagePart, TextPart, TokenPart, grounded_parts, user_message
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     PROTOCOL_VERSION,
     Ask,
     BadMessage,
-    ChatMessage,
     Command,
     Event,
     Failed,
     Finished,
+    FirstAnswer,
     Hello,
-    ImagePart,
     Load,
     Loaded,
     LoadFailed,
+    LooksAgain,
     Measured,
     MessageTooLongError,
     Prepared,
     Progressed,
     ProtocolError,
     ProtocolVersionError,
+    Replaced,
     Stop,
-    TextPart,
-    TokenPart,
     Wrote,
     greet,
-    grounded_parts,
     named_turn,
     read_command,
     read_event,
     to_line,
-    user_message,
 )
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.machine.provider import Provider
@@ -65,6 +63,8 @@ COMMANDS = [
     Load("demo", force=True),
     Ask(3, CONVERSATION),
     Ask(4, CONVERSATION[1:2], GenerationOptions(7, 0.5, 0.9, 3, 1.1, 5, ("end",)), 2.5),
+    Ask(5, CONVERSATION, look_again=False),
+    Ask(6, CONVERSATION, look_again=True, first=FirstAnswer("38", 0.25, 2, 1.5)),
     Stop(3),
 ]
 EVENTS = [
@@ -82,6 +82,7 @@ EVENTS = [
         "0123456789abcdef" * 4,
         2,
         5_000_000,
+        True,
     ),
     Measured(None),
     Measured(SPEEDS),
@@ -93,6 +94,9 @@ EVENTS = [
     ),
     Wrote(3, "x\n<b>"),
     Finished(3, "timeout", 12, 0.5, 40, 0.25, 5_000_000),
+    Finished(3, "stop", 2, 0.5, confidence=0.25, looks=2),
+    LooksAgain(3, Finished(3, "stop", 2, 0.25, confidence=0.125)),
+    Replaced(3, "47"),
     Failed(3, ERROR),
 ]
 

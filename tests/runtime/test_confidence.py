@@ -103,7 +103,9 @@ def test_what_a_schema_allows_shares_the_probability(model: VisionLanguageModel)
         (None, 3, ()),
         (UNSURE, 3, ()),
         (0.494, 3, (Notice("answer.unsure", {"percent": 49}),)),
-        (0.0, SHORT_TOKENS, (Notice("answer.unsure", {"percent": 0}),)),
+        (0.0051, 3, (Notice("answer.unsure", {"percent": 1}),)),
+        (0.0049, 3, (Notice("answer.unsure", {"percent": "less than 1"}),)),
+        (0.0, SHORT_TOKENS, (Notice("answer.unsure", {"percent": "less than 1"}),)),
         (0.0, SHORT_TOKENS + 1, ()),
     ],
 )

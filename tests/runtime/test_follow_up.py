@@ -62,12 +62,15 @@ def test_a_follow_up_computes_a_tenth_and_answers_the_same(
     between: Callable[[VisionLanguageModel, Chat, Path], Chat],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Token for token, greedily; no tile is encoded again, and only the new words are read."""
+    """Token for token, greedily; no tile is encoded again, and only the new words are read.
+
+    After one look: a second one at the follow-up has a sequence of its own (`test_chat_looks.py`).
+    """
     images: list[Image.Image] = [Image.open(EXAMPLES / name) for name in names]
     model.image_cache.clear()
     chat, first, second = model.chat(), Counted(), Counted()
     start = time.process_time()
-    opening = chat.ask(FIRST, images, OPTIONS, first.watch)
+    opening = chat.ask(FIRST, images, OPTIONS, first.watch, look_again=False)
     next(opening)
     opened = time.process_time() - start
     opening.read()
@@ -75,7 +78,7 @@ def test_a_follow_up_computes_a_tenth_and_answers_the_same(
     chat = between(model, chat, tmp_path)
     expected = without_cache(model, chat, NEXT, images)
     start = time.process_time()
-    answer = chat.ask(NEXT, (), OPTIONS, second.watch)
+    answer = chat.ask(NEXT, (), OPTIONS, second.watch, look_again=False)
     next(answer)
     followed = time.process_time() - start
     answer.read()

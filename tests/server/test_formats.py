@@ -140,7 +140,7 @@ def test_places_are_found_where_special_tokens_are_asked_for(fresh: Running) -> 
     text = "<|ref|>Total<|/ref|>"
     client = fresh.client()
     found = client.chat.completions.create(
-        model="demo", messages=about(text), extra_body={"x_dsvl2": {"special_tokens": True}}
+        model="demo", messages=about(text), extra_body={"x_dsvl2": {"special_tokens": True, "look_again": False}}
     )
     model = load_model("demo", 1)
     inputs = model.prepare(locate("Total"), [RECEIPT])
@@ -161,7 +161,7 @@ def test_places_are_found_where_special_tokens_are_asked_for(fresh: Running) -> 
 
 def test_an_answer_with_boxes_is_history_as_it_was_written(demo: Running) -> None:
     """Sent back with the switch it becomes the same tokens, so that nothing of it is read again."""
-    client, switch = demo.client(), {"x_dsvl2": {"special_tokens": True}}
+    client, switch = demo.client(), {"x_dsvl2": {"special_tokens": True, "look_again": False}}
     messages = about("<|ref|>Total<|/ref|>")
     first = client.chat.completions.create(model="demo", messages=messages, extra_body=switch)
     messages += [{"role": "assistant", "content": first.choices[0].message.content}]

@@ -56,6 +56,11 @@ def copied_markdown(turn: Turn) -> str:
     return show_boxes(visible(turn.answer), "off", turn.image_sizes).strip()
 
 
+def without_boxes(answer: str) -> str:
+    """An answer whose boxes lie anywhere, without them."""
+    return show_boxes(visible(answer), "off", ()).strip()
+
+
 def has_table(turn: Turn) -> bool:
     """Whether the answer holds a table."""
     return len(tasks.table_rows(copied_markdown(turn))) > 1

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from dsvl2_app.state.turn import Attachment, Turn
 from dsvl2_runtime.answers import tasks
-from dsvl2_runtime.engine.protocol import ChatMessage, Part, TextPart, TokenPart, grounded_parts
+from dsvl2_runtime.engine.prompt_parts import ChatMessage, Part, TextPart, TokenPart, grounded_parts
 
 
 def told_turns(turns: Sequence[Turn], turn: Turn | None = None) -> list[Turn]:

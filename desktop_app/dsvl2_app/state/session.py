@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from dsvl2_app.state.cost import Cost, question_cost
+from dsvl2_app.state.engine_handle import EngineHandle
 from dsvl2_app.state.prompt_messages import new_images, prompt_messages, told_turns
 from dsvl2_app.state.time_left import LoadingTime, TimeLeft
-from dsvl2_app.state.turn import Attachment, Task, Turn, TurnState, new_id
+from dsvl2_app.state.turn import Attachment, Conversation, Task, Turn, TurnState, new_id
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
     Ask,
     BadMessage,
-    Command,
     Event,
     Failed,
     Finished,
@@ -27,6 +27,7 @@ from dsvl2_runtime.engine.protocol import (
     Load,
     Loaded,
     LoadFailed,
+    LooksAgain,
     Measured,
     MessageTooLongError,
     Progressed,
@@ -43,30 +44,6 @@ Change = Literal["images", "turns", "answer", "status", "conversation"]
 ModelState = Literal["off", "loading", "ready", "failed"]
 """Off when the user has cancelled loading; the next question loads again."""
 LONGEST_TITLE = 80
-
-
-class EngineHandle(Protocol):
-    """The engine as the session sees it; an `Engine`, or a list in a test."""
-
-    def start(self, load: Load | None = None) -> None:
-        """Start a process that loads the model, or another one, in place of the process that is there."""
-
-    def send(self, command: Command) -> None:
-        """Take a command."""
-
-    def close(self) -> None:
-        """End the process at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """What a conversation is made of: what is kept of it, and what it is shown from."""
-
-    id: str = field(default_factory=new_id)
-    title: str = ""
-    turns: tuple[Turn, ...] = ()
-    images: tuple[Attachment, ...] = ()
-    """In the window, for the next question."""
 
 
 @dataclass(slots=True, weakref_slot=True)  # signals hold their receivers weakly
@@ -93,6 +70,8 @@ class ChatSession:
     """Of the open turn."""
     options: GenerationOptions = field(default_factory=GenerationOptions)
     """Of the next question."""
+    looks_again: bool = True
+    """Where the model is not sure, it looks again by itself, if its answers become better by that."""
     asks_each_page: bool = False
     """The next question is asked about each page of a document by itself, one after the other."""
     _next_number: int = 0
@@ -198,6 +177,22 @@ class ChatSession:
             turn.is_dropped = was_dropped
         return asked
 
+    def look_closer(self, turn: Turn) -> bool:
+        """Let the model look again at what it is not sure of; False while it is at work for another question."""
+        if not turn.can_look or self._busy is not None or self.engine_state != "ready":
+            return False
+        first = turn.begin_look()
+        ask = Ask(turn.number, prompt_messages(told_turns(self.turns, turn), turn), turn.options, first=first)
+        try:
+            self.engine.send(ask)
+        except MessageTooLongError as error:
+            turn.fail(wire_error(error))
+        else:
+            self._busy = turn.number
+            self._expect(turn)
+        self.on_change("answer")
+        return True
+
     def take_back(self, turn: Turn) -> None:
         """Forget a question that waits."""
         if turn.state == "queued":
@@ -285,6 +280,8 @@ class ChatSession:
             # Without a number it can only be the question that the engine works for, which must not wait for ever.
             self._take_for(event.turn, lambda turn: turn.fail(event.error), ends=True)
         elif not isinstance(event, Hello):
+            if isinstance(event, LooksAgain) and self.asked_turn is not None:
+                self._expect(self.asked_turn)  # all of it once more
             self._take_for(event.turn, lambda turn: turn.take(event), ends=isinstance(event, Finished | Failed))
 
     def engine_ended(self, end: EngineEnd) -> None:
@@ -294,7 +291,7 @@ class ChatSession:
         if end.reason == "closed" or (turn is not None and turn.state == "stopping"):
             # It did not stop in time, so it was ended for its user, and the conversation goes on.
             if turn is not None:
-                turn.state, turn.end = "stopped", end
+                turn.cut("stopped", end)
                 self.on_change("answer")
             self._begin_loading()
         elif was_loading or not self.queued_turns:
@@ -325,16 +322,21 @@ class ChatSession:
     def _send(self, turn: Turn) -> None:
         earlier = told_turns(self.turns, turn)
         turn.images = new_images(turn.present, earlier)
-        cost = self.cost(turn=turn)
-        self.time_left = TimeLeft(cost.expected, self.speeds) if cost is not None else None
+        self._expect(turn)
+        look_again = None if self.looks_again else False
+        turn.may_look = not (self.looks_again and self.model is not None and self.model.looks_again)
         try:
-            self.engine.send(Ask(turn.number, prompt_messages(earlier, turn), turn.options))
+            self.engine.send(Ask(turn.number, prompt_messages(earlier, turn), turn.options, look_again=look_again))
         except MessageTooLongError as error:
             turn.fail(wire_error(error))
         else:
             turn.state, self._busy = "waiting", turn.number
         self.on_change("answer")
         self._wake()
+
+    def _expect(self, turn: Turn) -> None:
+        cost = self.cost(turn=turn)
+        self.time_left = TimeLeft(cost.expected, self.speeds) if cost is not None else None
 
     def _begin_loading(self, load: Load | None = None) -> None:
         self.engine_state, self.failure, self.progress, self._busy = "loading", None, None, None
@@ -386,7 +388,7 @@ class ChatSession:
         if turn is not None:
             if turn.state != "stopping":
                 self.engine.send(Stop(turn.number))
-            turn.state = "stopped"
+            turn.cut("stopped", turn.end)
             self.on_change("answer")
 
     def _stop_queued(self) -> None:

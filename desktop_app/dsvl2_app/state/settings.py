@@ -38,6 +38,8 @@ class Settings:
     longest_answer: Annotated[int, Field(ge=1, le=LONGEST_ANSWER)] = 512
     """Tokens."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    looks_again: bool = True
+    """Where the model is not sure, it looks again by itself, if its answers become better by that."""
     keeps_nothing: bool = False
     """No conversation is kept."""
     tray: bool = False

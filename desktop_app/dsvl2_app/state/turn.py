@@ -14,7 +14,8 @@ from dsvl2_runtime.answers.confidence import SHORT_TOKENS, unsure_notices
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
-from dsvl2_runtime.engine.protocol import Failed, Finished, ImagePart, Prepared, Wrote
+from dsvl2_runtime.engine.prompt_parts import ImagePart
+from dsvl2_runtime.engine.protocol import Failed, Finished, FirstAnswer, LooksAgain, Prepared, Replaced, TurnEvent
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.notices import Notice
 
@@ -96,6 +97,12 @@ class Turn:
     """The images that were in the window when it was asked."""
     is_alone: bool = False
     """One of the questions for each page: asked without what was said before, and later prompts do not hold it."""
+    is_looking: bool = False
+    """The model looks again; the answer and its end are those of the first look, which stay if nothing comes of it."""
+    may_look: bool = True
+    """Nobody has let the model look again yet, so it can be asked to."""
+    first_answer: str = ""
+    """What was read at the first look, where another answer counts."""
 
     @property
     def is_asked(self) -> bool:
@@ -134,13 +141,15 @@ class Turn:
         """Of the answer after its first token; None where there were too few to tell."""
         if not isinstance(self.end, Finished) or self.end.tokens < 2:
             return None
+        if self.looks > 1:
+            return None  # the seconds are those of all looks
         seconds = self.end.seconds - self.end.first_token_seconds
         return (self.end.tokens - 1) / seconds if seconds > 0 and self.end.first_token_seconds else None
 
     @property
     def confidence(self) -> float | None:
-        """How sure the model is of its answer, from 0 to 1; None where that is not known or tells nothing."""
-        end = self.end
+        """How sure the model is of its answer, from 0 to 1; None where it is not known, tells nothing or may change."""
+        end = None if self.is_looking else self.end
         return told_confidence(end.confidence, end.reason, end.tokens) if isinstance(end, Finished) else None
 
     @property
@@ -148,7 +157,26 @@ class Turn:
         """That the model is not sure of its answer."""
         return unsure_notices(self.confidence, self.end.tokens) if isinstance(self.end, Finished) else ()
 
-    def take(self, event: Prepared | Wrote | Finished | Failed) -> None:
+    @property
+    def looks(self) -> int:
+        """How many there were at its images."""
+        return self.end.looks if isinstance(self.end, Finished) else 1
+
+    @property
+    def can_look(self) -> bool:
+        """Whether a user may want another look: the model is not sure, and has looked once."""
+        is_once = self.may_look and self.looks == 1
+        return is_once and self.state == "done" and bool(self.doubts) and bool(self.image_sizes or self.images)
+
+    def begin_look(self) -> FirstAnswer:
+        """Let a second look follow an answer that is over; it stays until there is a surer one."""
+        self.state, self.is_looking, self.may_look = "streaming", True, False
+        end = self.end
+        if not isinstance(end, Finished):
+            raise AssertionError("an answer that did not end is not looked at again")
+        return FirstAnswer(self.answer, end.confidence, end.tokens, end.seconds)
+
+    def take(self, event: TurnEvent) -> None:
         """Take in what the engine says about it."""
         if isinstance(event, Prepared):
             earlier = len(event.image_sizes) - len(self.images)
@@ -158,15 +186,39 @@ class Turn:
             )
             self.image_sizes = event.image_sizes
             self.prompt_tokens, self.image_tokens = event.prompt_tokens, event.image_tokens
-        elif isinstance(event, Wrote):
+        elif isinstance(event, LooksAgain):
+            self.is_looking, self.end = True, event.first
+        elif isinstance(event, Replaced):
+            self.first_answer, self.answer = self.answer, event.text
+        elif isinstance(event, Finished):
+            if event.reason == "stop":
+                self.state, self.end, self.is_looking = "done", event, False
+            else:
+                self.cut("stopped" if event.reason == "cancelled" else "done", event)
+        elif isinstance(event, Failed):
+            self.fail(event.error)
+        else:
             self.answer += event.text
             self.state = "streaming" if self.state == "waiting" else self.state
-        elif isinstance(event, Finished):
-            self.state = "stopped" if event.reason == "cancelled" else "done"
-            self.end = event
-        else:
-            self.fail(event.error)
 
     def fail(self, failure: WireError | EngineEnd) -> None:
         """There will be no answer, or no more of it."""
-        self.state, self.end = "failed", failure
+        self.cut("failed", failure)
+
+    def cut(self, state: TurnState, end: Finished | WireError | EngineEnd | None) -> None:
+        """No more will come; where the first look was over, its answer counts as it ended."""
+        if self.is_looking:
+            self.state, self.is_looking = "done", False
+        else:
+            self.state, self.end = state, end
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a conversation is made of: what is kept of it, and what it is shown from."""
+
+    id: str = field(default_factory=new_id)
+    title: str = ""
+    turns: tuple[Turn, ...] = ()
+    images: tuple[Attachment, ...] = ()
+    """In the window, for the next question."""

@@ -121,6 +121,7 @@ NOTICES: tuple[object, ...] = (
     ),
     QT_TRANSLATE_NOOP("errors", "the model is not sure of this answer ({percent} %)"),
     QT_TRANSLATE_NOOP("errors", "the model is not sure of {what} ({percent} %)"),
+    QT_TRANSLATE_NOOP("errors", "less than 1"),
     QT_TRANSLATE_NOOP("errors", "picture {image} has one colour all over, so there is nothing to read in it"),
     QT_TRANSLATE_NOOP(
         "errors",

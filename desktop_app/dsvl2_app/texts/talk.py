@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication
 from dsvl2_app.state.cost import Cost
 from dsvl2_app.state.time_left import Remaining, rounded
 from dsvl2_app.state.turn import MOST_SURE, Turn
-from dsvl2_app.texts import engine, errors, pictures
+from dsvl2_app.texts import engine, errors, pictures, second_look
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import Finished, MessageTooLongError
 from dsvl2_runtime.engine.wire_error import WireError
@@ -301,6 +301,8 @@ def remark(turn: Turn) -> str:
         parts.append(speed(turn.tokens_per_second))
     if turn.confidence is not None and not turn.doubts:
         parts.insert(0, sure(turn.confidence))
+    if turn.looks > 1 and not turn.is_open:
+        parts.insert(0 if turn.confidence is None or turn.doubts else 1, second_look.looked())
     if turn.is_dropped:
         parts.append(not_told())
     return "\n".join([*notices(turn.notices), " · ".join(part for part in parts if part)])
@@ -309,6 +311,8 @@ def remark(turn: Turn) -> str:
 def card_name(turn: Turn) -> str:
     """What a screen reader reads of a turn."""
     state = turn_end(turn.end) if not turn.is_open else waiting_name(turn)
+    if turn.looks > 1 and not turn.is_open:
+        state = ", ".join((second_look.looked(), state))
     if turn.confidence is not None:
         state = ", ".join((doubt(turn) or sure(turn.confidence), state))
     text = QCoreApplication.translate("talk", "Question: {question}. Answer: {answer}. {state}")
@@ -317,6 +321,8 @@ def card_name(turn: Turn) -> str:
 
 def waiting_name(turn: Turn) -> str:
     """The state of an open turn in a few words."""
+    if turn.is_looking and turn.state != "stopping":
+        return second_look.looking()
     return {"queued": queued(1), "stopping": stopping()}.get(turn.state, engine.phase("decode"))
 
 

@@ -442,6 +442,10 @@
         <translation>模型对 {what} 没有把握 ({percent} %)</translation>
     </message>
     <message>
+        <source>less than 1</source>
+        <translation>不到 1</translation>
+    </message>
+    <message>
         <source>picture {image} has one colour all over, so there is nothing to read in it</source>
         <translation>图片 {image} 全部是同一种颜色，没有可读的内容</translation>
     </message>
@@ -1353,6 +1357,49 @@ A second start of the program tells the open window what to open, through a sock
     <message>
         <source>A picture is still being read; the question is asked after it.</source>
         <translation>还有图片正在读取；读完后即提问。</translation>
+    </message>
+</context>
+<context>
+    <name>second_look</name>
+    <message>
+        <source>Looking closer…</source>
+        <translation>正在再仔细看一遍…</translation>
+    </message>
+    <message>
+        <source>Look closer</source>
+        <translation>再仔细看一遍</translation>
+    </message>
+    <message>
+        <source>Enlarges the pictures and asks again; the surer one of both answers stays.</source>
+        <translation>放大图片再问一遍，保留两个回答中更有把握的一个。</translation>
+    </message>
+    <message>
+        <source>The model can look closer when it has nothing else to do.</source>
+        <translation>模型空闲时才能再仔细看一遍。</translation>
+    </message>
+    <message>
+        <source>looked at again</source>
+        <translation>已再看一遍</translation>
+    </message>
+    <message>
+        <source>A second look at larger pictures found nothing surer.</source>
+        <translation>放大图片再看一遍，没有得到更有把握的回答。</translation>
+    </message>
+    <message>
+        <source>The places were looked at again in larger pictures.</source>
+        <translation>已放大图片再核对位置。</translation>
+    </message>
+    <message>
+        <source>Read at first: {answer}</source>
+        <translation>第一遍读到的是：{answer}</translation>
+    </message>
+    <message>
+        <source>Look again where unsure</source>
+        <translation>没有把握时再看一遍</translation>
+    </message>
+    <message>
+        <source>Takes about as long again; a button at doubtful answers does it where this is off.</source>
+        <translation>约需再花一倍时间；关闭时，可用没有把握的回答旁的按钮来做。</translation>
     </message>
 </context>
 <context>

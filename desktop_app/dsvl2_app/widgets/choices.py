@@ -78,3 +78,4 @@ class Choices(QObject):
         session.options = replace(
             session.options, max_new_tokens=settings.longest_answer, temperature=settings.temperature
         )
+        session.looks_again = settings.looks_again

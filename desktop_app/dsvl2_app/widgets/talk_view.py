@@ -32,6 +32,8 @@ class TalkView(QScrollArea):
 
     edit_asked = Signal(object)
     """A `Turn` whose question is to be changed and asked again."""
+    told = Signal(str)
+    """A sentence for the user."""
     copied = Signal()
     box_hovered = Signal(object, object)
     """A `Turn` and the number of one of its boxes, from 0, or None."""
@@ -134,13 +136,13 @@ class TalkView(QScrollArea):
                 if view is not None:
                     view.show_place(self._place(place), waiting if place == 1 else 0)
             elif turn.is_asked and view is not None:
-                left = session.time_left
+                left, looking = session.time_left, texts.second_look.looking() if turn.is_looking else ""
                 if left is None or session.progress is None:
-                    view.show_progress("", "", None)
+                    view.show_progress(looking, "", None)
                     continue
                 remaining = left.remaining()
                 time_left = "" if turn.state == "stopping" else texts.talk.time_left(remaining.seconds)
-                view.show_progress(texts.talk.step(remaining), time_left, remaining.share)
+                view.show_progress(looking or texts.talk.step(remaining), time_left, remaining.share)
 
     def _place(self, place: int) -> str:
         if self.session.engine_state == "loading" and place == 1:
@@ -267,6 +269,9 @@ class TalkView(QScrollArea):
         session, turn = self.session, view.turn
         if action == "ask again":
             session.ask_again(turn)
+        elif action == "look closer":
+            if not session.look_closer(turn):
+                self.told.emit(texts.second_look.busy())
         elif action == "take back":
             session.take_back(turn)
             self.edit_asked.emit(turn)

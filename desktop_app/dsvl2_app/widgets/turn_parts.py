@@ -13,7 +13,7 @@ from dsvl2_app.widgets import controls, theme
 
 TurnAction = Literal[
     "copy", "copy markdown", "copy csv", "copy pages", "ask again", "edit", "take back", "start anew", "drop oldest",
-    "stop", "stop all",
+    "look closer", "stop", "stop all",
 ]  # fmt: skip
 """What can be done with a turn."""
 BAR_STEPS = 1000
@@ -81,7 +81,9 @@ class QueueRow(QWidget):
 
 
 class DoubtRow(QFrame):
-    """That the model is not sure of an answer."""
+    """That the model is not sure of an answer, and a button that lets it look again."""
+
+    acted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,6 +97,10 @@ class DoubtRow(QFrame):
         layout.setSpacing(theme.SMALL)
         layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.text, 1)
+        self.look = controls.button(texts.second_look.look_closer(), "zoom-in", tip=texts.second_look.look_tip())
+        self.look.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.look.clicked.connect(lambda: self.acted.emit("look closer"))
+        layout.addWidget(self.look)
         self.restyle()
 
     def restyle(self) -> None:

@@ -71,7 +71,10 @@ class TurnView(QFrame):
     def show_turn(self) -> None:
         """Show how far the answer is; nothing is done where nothing has changed."""
         turn = self.turn
-        now = (turn.state, len(turn.answer), turn.end, turn.notices, turn.is_dropped, turn.image_sizes)
+        now = (
+            turn.state, len(turn.answer), turn.end, turn.notices, turn.is_dropped, turn.image_sizes,
+            turn.is_looking, turn.first_answer, turn.may_look,
+        )  # fmt: skip
         if now == self._shown:
             return
         self._shown = now
@@ -81,7 +84,9 @@ class TurnView(QFrame):
         self.answer.setVisible(bool(markdown))
         self.remark.setText(answer_text.visible(texts.talk.remark(turn)))
         self.remark.setVisible(not turn.is_open)
-        self.remark.setToolTip("" if turn.confidence is None else texts.talk.sure_tip())
+        sure_tip = "" if turn.confidence is None else texts.talk.sure_tip()
+        tips = filter(None, (sure_tip, answer_text.visible(texts.second_look.looked_tip(turn))))
+        self.remark.setToolTip("\n".join(tips))
         self._show_error()
         self._show_doubt()
         if turn.is_open and turn.state != "queued":
@@ -138,6 +143,7 @@ class TurnView(QFrame):
             (texts.talk.copy_markdown(), "clipboard-copy", "copy markdown", bool(turn.answer)),
             (texts.talk.copy_csv(), "table", "copy csv", answer_text.has_table(turn)),
             (texts.talk.ask_again(), "refresh-cw", "ask again", not turn.is_open),
+            (texts.second_look.look_closer(), "zoom-in", "look closer", turn.can_look),
             (texts.talk.edit_question(), "pencil", "edit", True),
             (texts.talk.take_back(), "undo-2", "take back", turn.state == "queued"),
         ]
@@ -229,10 +235,12 @@ class TurnView(QFrame):
         doubt = texts.talk.doubt(self.turn)
         if doubt and self._doubt is None:
             self._doubt = DoubtRow()
+            self._doubt.acted.connect(self.acted)
             self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._doubt)
         if self._doubt is not None:
             self._doubt.text.setText(doubt)
             self._doubt.setVisible(bool(doubt))
+            self._doubt.look.setVisible(self.turn.can_look)
 
     def _show_buttons(self) -> None:
         """Icons under an answer that is over; they are made while nothing else is done, before its first word."""

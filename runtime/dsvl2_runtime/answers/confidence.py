@@ -58,7 +58,7 @@ def unsure_notices(confidence: float | None, tokens: int, what: str = "") -> tup
     """
     if confidence is None or confidence >= UNSURE or tokens > SHORT_TOKENS:
         return ()
-    percent = round(100 * confidence)
+    percent: int | str = round(100 * confidence) or "less than 1"
     return (
         Notice("answer.unsure_of", {"what": what, "percent": percent})
         if what

@@ -150,7 +150,10 @@ class Looks:
         Args:
             first: all pieces of the first answer (`known_answer` makes them of one that is over).
         """
-        return self._surer(first) or self._closer(first)
+        try:
+            return self._surer(first) or self._closer(first)
+        except (OutOfMemoryError, MemoryError):
+            return None
 
     def _surer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
         """The pieces of a second answer, if the first one was not sure and that one is surer."""

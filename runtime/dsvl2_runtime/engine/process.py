@@ -13,84 +13,42 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
-from collections.abc import Sequence as Items
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO, NoReturn, cast
+from collections.abc import Iterator
+from typing import BinaryIO, NoReturn
 
 from dsvl2_runtime import load_model
-from dsvl2_runtime.answers.answer import Answer
-from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.engine.answering import Kept, Question, Send, answer
 from dsvl2_runtime.engine.load_meter import measured_load, memory_bytes
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     Ask,
     BadMessage,
-    ChatMessage,
     Event,
     Failed,
-    Finished,
     Hello,
-    ImagePart,
     Load,
     Loaded,
     LoadFailed,
     Measured,
-    NoModelError,
-    Prepared,
     Progressed,
     ProtocolError,
     Stop,
-    TokenPart,
-    Wrote,
     greet,
     named_turn,
     read_command,
     to_line,
 )
-from dsvl2_runtime.engine.read_images import ReadImages
 from dsvl2_runtime.engine.wire_error import wire_error
-from dsvl2_runtime.errors import Dsvl2Error, ImageError
-from dsvl2_runtime.graphs.sequence import Sequence
+from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.graphs.target import CPU, CUDA
-from dsvl2_runtime.inputs.prompt import ContentPart, ImagePlace, Message, SpecialToken, special_parts
 from dsvl2_runtime.machine.mapped_files import report_lost_files
 from dsvl2_runtime.machine.provider import Provider, asked_provider
-from dsvl2_runtime.machine.speeds import SpeedMeter, Speeds, known_speeds, remember_speeds
+from dsvl2_runtime.machine.speeds import known_speeds
 from dsvl2_runtime.model import VisionLanguageModel
-from dsvl2_runtime.progress import Progress, ProgressCallback, Stopped, Watch
 
-PROGRESS_SECONDS = 0.05
-"""Progress within a phase is sent at most this often."""
 OTHER_VERSION_EXIT_CODE = 2
-
-Send = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """An `Ask` that was read."""
-
-    ask: Ask
-    deadline: float | None
-    """On the clock of `time.monotonic`."""
-
-
-@dataclass(slots=True)
-class Kept:
-    """What one answer leaves for the next one of the same model."""
-
-    sequence: Sequence
-    """What a prompt has in common with it is not computed again."""
-    images: ReadImages
-
-    @classmethod
-    def nothing(cls, model: VisionLanguageModel) -> Kept:
-        """Before the first question."""
-        return cls(model.new_sequence(), ReadImages(model.config, threads=model.threads))
 
 
 class Inbox:
@@ -209,131 +167,11 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
             model.manifest_sha256,
             model.threads,
             memory_bytes(),
+            model.looks_again,
         )
     )
     send(Measured(known_speeds(model.speed_key)))
     return model
-
-
-def answer(
-    model: VisionLanguageModel | None,
-    question: Question,
-    inbox: Inbox,
-    send: Send,
-    kept: Kept | None = None,
-) -> Speeds | None:
-    """Answer one question, piece by piece.
-
-    Args:
-        model: that is loaded, if any.
-        question: that was read.
-        inbox: says whether it was stopped.
-        send: takes the events.
-        kept: of the questions before.
-
-    Returns:
-        What is known by now of the model's speeds.
-
-    Raises:
-        NoModelError: there is no model to answer it.
-        Dsvl2Error: as `VisionLanguageModel.generate`.
-    """
-    if model is None:
-        raise NoModelError
-    ask, start, tokens, first_token_seconds = question.ask, time.monotonic(), 0, 0.0
-    kept = kept or Kept.nothing(model)
-    meter, send_progress = SpeedMeter(), progress_sender(send, ask.turn)
-
-    def on_progress(progress: Progress) -> None:
-        meter.note(progress)
-        send_progress(progress)
-
-    watch = Watch(on_progress, lambda: inbox.is_stopped(ask.turn), question.deadline)
-    messages, images = model_messages(ask.messages, special_tokens=ask.special_tokens)
-
-    def before_each(number: int) -> None:
-        send(Progressed("images", number, len(images), ask.turn))
-        watch.check()
-
-    try:
-        with users_names(images):
-            inputs = model.prepare(messages, kept.images.read(images, before_each))
-    except Stopped as end:
-        send(Finished(ask.turn, end.reason, 0, round(time.monotonic() - start, 3)))
-        return known_speeds(model.speed_key)
-    sizes = tuple(image.size for image in inputs.images)
-    send(Prepared(ask.turn, inputs.notices, len(inputs.input_ids), inputs.num_image_tokens, sizes))
-    chunks = model.answer(inputs, ask.options, watch, kept.sequence)
-    answer = Answer(cast("Generator[TextChunk, None, None]", chunks), inputs, kept.sequence, inputs.notices)
-    for chunk in answer:
-        if chunk.token_id is not None:
-            tokens += 1
-            first_token_seconds = first_token_seconds or round(time.monotonic() - start, 3)
-        if chunk.text:
-            send(Wrote(ask.turn, chunk.text))
-        if chunk.finish_reason is not None:
-            if chunk.finish_reason == "stop":
-                meter.answered(tokens)
-            seconds, reused = round(time.monotonic() - start, 3), kept.sequence.reused
-            finished = Finished(
-                ask.turn, chunk.finish_reason, tokens, seconds, reused, first_token_seconds, memory_bytes(),
-                answer.confidence,
-            )  # fmt: skip
-            send(finished)
-    return remember_speeds(model.speed_key, meter.take())
-
-
-def model_messages(
-    messages: Items[ChatMessage], *, special_tokens: bool = False
-) -> tuple[list[Message], list[ImagePart]]:
-    """The messages as the prompt builder takes them, and their images in the order of their places.
-
-    Args:
-        messages: of an `Ask`.
-        special_tokens: whether the names of the grounding tokens in texts mean these tokens.
-    """
-    images: list[ImagePart] = []
-    converted = []
-    for message in messages:
-        content: list[ContentPart] = []
-        for part in message.content:
-            if isinstance(part, ImagePart):
-                images.append(part)
-                content += [ImagePlace(), "\n"]
-            elif isinstance(part, TokenPart):
-                content.append(SpecialToken(part.name))
-            else:
-                content.append(part.text)
-        converted.append(Message(message.role, special_parts(content) if special_tokens else content))
-    return converted, images
-
-
-@contextmanager
-def users_names(images: Items[ImagePart]) -> Iterator[None]:
-    """Call an image in errors as its user calls it, and not by the path of a copy."""
-    names = {image.path: image.name for image in images if image.name is not None}
-    try:
-        yield
-    except ImageError as error:
-        if error.source not in names:
-            raise
-        raise ImageError(names[error.source], error.found, error.advice) from error
-
-
-def progress_sender(send: Send, turn: int | None) -> ProgressCallback:
-    """A callback that sends start and end of each phase, and progress at most every `PROGRESS_SECONDS`."""
-    last_phase, last_time = "", 0.0
-
-    def on_progress(progress: Progress) -> None:
-        nonlocal last_phase, last_time
-        now = time.monotonic()
-        between = progress.phase == last_phase and progress.done < progress.total
-        if between and now - last_time < PROGRESS_SECONDS:
-            return
-        last_phase, last_time = progress.phase, now
-        send(Progressed(progress.phase, progress.done, progress.total, turn))
-
-    return on_progress
 
 
 def main() -> None:

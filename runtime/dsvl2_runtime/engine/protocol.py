@@ -7,9 +7,7 @@ The engine reads commands from its standard input and writes events to its stand
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -17,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from dsvl2_runtime import __version__
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import STRICT, ModelConfig, describe
+from dsvl2_runtime.engine.prompt_parts import ChatMessage
 from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.machine.provider import Provider
@@ -24,14 +23,12 @@ from dsvl2_runtime.machine.speeds import Speeds
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
 LONGEST_SECONDS = 1e6
 """Eleven days; a later deadline is a mistake."""
-
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ProtocolError(Dsvl2Error, ValueError):
@@ -94,47 +91,13 @@ class Load:
 
 
 @dataclass(frozen=True, config=STRICT)
-class TextPart:
-    """Text as a user typed it; it becomes a special token only where `Ask.special_tokens` says so."""
+class FirstAnswer:
+    """An answer that was given before, after one look."""
 
     text: str
-    kind: Literal["text"] = "text"
-
-
-@dataclass(frozen=True, config=STRICT)
-class ImagePart:
-    """An image, on a line of its own in the prompt."""
-
-    path: str
-    """Absolute."""
-    name: str | None = None
-    """What the user calls it, for messages; without it the path."""
-    sha256: Sha256 | None = None
-    """Of the file's bytes, from a client that keeps content: a file with other bytes is then refused."""
-    kind: Literal["image"] = "image"
-
-
-GroundingToken = Literal["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>"]
-_GROUNDING = re.compile("(" + "|".join(re.escape(name) for name in get_args(GroundingToken)) + ")")
-
-
-@dataclass(frozen=True, config=STRICT)
-class TokenPart:
-    """A special token that a program puts there: in the request for a place, or in an answer with boxes."""
-
-    name: GroundingToken
-    kind: Literal["token"] = "token"
-
-
-Part = Annotated[TextPart | ImagePart | TokenPart, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True, config=STRICT)
-class ChatMessage:
-    """One message of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: tuple[Part, ...]
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    tokens: Annotated[int, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -150,6 +113,11 @@ class Ask:
     special_tokens: bool = False
     """Whether the names of the grounding tokens in the texts mean these tokens (`prompt.special_parts`); by default
     every text is text."""
+    look_again: bool | None = None
+    """Whether a second look follows where the model is not sure (`answers/second_look.py`); None leaves it to what is
+    best for the model."""
+    first: FirstAnswer | None = None
+    """The first look is over, and this is its answer; nothing but a second one is wanted."""
     kind: Literal["ask"] = "ask"
 
 
@@ -194,6 +162,8 @@ class Loaded:
     threads: int = 0
     memory_bytes: int = 0
     """Of the process, with its model."""
+    looks_again: bool = False
+    """Whether a second look was found to make its answers better."""
     kind: Literal["loaded"] = "loaded"
 
 
@@ -264,7 +234,28 @@ class Finished:
     """Of the process after the answer."""
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """The probability that the model gave to this answer, if the options asked for it (`answers/confidence.py`)."""
+    looks: int = 1
+    """How many there were (`answers/second_look.py`)."""
     kind: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, config=STRICT)
+class LooksAgain:
+    """The first answer is whole, and the model looks again; a stop leaves that answer."""
+
+    turn: int
+    first: Finished
+    """As its end would have been told without a second look."""
+    kind: Literal["looks_again"] = "looks_again"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Replaced:
+    """A surer answer, or the same with exact places, in place of all that was written."""
+
+    turn: int
+    text: str
+    kind: Literal["replaced"] = "replaced"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -277,26 +268,14 @@ class Failed:
 
 
 Command = Hello | Load | Ask | Stop
-Event = Hello | Progressed | Loaded | Measured | LoadFailed | BadMessage | Prepared | Wrote | Finished | Failed
+TurnEvent = Prepared | Wrote | LooksAgain | Replaced | Finished | Failed
+"""What comes for a question."""
+Event = Hello | Progressed | Loaded | Measured | LoadFailed | BadMessage | TurnEvent
 
 Message = TypeVar("Message")
 
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="kind")])
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
-
-
-def user_message(question: str, images: Sequence[ImagePart] = ()) -> ChatMessage:
-    """A question about images, which come first."""
-    return ChatMessage("user", (*images, TextPart(question)))
-
-
-def grounded_parts(text: str) -> tuple[Part, ...]:
-    """A text of the program or of the model, in which the names of the grounding tokens mean these tokens."""
-    # What is split off is every other piece, and is one of the names.
-    pieces = enumerate(_GROUNDING.split(text))
-    return tuple(
-        TokenPart(cast("GroundingToken", piece)) if at % 2 else TextPart(piece) for at, piece in pieces if piece
-    )
 
 
 def to_line(message: Command | Event) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsvl2_runtime.config import ModelConfig
-from dsvl2_runtime.engine.protocol import ImagePart
+from dsvl2_runtime.engine.prompt_parts import ImagePart
 from dsvl2_runtime.errors import ImageError
 from dsvl2_runtime.inputs.processor import ReadImage, read_image
 from dsvl2_runtime.inputs.tiling import is_tiled

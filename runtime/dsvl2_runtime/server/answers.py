@@ -16,20 +16,18 @@ from dataclasses import dataclass, field
 
 from dsvl2_runtime.engine.client import ENGINE_ARGUMENTS, EngineClient, EngineEnd
 from dsvl2_runtime.engine.image_store import ImageStore, open_store
+from dsvl2_runtime.engine.prompt_parts import ChatMessage, ImagePart, Part, TextPart
 from dsvl2_runtime.engine.protocol import (
     Ask,
     BadMessage,
-    ChatMessage,
     Failed,
     Finished,
-    ImagePart,
     Load,
     Loaded,
     LoadFailed,
-    Part,
     Prepared,
+    Replaced,
     Stop,
-    TextPart,
     Wrote,
 )
 from dsvl2_runtime.engine.wire_error import wire_error
@@ -41,7 +39,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5
 """After so long without a question the thread looks whether the engine is alive."""
 
-AnswerEvent = Prepared | Wrote | Finished
+AnswerEvent = Prepared | Wrote | Replaced | Finished
 
 
 @dataclass(slots=True)
@@ -249,6 +247,7 @@ class Answers:
                 request.options,
                 self._seconds,
                 special_tokens=request.special_tokens,
+                look_again=request.look_again,
             )
             self.running = answer
             client.send(ask)
@@ -266,7 +265,7 @@ class Answers:
             if isinstance(event, Failed | BadMessage):
                 if event.turn == answer.turn:
                     raise EngineError(event.error)
-            elif isinstance(event, Prepared | Wrote | Finished) and event.turn == answer.turn:
+            elif isinstance(event, AnswerEvent) and event.turn == answer.turn:
                 if isinstance(event, Prepared):
                     self.counts.prompt_tokens += event.prompt_tokens
                 if isinstance(event, Finished):

@@ -19,7 +19,7 @@ from dsvl2_runtime.engine.protocol import Finished, Prepared, Wrote
 from dsvl2_runtime.errors import Dsvl2Error, OutOfMemoryError
 from dsvl2_runtime.server.answers import Answer, AnswerEvent, Answers
 from dsvl2_runtime.server.body import BodyLimits, discard_body, read_body
-from dsvl2_runtime.server.chat_request import read_chat_request
+from dsvl2_runtime.server.chat_request import ChatRequest, read_chat_request
 from dsvl2_runtime.server.completions import DONE, Completion, event_bytes, to_json
 from dsvl2_runtime.server.errors import RETRY_SECONDS, EngineError, UnknownModelError, error_object
 from dsvl2_runtime.server.gate import Gate
@@ -72,7 +72,7 @@ class Service:
             place.release()
         completion = Completion(self._model.name)
         if asked.stream:
-            return await self._streamed(request, answer, completion, include_usage=asked.include_usage)
+            return await self._streamed(request, answer, completion)
         async with self._cancelled_without_client(request, answer):
             async for event in answer.events():
                 completion.take(event)
@@ -103,9 +103,7 @@ class Service:
         if name not in (None, self._model.name, self._model.asked):
             raise UnknownModelError(str(name), self._model.name)
 
-    async def _streamed(
-        self, request: Request, answer: Answer, completion: Completion, *, include_usage: bool
-    ) -> Response:
+    async def _streamed(self, request: Request, answer: Answer, completion: Completion) -> Response:
         """A stream; an error before the first word is still a response of its own with its status."""
         events = answer.events()
         async with self._cancelled_without_client(request, answer):
@@ -113,7 +111,7 @@ class Service:
             while isinstance(event, Prepared):
                 completion.take(event)
                 event = await anext(events)
-        pieces = stream_pieces(completion, event, events, include_usage=include_usage)
+        pieces = stream_pieces(completion, event, events, answer.request)
         return EventStream(pieces, self._cancelled_without_client(request, answer))
 
     @asynccontextmanager
@@ -136,19 +134,24 @@ class Service:
 
 
 async def stream_pieces(
-    completion: Completion, first: AnswerEvent, events: AsyncIterator[AnswerEvent], *, include_usage: bool
+    completion: Completion, first: AnswerEvent, events: AsyncIterator[AnswerEvent], asked: ChatRequest
 ) -> AsyncIterator[bytes]:
-    """An answer as server-sent events; an error in its middle is one of them."""
+    """An answer as server-sent events; an error in its middle is one of them.
+
+    Where the model may look again, the answer is one piece: nobody can take back what was sent.
+    """
     yield event_bytes(completion.chunk({"role": "assistant", "content": ""}))
     event: AnswerEvent | None = first
     try:
         while event is not None:
             completion.take(event)
-            if isinstance(event, Wrote):
+            if isinstance(event, Wrote) and not asked.look_again:
                 yield event_bytes(completion.chunk({"content": event.text}))
+            if isinstance(event, Finished) and asked.look_again and completion.text:
+                yield event_bytes(completion.chunk({"content": completion.text}))
             event = None if isinstance(event, Finished) else await anext(events)
         yield event_bytes(completion.chunk({}, is_last=True))
-        if include_usage:
+        if asked.include_usage:
             yield event_bytes(completion.usage_chunk())
     except EngineError as error:
         yield event_bytes(error_object(error.error.name, str(error), error.http_status))

@@ -77,6 +77,8 @@ class Extension(BaseModel):
     """Whether `<|ref|>`, `<|det|>` and `<|grounding|>` in the texts of this request are the tokens of these names."""
     no_repeat_ngram: int | None = None
     repetition_guard: bool | None = None
+    look_again: bool | None = None
+    """Where the model is not sure; null leaves it to what is best for the model, and looks once where it streams."""
 
 
 class Body(BaseModel):
@@ -112,6 +114,8 @@ class ChatRequest:
     stream: bool
     include_usage: bool
     special_tokens: bool
+    look_again: bool | None
+    """None leaves it to what is best for the model."""
 
 
 def read_chat_request(body: bytes) -> ChatRequest:
@@ -127,14 +131,16 @@ def read_chat_request(body: bytes) -> ChatRequest:
         raise UsageError(f"the request cannot be read: {describe(error)}") from error
     _require_neutral(fields.model_extra or {})
     conversation = read_messages(fields.messages, local_files=False)
+    extension, stream = fields.x_dsvl2 or Extension(), bool(fields.stream)
     return ChatRequest(
         fields.model,
         conversation.messages,
         _image_bytes(conversation),
         _options(fields),
-        bool(fields.stream),
+        stream,
         bool(fields.stream_options and fields.stream_options.include_usage),
-        bool(fields.x_dsvl2 and fields.x_dsvl2.special_tokens),
+        bool(extension.special_tokens),
+        False if stream and extension.look_again is None else extension.look_again,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dsvl2_runtime.answers.boxes import parse_boxes
-from dsvl2_runtime.engine.protocol import Finished, Prepared, Wrote
+from dsvl2_runtime.engine.protocol import Finished, Prepared, Replaced, Wrote
 from dsvl2_runtime.progress import FinishReason
 from dsvl2_runtime.server.answers import AnswerEvent
 from dsvl2_runtime.texts import notice_json
@@ -41,13 +41,20 @@ class Completion:
             self._prepared = event
         elif isinstance(event, Wrote):
             self._texts.append(event.text)
+        elif isinstance(event, Replaced):
+            self._texts = [event.text]
         else:
             self._end = event
+
+    @property
+    def text(self) -> str:
+        """The answer, as far as it has come."""
+        return "".join(self._texts)
 
     def whole(self) -> dict[str, Any]:
         """The response where nothing is streamed, after the last event."""
         end = self._ended()
-        message = {"role": "assistant", "content": "".join(self._texts), "refusal": None}
+        message = {"role": "assistant", "content": self.text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": openai_reason(end.reason)}
         return {
             **self._head, "object": "chat.completion", "choices": [choice], "usage": self.usage(),
@@ -80,10 +87,11 @@ class Completion:
     def _extension(self, end: Finished) -> dict[str, Any]:
         sizes = self._prepared.image_sizes if self._prepared else ()
         notices = self._prepared.notices if self._prepared else ()
-        boxes, dropped = parse_boxes("".join(self._texts), sizes, is_cut=end.reason != "stop")
+        boxes, dropped = parse_boxes(self.text, sizes, is_cut=end.reason != "stop")
         return {
             "finish_reason": end.reason,
             "confidence": None if end.confidence is None else round(end.confidence, 4),
+            "looks": end.looks,
             "boxes": [asdict(box) for box in boxes],
             "warnings": [notice_json(notice) for notice in (*notices, *dropped)],
             "seconds": end.seconds,

@@ -17,6 +17,7 @@ Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Side = Annotated[int, Field(gt=0, lt=1 << 31)]
 Coordinate = Annotated[int, Field(ge=0, le=999)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Looks = Annotated[int, Field(ge=1)]
 SavedState = Literal["open", "done", "stopped", "failed"]
 """Of a turn. `open` is one whose answer was still coming when it was written last."""
 
@@ -95,6 +96,10 @@ class SavedTurn:
     """It was one of the questions for each page of a document."""
     confidence: Share | None = None
     """The probability that the model gave to its answer, where it is known (`answers/confidence.py`)."""
+    looks: Looks = 1
+    """How many there were at its images (`answers/second_look.py`)."""
+    first_answer: str = ""
+    """What was read at the first look, where another answer counts."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -149,6 +154,8 @@ class More:
     is_dropped: bool = False
     is_alone: bool = False
     confidence: Share | None = None
+    looks: Looks = 1
+    first_answer: str = ""
 
 
 MORE: TypeAdapter[More] = TypeAdapter(More)

@@ -41,8 +41,9 @@ def searched_text(turn: SavedTurn) -> str:
 def turn_values(turn: SavedTurn) -> tuple[object, ...]:
     """The columns of a turn after its conversation."""
     more = More(
-        turn.boxes, turn.end, turn.task, turn.image_sizes, turn.notices, turn.is_dropped, turn.is_alone, turn.confidence
-    )
+        turn.boxes, turn.end, turn.task, turn.image_sizes, turn.notices, turn.is_dropped, turn.is_alone,
+        turn.confidence, turn.looks, turn.first_answer,
+    )  # fmt: skip
     text = MORE.dump_json(more, ensure_ascii=True).decode()
     columns = (turn.question, turn.answer, turn.state, turn.asked_at, text, turn.model, searched_text(turn))
     return tuple(_storable(value) if isinstance(value, str) else value for value in columns)
@@ -133,6 +134,8 @@ def _turn(row: Sequence[Any], images: tuple[SavedImage, ...]) -> SavedTurn:
         is_dropped=found.is_dropped,
         is_alone=found.is_alone,
         confidence=found.confidence,
+        looks=found.looks,
+        first_answer=found.first_answer,
     )
 
 

@@ -41,7 +41,7 @@ def saved_turn(turn: Turn, model: Loaded | None) -> SavedTurn:
         question=turn.question,
         asked_at=turn.asked_at,
         answer=turn.answer,
-        state=states.get(turn.state, "open"),
+        state="done" if turn.is_looking else states.get(turn.state, "open"),  # the first answer is whole
         images=tuple(_saved_image(image) for image in turn.images),
         boxes=tuple(SavedBox(box.label, box.image, box.norm999) for box in turn.boxes),
         end=_saved_end(turn.end),
@@ -52,6 +52,8 @@ def saved_turn(turn: Turn, model: Loaded | None) -> SavedTurn:
         is_dropped=turn.is_dropped,
         is_alone=turn.is_alone,
         confidence=turn.end.confidence if isinstance(turn.end, Finished) else None,
+        looks=turn.looks,
+        first_answer=turn.first_answer,
     )
 
 
@@ -109,6 +111,7 @@ def _turn(number: int, saved: SavedTurn, images: tuple[Attachment, ...], present
         is_alone=saved.is_alone,
         image_sizes=saved.image_sizes,
         present=present,
+        first_answer=saved.first_answer,
     )
 
 
@@ -124,8 +127,9 @@ def _end(number: int, saved: SavedTurn) -> Finished | WireError | EngineEnd | No
     except ValidationError:
         return WireError(end.reason, end.message, Dsvl2Error.exit_code, Dsvl2Error.http_status)
     return Finished(
-        number, reason, end.tokens, end.seconds, end.cached_tokens, end.first_token_seconds, confidence=saved.confidence
-    )
+        number, reason, end.tokens, end.seconds, end.cached_tokens, end.first_token_seconds,
+        confidence=saved.confidence, looks=saved.looks,
+    )  # fmt: skip
 
 
 def _notice(saved: SavedNotice) -> Notice | None:

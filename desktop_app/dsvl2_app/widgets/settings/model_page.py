@@ -9,7 +9,7 @@ from dsvl2_app import texts
 from dsvl2_app.settings_keeper import SettingsKeeper
 from dsvl2_app.state.settings import LONGEST_ANSWER
 from dsvl2_app.widgets import controls, theme
-from dsvl2_app.widgets.settings.page import CONTROL_WIDTH, Page
+from dsvl2_app.widgets.settings.page import CONTROL_WIDTH, Page, switch
 from dsvl2_runtime.machine.cores import choose_threads
 
 
@@ -47,6 +47,8 @@ class ModelPage(Page):
             field.setFixedWidth(CONTROL_WIDTH)
             field.setMinimumHeight(theme.BUTTON_HEIGHT)
             self.add_row(name, sentence, field)
+        self.looks_again = switch(settings.looks_again, lambda is_on: keeper.change(looks_again=is_on))
+        self.add_row(*texts.second_look.automatic(), self.looks_again)
         self.models = controls.button(texts.settings.set_up_model(), "cpu")
         self.models.clicked.connect(self.models_asked)
         self.add_row(texts.settings.model(), texts.settings.models_sentence(), self.models)

@@ -2,13 +2,27 @@
 // are used for the first time.
 #pragma once
 #include <atomic>
-#include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "blocks.h"
 #include "operator.h"
 
 namespace dsvl2 {
+
+// Whether no value is NaN or infinite. In integers, whose sum may be formed in any order, and so in vectors: adding one float
+// after the other took 40 percent as long as the first product of a token with the weight.
+inline bool all_finite(const float* values, size_t count) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t wild = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    wild |= (bits & kExponent) == kExponent;
+  }
+  return wild == 0;
+}
 
 // `count` matrices [rows, in_features], such as experts.
 class BlockWeight {
@@ -40,9 +54,7 @@ class BlockWeight {
   Weights matrix(size_t index) const {
     const Weights w{packed_ + index * rows * row_bytes_, scales_ + index * rows * blocks, rows, row_bytes_};
     if (!checked_[index].load(std::memory_order_relaxed)) {
-      float most = 0;  // times zero it is zero, unless something was not finite
-      for (size_t i = 0; i < rows * blocks; ++i) most += w.scales[i] * 0.f;
-      require(most == 0.f, name_ + " has a scale that is not finite");
+      require(all_finite(w.scales, rows * blocks), name_ + " has a scale that is not finite");
       checked_[index].store(true, std::memory_order_relaxed);
     }
     return w;

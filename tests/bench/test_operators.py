@@ -64,6 +64,30 @@ def test_weights_of_all_copies_are_read_before_one_is_read_again(
     assert read == [(visit % copies, visit // copies) for visit in range(len(read))]
 
 
+@pytest.mark.parametrize("index", range(3))
+def test_every_weight_was_used_before_the_first_turn(small: None, monkeypatch: pytest.MonkeyPatch, index: int) -> None:
+    """An operator looks at its scales once, when they are first used; only the first step of a model pays for that."""
+    case = operators.cases()[index]
+    first: list[tuple[list[tuple[int, int]], int]] = []
+
+    def turn(
+        _ours: object, _theirs: object, visits: list[tuple[int, int]], _case: object, tokens: int
+    ) -> tuple[float, float]:
+        first.append((visits, tokens))
+        return 1.0, 1.0
+
+    monkeypatch.setattr(operators, "cases", lambda: [case])
+    monkeypatch.setattr(operators, "_session", lambda *_: object())
+    monkeypatch.setattr(operators, "_turn", turn)
+    operators.measure(1, 1)
+    visits, tokens = first[0]
+    assert [copy for copy, _ in visits] == list(range(operators.copies_of(case)))
+    if "choice" in case.feeds(1, 0):
+        choice = case.feeds(tokens, 0)["choice"]
+        chosen = np.argsort(choice, axis=-1)[:, -operators.CHOSEN :]
+        assert sorted(set(chosen.flat)) == list(range(operators.EXPERTS))
+
+
 def test_one_token_goes_to_all_experts_in_turn(small: None) -> None:
     case = operators.experts_case()
     chosen = [set(np.argsort(case.feeds(1, times)["choice"][0])[-operators.CHOSEN :].tolist()) for times in range(4)]

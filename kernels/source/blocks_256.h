@@ -13,46 +13,14 @@
 
 #include "blocks.h"
 #include "compiler.h"
+#include "rows_256.h"
+#include "vectors_256.h"
 
 namespace dsvl2 {
 namespace {
 
-#if defined(DSVL2_AVX_VNNI)
-constexpr bool kVnni = true;
-#else
-constexpr bool kVnni = false;
-#endif
 constexpr size_t kTile = kVnni ? 6 : 4;  // records at a time: sums of two vectors each, in 16 registers
 constexpr size_t kSumsIn16Bits = 8;
-
-DSVL2_INLINE __m256i dot([[maybe_unused]] __m256i sums, [[maybe_unused]] __m256i w, [[maybe_unused]] __m256i a) {
-#if defined(DSVL2_AVX_VNNI)
-  return _mm256_dpbusd_avx_epi32(sums, w, a);
-#else
-  return sums;  // never called
-#endif
-}
-DSVL2_INLINE __m256i load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
-DSVL2_INLINE __m256i low_halves(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
-DSVL2_INLINE __m256i high_halves(__m256i bytes) { return low_halves(_mm256_srli_epi16(bytes, 4)); }
-DSVL2_INLINE __m256i to_32_bits(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }
-
-// The first n of 8 lanes, as maskload and maskstore take them.
-DSVL2_INLINE __m256i first_lanes(long long n) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : n < 0 ? 0 : int(n)), lane);
-}
-DSVL2_INLINE __m256 load_first(const float* at, size_t n) {
-  return n >= 8 ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, first_lanes(static_cast<long long>(n)));
-}
-
-// Lanes 0 to 7 in `a` and 8 to 15 in `b`, in the order that blocks.h promises.
-DSVL2_INLINE float sum_lanes(__m256 a, __m256 b) {
-  a = _mm256_add_ps(a, b);
-  const __m128 c = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-  const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-  return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
-}
 
 // ---------------------------------------------------------------------------------------------------- activations
 
@@ -273,90 +241,6 @@ void panel_product(const Weights& w, PanelRows panel, const Layout& layout, cons
       }
     }
   }
-}
-
-// --------------------------------------------------------------------------------------------------------- rows
-
-// 32 bytes of a row of weights, or the first of them, times their activations: 8 sums.
-template <size_t Bits>
-DSVL2_INLINE __m256i products(const uint8_t* row, size_t dwords, const uint8_t* record, size_t odd) {
-  __m256i w = dwords >= 8 ? load(row)
-                          : _mm256_maskload_epi32(reinterpret_cast<const int*>(row), first_lanes(static_cast<long long>(dwords)));
-  if constexpr (kVnni) {
-    const __m256i zero = _mm256_setzero_si256();
-    if constexpr (Bits == 8) return dot(zero, w, load(record));
-    return dot(dot(zero, low_halves(w), load(record)), high_halves(w), load(record + odd));
-  } else if constexpr (Bits == 8) {
-    w = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-    return to_32_bits(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(load(record), w)));
-  }
-  return to_32_bits(_mm256_add_epi16(_mm256_maddubs_epi16(low_halves(w), load(record)),
-                                     _mm256_maddubs_epi16(high_halves(w), load(record + odd))));
-}
-
-// Sums of 8 blocks of D dwords each in their order, from the products of D vectors.
-template <size_t D>
-DSVL2_INLINE __m256i block_sums(const __m256i* v) {
-  if constexpr (D == 2) {
-    return _mm256_permutevar8x32_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7));
-  } else if constexpr (D == 4) {
-    const __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-    return _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  } else {
-    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
-    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-  }
-}
-
-// One row; D dwords to a block, at most 8, of which a longer block has `parts`.
-template <size_t Bits, size_t D>
-float one_row(const uint8_t* row, const float* weight_scales, const Layout& layout, const uint8_t* record, size_t parts) {
-  const auto* scales = reinterpret_cast<const float*>(record + layout.scales);
-  const uint8_t* starts = record + layout.starts;
-  __m256 lanes[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-  for (size_t first = 0; first < layout.blocks; first += 8) {
-    const size_t here = layout.blocks - first < 8 ? layout.blocks - first : 8;
-    const size_t at = first * D * parts * 4, dwords = here * D * parts;
-    __m256i v[D];
-    for (size_t byte = 0; byte < dwords * 4; byte += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(row + at + byte + kAhead), _MM_HINT_T0);
-    if (here == 8 && parts == 1) {
-      DSVL2_UNROLL(8)
-      for (size_t j = 0; j < D; ++j) v[j] = products<Bits>(row + at + 32 * j, 8, record + at + 32 * j, layout.odd);
-    } else {
-      for (size_t j = 0; j < D; ++j) {
-        v[j] = _mm256_setzero_si256();
-        for (size_t p = 0; p < parts; ++p) {
-          const size_t vector = j * parts + p;
-          if (vector * 8 >= dwords) continue;
-          const size_t offset = at + 32 * vector;
-          v[j] = _mm256_add_epi32(v[j], products<Bits>(row + offset, dwords - vector * 8, record + offset, layout.odd));
-        }
-      }
-    }
-    __m256i sums = block_sums<D>(v);
-    if constexpr (kVnni || Bits == 4) sums = _mm256_add_epi32(sums, load(starts + first * 4));
-    const __m256 factor = _mm256_mul_ps(load_first(weight_scales + first, here), _mm256_loadu_ps(scales + first));
-    __m256& into = lanes[first / 8 % 2];
-    into = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), factor, into);
-  }
-  return sum_lanes(lanes[0], lanes[1]);
-}
-
-using OneRow = float (*)(const uint8_t*, const float*, const Layout&, const uint8_t*, size_t);
-
-void row_products(const Weights& w, size_t first, size_t count, const Layout& layout, const uint8_t* const* records,
-                  size_t record_count, float* y, size_t ldy) {
-  const size_t dwords = layout.block * layout.bits / 32, parts = dwords > 8 ? dwords / 8 : 1;
-  const OneRow multiply = layout.bits == 8 ? (dwords == 4 ? one_row<8, 4> : one_row<8, 8>)
-                          : dwords == 2    ? one_row<4, 2>
-                          : dwords == 4    ? one_row<4, 4>
-                                           : one_row<4, 8>;
-  in_two_streams(count, [&](size_t n) {
-    for (size_t r = 0; r < record_count; ++r)
-      y[r * ldy + n] = multiply(w.row(first + n), w.scales + (first + n) * layout.blocks, layout, records[r], parts);
-  });
 }
 
 // ------------------------------------------------------------------------------------------------------ SwiGLU

@@ -97,13 +97,14 @@ def dark(stage: Stage) -> Script:
 
 
 def unsure(stage: Stage) -> Script:
-    """An answer of which the model is not sure, rightly so, below one of which it is."""
+    """An answer of which the model is not sure after one look, rightly so, and the answer after a second one."""
     yield stage.ready
     stage.keep_demonstration()
     stage.add("chart.png")
     yield lambda: stage.window.session.images and not stage.window.reader.unread  # so small that it is sharp at once
-    for question in ("What is the value for Mon?", "What is the value for Thu?"):
-        stage.window.session.ask(question)
+    for looks_again in (False, True):
+        stage.window.session.looks_again = looks_again
+        stage.window.session.ask("What is the value for Thu?")
         yield stage.answered
     yield stage.settled()
     stage.save()

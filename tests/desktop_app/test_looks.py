@@ -90,7 +90,7 @@ def test_the_first_answer_stays_until_a_surer_one_replaces_it(session: ChatSessi
     assert [getattr(part, "text", None) for part in said] == ["47"]
 
 
-def test_an_answer_that_nothing_surer_was_found_for_is_marked_too(qtbot: QtBot) -> None:
+def test_an_answer_that_stays_is_marked_too(qtbot: QtBot) -> None:
     """Its doubt stays, and there is nothing more to try; exact places are called so."""
     turn = doubtful()
     turn.end = replace(FIRST, looks=2)
@@ -99,7 +99,7 @@ def test_an_answer_that_nothing_surer_was_found_for_is_marked_too(qtbot: QtBot) 
     assert view.doubt == "The model is not sure of this answer (25 %)"
     assert not turn.can_look
     assert view.remark.text().startswith("looked at again · ")
-    assert view.remark.toolTip().endswith("A second look at larger pictures found nothing surer.")
+    assert view.remark.toolTip().endswith("A second look at larger pictures led to no other answer.")
     box = "<|ref|>Total<|/ref|><|det|>[[{}, 0, 999, 500]]<|/det|>"
     turn.answer, turn.first_answer = box.format(1), box.format(2)
     assert texts.second_look.looked_tip(turn) == "The places were looked at again in larger pictures."

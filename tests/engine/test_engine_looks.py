@@ -94,6 +94,16 @@ def test_the_first_answer_streams_and_is_replaced_by_a_surer_one(model: VisionLa
     assert end.confidence is not None and once.confidence is not None and end.confidence > once.confidence
 
 
+def test_the_same_answer_is_not_replaced(model: VisionLanguageModel) -> None:
+    """Of a bar that is read alike at both looks; the model is surer of it at the second one."""
+    ask = Ask(1, (user_message("What is the value for Tue?", [IMAGE]),), OPTIONS)
+    once, events = end_of(events_of(model, replace(ask, look_again=False))), events_of(model, ask)
+    end = end_of(events)
+    assert Replaced not in map(type, events)
+    assert (texts(events), end.looks) == ("31", 2)
+    assert end.confidence is not None and once.confidence is not None and end.confidence > once.confidence
+
+
 @pytest.mark.parametrize("looks_again", [False, True])
 def test_the_model_decides_where_nobody_else_does(
     model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch, looks_again: bool

@@ -43,7 +43,7 @@ def looked_tip(turn: Turn) -> str:
     if turn.looks == 1 or turn.is_open:
         return ""
     if not turn.first_answer:
-        return QCoreApplication.translate("second_look", "A second look at larger pictures found nothing surer.")
+        return QCoreApplication.translate("second_look", "A second look at larger pictures led to no other answer.")
     first = without_boxes(turn.first_answer)
     if first == without_boxes(turn.answer):
         return QCoreApplication.translate("second_look", "The places were looked at again in larger pictures.")

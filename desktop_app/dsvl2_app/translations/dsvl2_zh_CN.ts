@@ -1382,8 +1382,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>已再看一遍</translation>
     </message>
     <message>
-        <source>A second look at larger pictures found nothing surer.</source>
-        <translation>放大图片再看一遍，没有得到更有把握的回答。</translation>
+        <source>A second look at larger pictures led to no other answer.</source>
+        <translation>放大图片再看一遍，没有得到别的回答。</translation>
     </message>
     <message>
         <source>The places were looked at again in larger pictures.</source>

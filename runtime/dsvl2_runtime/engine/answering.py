@@ -139,7 +139,8 @@ def answer(
     counts = looks.again(first) if looks_again else None
     if counts is not None:
         again = Answer((chunk for chunk in counts), looks.inputs, looks.sequence, ()).read()
-        send(Replaced(ask.turn, again.text))
+        if again.text != "".join(chunk.text for chunk in first):
+            send(Replaced(ask.turn, again.text))
         end = replace(end, tokens=len(again.token_ids) or end.tokens, confidence=again.confidence)
     seconds = round(time.monotonic() - start, 3) + (0.0 if ask.first is None else ask.first.seconds)
     send(replace(end, seconds=seconds, memory_bytes=memory_bytes(), looks=looks.count))

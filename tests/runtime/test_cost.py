@@ -21,7 +21,7 @@ from dsvl2_runtime.machine.speeds import Measured, SpeedKey, Speeds, known_speed
 from own_pdfs import own_pdf
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FORM, RECEIPT = str(EXAMPLES / "small_form.png"), str(EXAMPLES / "receipt.png")
+FORM, RECEIPT, CHART = (str(EXAMPLES / f"{name}.png") for name in ("small_form", "receipt", "chart"))
 NAME = "What is the name?"
 SECOND_EACH = Speeds(
     tile=Measured(units=1, total=1),
@@ -72,7 +72,7 @@ def test_a_dry_run_says_what_the_answer_would_need(monkeypatch: pytest.MonkeyPat
 def test_seconds_are_those_of_earlier_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first one there are none."""
     no_model(monkeypatch)
-    asked = ("run", NAME, "-i", FORM, "--dry-run")
+    asked = ("run", NAME, "-i", FORM, "--look-once", "--dry-run")
     assert call(*asked).stdout == (
         "1 tile, 437 of 4,096 tokens\nhow long it takes is not known before a first answer\n"
     )
@@ -82,6 +82,41 @@ def test_seconds_are_those_of_earlier_answers(monkeypatch: pytest.MonkeyPatch) -
     )
     loaded = "about 5 seconds once the model is loaded"
     assert call(*asked, "-n", "1").stdout.splitlines()[1] == f"{loaded}, the first word after about 5 seconds"
+
+
+def test_a_second_look_is_counted_where_there_may_be_one(monkeypatch: pytest.MonkeyPatch, speeds_path: Path) -> None:
+    """With the tiles and tokens of a real one. The first word then comes when it is known which answer counts."""
+    hard = ("What is the value for Thu?", "-i", CHART)
+    real = json.loads(call("run", *hard, "--format", "json").stdout)
+    assert real["looks"] == 2
+    no_model(monkeypatch)
+    speeds_path.unlink()
+    tokens = f"{real['usage']['prompt']:,} more tokens"
+    again = f"where the model is not sure it looks again: at most 5 more tiles and {tokens}"
+    assert call("run", *hard, "--dry-run").stdout.splitlines()[2:] == [again]
+    remember_speeds(key(), SECOND_EACH)
+    report = json.loads(call("run", *hard, "--dry-run", "--format", "json").stdout)
+    (prompt,) = report["prompts"]
+    second = prompt["second_look"]
+    wide, high = real["images"][0]["tiles"]
+    assert (second["num_tiles"], second["prompt_tokens"]) == (1 + wide * high, real["usage"]["prompt"])
+    assert report["seconds"] == prompt["seconds"]
+    assert report["seconds_with_second_looks"] == pytest.approx(prompt["seconds"] + second["seconds"])
+    lines = call("run", *hard, "--dry-run").stdout.splitlines()
+    assert lines[1] == f"{about(prompt['seconds'])} once the model is loaded"
+    assert lines[2] == f"{again}, {about(second['seconds'])} more"
+    once = json.loads(call("run", *hard, "--look-once", "--dry-run", "--format", "json").stdout)
+    assert (once["prompts"][0]["second_look"], once["seconds_with_second_looks"]) == (None, once["seconds"])
+
+
+def test_fields_pay_for_a_second_look_at_their_picture_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_model(monkeypatch)
+    remember_speeds(key(), SECOND_EACH)
+    asked = ("extract", "--fields", "name,city", "-i", CHART, "--dry-run", "--format", "json")
+    first, second = (prompt["second_look"] for prompt in json.loads(call(*asked).stdout)["prompts"])
+    assert first["num_tiles"] == second["num_tiles"] == 5
+    assert first["seconds_to_first_token"] > 5
+    assert second["seconds_to_first_token"] < 0.5
 
 
 def test_each_page_has_its_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +189,9 @@ def test_a_batch_of_fields_counts_each_of_them(tmp_path: Path, monkeypatch: pyte
     report = json.loads(
         call("extract", "--fields", "name,city,date", "-i", FORM, "--dry-run", "--format", "json").stdout
     )
+    looks = call("batch", CHART, *asked[2:], "name,city").stdout
+    assert "; where the model is not sure it looks again: at most 10 more tiles and " in looks
+    assert "looks again" not in call("batch", CHART, "--look-once", *asked[2:], "name,city").stdout
     assert three.strip().endswith(f"; {about(report['seconds'])} once the model is loaded")
     assert about(report["seconds"]) not in one
 

@@ -24,6 +24,18 @@ def test_phases_take_the_time_between_their_ends(monkeypatch: pytest.MonkeyPatch
     for phase in phases:
         stopwatch.note(Progress(phase, 1, 2))
     assert stopwatch.seconds() == {"load": 2.0, "prefill": 4.0, "decode": 2.0, "ttft": 6.5}
+    assert stopwatch.tokens == 2
+
+
+def test_the_first_text_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes behind the first token, and only its first piece counts."""
+    clock = iter([2.0, 5.0, 6.0])
+    monkeypatch.setattr(time, "perf_counter", clock.__next__)
+    stopwatch = Stopwatch(start=1.0)
+    stopwatch.note(Progress("decode", 1, 2))
+    for _ in range(2):
+        stopwatch.text_came()
+    assert stopwatch.seconds() == {"decode": 1.0, "ttft": 1.0, "first_text": 4.0}
 
 
 def test_a_run_without_an_answer_has_no_first_token() -> None:

@@ -178,6 +178,11 @@ def test_the_demonstration_model_reads_better_at_a_second_look() -> None:
     twice, once = report(*ASKED), report(*ASKED, "--look-once")
     assert (once["answer"], once["looks"], once["images"][0]["tiles"]) == ("38", 1, [2, 1])
     assert (twice["answer"], twice["looks"], twice["images"][0]["tiles"]) == ("47", 2, [2, 2])
+    for found in (once, twice):
+        computed, shown = found["timings"]["ttft"], found["timings"]["first_text"]
+        assert (shown > computed) == (found is twice)  # where there is one look, each piece is shown as it comes
+        tokens = found["timings"]["tok_s"] * found["timings"]["decode"]
+        assert round(tokens) == found["usage"]["completion"] * found["looks"]  # both answers have as many
     assert twice["confidence"] > once["confidence"]
     assert call(*ASKED) == "47\n"
     demo = load_model("demo", threads=1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.inputs.processor import ModelInputs
-from dsvl2_runtime.inputs.tiling import plan_tiling
+from dsvl2_runtime.inputs.tiling import choose_tiling
 from dsvl2_runtime.machine.speeds import Speeds
 
 PROMPT_FRAME = 12
@@ -33,27 +33,43 @@ class TokenCounts:
     """Positions at the prompt's start that need not be read again."""
 
     @classmethod
-    def of_inputs(cls, inputs: ModelInputs, config: ModelConfig) -> TokenCounts:
-        """Of a question that `VisionLanguageModel.prepare` has prepared; nothing of it is cached."""
-        tiles = sum(tiling.num_tiles for tiling in inputs.tilings)
-        return cls(tiles, len(inputs.input_ids), config.language_config.max_position_embeddings)
+    def of_inputs(cls, inputs: ModelInputs, config: ModelConfig, enlargement: float = 1.0) -> TokenCounts:
+        """Of a question that `VisionLanguageModel.prepare` has prepared; nothing of it is cached.
+
+        With an enlargement they are those of the same question about images that are so many times as large.
+        """
+        sizes = [image.size for image in inputs.images]
+        tilings = [choose_tiling(size, len(sizes), config, enlargement) for size in sizes]
+        image_tokens = sum(tiling.token_count(config.cells) for tiling in tilings)
+        return cls(
+            sum(tiling.num_tiles for tiling in tilings),
+            len(inputs.input_ids) - inputs.num_image_tokens + image_tokens,
+            config.language_config.max_position_embeddings,
+        )
 
     @classmethod
-    def of_sizes(cls, image_sizes: Sequence[tuple[int, int]], text: str, config: ModelConfig) -> TokenCounts:
+    def of_sizes(
+        cls, image_sizes: Sequence[tuple[int, int]], text: str, config: ModelConfig, enlargement: float = 1.0
+    ) -> TokenCounts:
         """Of a question that is still being written; the tokens of its text are guessed, those of images exact.
 
         Args:
             image_sizes: (width, height) in pixels of each image of the conversation, upright.
             text: all the texts of the conversation.
             config: of the model.
+            enlargement: the images are cut as if they were so many times as large.
         """
-        tilings = plan_tiling(image_sizes, config)
+        tilings = [choose_tiling(size, len(image_sizes), config, enlargement) for size in image_sizes]
         image_tokens = sum(tiling.token_count(config.cells) for tiling in tilings)
         return cls(
             sum(tiling.num_tiles for tiling in tilings),
             image_tokens + guessed_tokens(text) + PROMPT_FRAME,
             config.language_config.max_position_embeddings,
         )
+
+    def behind(self, cached_tokens: int) -> TokenCounts:
+        """Of the same question where its images, and so many tokens with them, were read for another one before."""
+        return replace(self, cached_tiles=self.num_tiles, cached_tokens=cached_tokens)
 
 
 @dataclass(frozen=True, slots=True)

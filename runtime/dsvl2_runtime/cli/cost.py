@@ -15,6 +15,7 @@ from dsvl2_runtime.machine.speeds import SpeedKey, Speeds, known_speeds
 
 if TYPE_CHECKING:
     from dsvl2_runtime.cli.run import Run
+    from dsvl2_runtime.cli.run_options import RunOptions
 
 SCHEMA = "dsvl2.estimate/1"
 LONG_SECONDS = 20.0
@@ -29,6 +30,14 @@ class Cost:
     name: str
     """For people; empty where there is one prompt."""
     estimate: Estimate
+    second_look: Estimate | None = None
+    """Of the same question about the enlarged images, which is asked where the model is not sure; None where it never
+    is. Windows around places that it finds are not counted: how many there will be is not known."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For reports."""
+        second = None if self.second_look is None else self.second_look.as_json()
+        return {**self.place, **self.estimate.as_json(), "second_look": second}
 
 
 def about(seconds: float) -> str:
@@ -64,6 +73,28 @@ def total_seconds(estimates: Iterable[Estimate]) -> float | None:
     return None if None in seconds else sum(each for each in seconds if each is not None)
 
 
+def second_looks(found: Iterable[Estimate]) -> str:
+    """What is to be said of second looks, if there may be any: the most that they take."""
+    looks = list(found)
+    if not looks:
+        return ""
+    tiles, tokens = (sum(getattr(each, name) for each in looks) for name in ("num_tiles", "prompt_tokens"))
+    seconds = total_seconds(looks)
+    time = "" if seconds is None else f", {about(seconds)} more"
+    return f"where the model is not sure it looks again: at most {tiles} more tiles and {tokens:,} more tokens{time}"
+
+
+def second_look(first: TokenCounts, again: TokenCounts) -> TokenCounts | None:
+    """The counts of a second look, unless the model would see the same, or has no room for it."""
+    sees_the_same = (first.num_tiles, first.prompt_tokens) == (again.num_tiles, again.prompt_tokens)
+    return None if sees_the_same or again.prompt_tokens >= again.context else again
+
+
+def looks_again(options: RunOptions, bundle: Bundle) -> bool:
+    """Whether there is a second look where the model is not sure; its answers then come whole, not word by word."""
+    return bundle.manifest.looks_again if options.look_again is None else options.look_again
+
+
 def announce(found: Estimate) -> None:
     """Say before a long answer what it will cost."""
     if found.seconds is not None and found.seconds >= LONG_SECONDS:
@@ -84,26 +115,35 @@ def costs_of(run: Run, bundle: Bundle, speeds: Speeds | None) -> Iterator[Cost]:
     Raises:
         ImageError, UsageError, ContextOverflowError: as the run itself.
     """
+    from dsvl2_runtime.answers.second_look import ENLARGEMENT
     from dsvl2_runtime.cli.parts import parts_of, strips_of
     from dsvl2_runtime.inputs.processor import prepare_inputs
     from dsvl2_runtime.inputs.tokenizer import Tokenizer
     from dsvl2_runtime.progress import UNWATCHED
 
     config, options = bundle.manifest.config, run.options
+    may_look_again = looks_again(options, bundle)
     parts = parts_of(options, UNWATCHED)
     first = next(parts)  # before the tokenizer, as in the run
     tokenizer = Tokenizer.from_file(bundle.tokenizer)
     for whole in chain((first,), parts):
         for part in strips_of(whole, options, config):
-            read = 0
+            is_first = True
             for question in run.questions():
                 inputs = prepare_inputs(run.messages(len(part.images), question), part.images, config, tokenizer)
                 run.notices += [notice for notice in (*part.notices, *inputs.notices) if notice not in run.notices]
                 counts = TokenCounts.of_inputs(inputs, config)
-                if read:  # the pictures and what stands before them
-                    counts = TokenCounts(counts.num_tiles, counts.prompt_tokens, counts.context, counts.num_tiles, read)
-                read = inputs.num_image_tokens
-                yield Cost(part.place, "" if part.is_alone else part.name, estimate(counts, speeds, options.max_tokens))
+                words = len(inputs.input_ids) - inputs.num_image_tokens
+                found = [counts]
+                if may_look_again and (
+                    again := second_look(counts, TokenCounts.of_inputs(inputs, config, ENLARGEMENT))
+                ):
+                    found.append(again)
+                if not is_first:  # the pictures were read for the one before
+                    found = [each.behind(each.prompt_tokens - words) for each in found]
+                is_first = False
+                costs = [estimate(each, speeds, options.max_tokens) for each in found]
+                yield Cost(part.place, "" if part.is_alone else part.name, *costs)
 
 
 def show_costs(run: Run) -> None:
@@ -123,15 +163,20 @@ def show_costs(run: Run) -> None:
     threads = choose_threads(options.threads).count
     costs = list(costs_of(run, bundle, speeds_of(bundle, threads, options.provider)))
     first, whole = costs[0].estimate.seconds_to_first_token, total_seconds(cost.estimate for cost in costs)
+    again = [cost.second_look for cost in costs if cost.second_look is not None]
     if options.answer_format is AnswerFormat.TEXT:
+        if looks_again(options, bundle):
+            first = None
         lines = [f"{cost.name}: {sizes(cost.estimate)}" if cost.name else sizes(cost.estimate) for cost in costs]
-        write_answer("".join(f"{line}\n" for line in dict.fromkeys(lines)) + f"{time_needed(first, whole)}\n")
+        lines = [*dict.fromkeys(lines), time_needed(first, whole), *filter(None, [second_looks(again)])]
+        write_answer("".join(f"{line}\n" for line in lines))
         return
     report: dict[str, Any] = {
         "schema": SCHEMA,
-        "prompts": [{**cost.place, **cost.estimate.as_json()} for cost in costs],
+        "prompts": [cost.as_json() for cost in costs],
         "seconds_to_first_token": first,
         "seconds": whole,
+        "seconds_with_second_looks": total_seconds([*(cost.estimate for cost in costs), *again]),
         "threads": threads,
         "model": {
             "name": bundle.manifest.name,

@@ -69,6 +69,8 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu
     table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
     for name in ("weights", "cache", "scratch", "images", "program"):
         table.add_row(name, gigabytes(getattr(plan, name)))
+    if bundle.manifest.looks_again:
+        table.add_row("second look", f"{gigabytes(plan.second_look)} more while it lasts; without them there is none")
     if has_older_graph(bundle, graph_io.DECODER):
         advice = f"`dsvl2-onnx upgrade {bundle.folder}` writes it for the present kernels"
         table.add_row("graph", f"the decoder's is of an earlier version and slower: {advice}")

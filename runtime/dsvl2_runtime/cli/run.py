@@ -280,7 +280,7 @@ class Run:
         self, chunks: Iterator[TextChunk], boxes: BoxStream, shown: list[str], bars: ProgressBars | None
     ) -> Iterator[TextChunk]:
         """Pass the chunks on, and print them as they come, if there are bars to be closed for that, or as events."""
-        visible = with_box_style(chunks, boxes, shown)
+        visible = self._timed(with_box_style(chunks, boxes, shown))
         if bars is not None:
             yield from stream(visible, bars)
             return
@@ -288,6 +288,13 @@ class Run:
             if text:
                 self.events.write("token", text=text)
             yield original
+
+    def _timed(self, pieces: Iterator[tuple[TextChunk, str]]) -> Iterator[tuple[TextChunk, str]]:
+        """Pass the pieces on, and remember when the first of them had a text."""
+        for chunk, text in pieces:
+            if text:
+                self.stopwatch.text_came()
+            yield chunk, text
 
 
 def with_box_style(chunks: Iterator[TextChunk], boxes: BoxStream, shown: list[str]) -> Iterator[tuple[TextChunk, str]]:

@@ -32,13 +32,23 @@ class Stopwatch:
     start: float = field(default_factory=time.perf_counter)
     phases: dict[str, float] = field(default_factory=dict)
     first_token: float | None = None
+    first_text: float | None = None
+    tokens: int = 0
+    """Of all answers, those that a surer one took the place of among them."""
     _last: float | None = None
 
     def note(self, progress: Progress) -> None:
         """Count the time since the last report for this phase, and remember when the first token came."""
         now = self.end(progress.phase)
-        if progress.phase == "decode" and self.first_token is None:
-            self.first_token = now
+        if progress.phase == "decode":
+            self.tokens += 1
+            if self.first_token is None:
+                self.first_token = now
+
+    def text_came(self) -> None:
+        """Remember when the first text of an answer that counts was there."""
+        if self.first_text is None:
+            self.first_text = time.perf_counter()
 
     def end(self, phase: str) -> float:
         """Count the time since the last report for a phase."""
@@ -48,10 +58,16 @@ class Stopwatch:
         return now
 
     def seconds(self) -> dict[str, float]:
-        """Phase to seconds, plus `ttft`, the seconds from the start to the first token."""
+        """Phase to seconds, plus two that count from the start.
+
+        `ttft` is the time to the first token that was computed. `first_text` is that to the first text that was shown,
+        or could have been: with a second look, both answers were whole by then.
+        """
         times = {phase: round(seconds, 4) for phase, seconds in self.phases.items()}
         if self.first_token is not None:
             times["ttft"] = round(self.first_token - self.start, 4)
+        if self.first_text is not None:
+            times["first_text"] = round(self.first_text - self.start, 4)
         return times
 
 
@@ -93,10 +109,10 @@ def run_report(
         stopwatch: of the run.
     """
     usage = usage_report(answered)
-    timings: dict[str, float | None] = {**dict.fromkeys(REPORTED_PHASES, 0.0), "ttft": None, "tok_s": None}
-    timings |= stopwatch.seconds()
+    timings: dict[str, float | None] = {**dict.fromkeys(REPORTED_PHASES, 0.0), "ttft": None, "first_text": None}
+    timings |= {"tok_s": None, **stopwatch.seconds()}
     if decode := timings["decode"]:
-        timings["tok_s"] = round(usage["completion"] / decode, 2)
+        timings["tok_s"] = round(stopwatch.tokens / decode, 2)
     report = {
         "schema": SCHEMA,
         "answer": answer,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate
+from dsvl2_runtime.answers.second_look import ENLARGEMENT
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.batch.asker import Asker, Line
@@ -17,7 +18,7 @@ from dsvl2_runtime.cli.batch.pieces import PartKey, pieces_of
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
-from dsvl2_runtime.cli.cost import speeds_of, time_needed, total_seconds
+from dsvl2_runtime.cli.cost import looks_again, second_look, second_looks, speeds_of, time_needed, total_seconds
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError
@@ -169,26 +170,31 @@ def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -
     """What the files would cost that are not answered, from the sizes of their pictures and pages."""
     options, config = question.options, bundle.manifest.config
     speeds = speeds_of(bundle, choose_threads(options.threads).count, options.provider)
-    found: list[Estimate] = []
+    found, again = list[Estimate](), list[Estimate]()
     tiles = 0
     for each in waiting:
         with suppress(Dsvl2Error):  # which becomes a line when it is asked about
             for piece in pieces_of(read_content(each.found.path, each.found.name), options, config, each.parts):
                 if piece.part is not None:
-                    counts = _counts(question, decode_image(piece.part.images[0]).size, config)
+                    size = decode_image(piece.part.images[0]).size
+                    counts = _counts(question, size, config)
                     tiles += counts[0].num_tiles
                     found += [estimate(each, speeds, options.max_tokens) for each in counts]
+                    if looks_again(options, bundle):
+                        larger = map(second_look, counts, _counts(question, size, config, ENLARGEMENT))
+                        again += [estimate(each, speeds, options.max_tokens) for each in larger if each is not None]
     numbers = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
-    return f"{', '.join(numbers)}; {time_needed(None, total_seconds(found))}"
+    return "; ".join(filter(None, [", ".join(numbers), time_needed(None, total_seconds(found)), second_looks(again)]))
 
 
-def _counts(question: BatchQuestion, size: tuple[int, int], config: ModelConfig) -> list[TokenCounts]:
+def _counts(
+    question: BatchQuestion, size: tuple[int, int], config: ModelConfig, enlargement: float = 1.0
+) -> list[TokenCounts]:
     """Of each prompt about one image of (width, height); what stands before the question is read for the first."""
     system = question.options.system
-    before = TokenCounts.of_sizes([size], system, config)
-    first, *others = (TokenCounts.of_sizes([size], system + text, config) for text in question.texts)
-    cached = {"cached_tiles": before.num_tiles, "cached_tokens": before.prompt_tokens - PROMPT_FRAME}
-    return [first, *(replace(each, **cached) for each in others)]
+    before = TokenCounts.of_sizes([size], system, config, enlargement)
+    first, *others = (TokenCounts.of_sizes([size], system + text, config, enlargement) for text in question.texts)
+    return [first, *(each.behind(before.prompt_tokens - PROMPT_FRAME) for each in others)]
 
 
 def _counted(count: int, noun: str) -> str:

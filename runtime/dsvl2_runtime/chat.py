@@ -226,9 +226,11 @@ class Chat:
     def _looks(
         self, messages: Items[Message], images: Items[ReadImage], options: GenerationOptions, watch: Watch
     ) -> Looks:
+        # The conversation holds the answer, which holds what is made here; so nothing here holds the conversation.
+        config, tokenizer, threads = self._config, self._components.tokenizer, self._model.threads
+
         def prepare(sources: Items[PromptImage], enlargement: float) -> ModelInputs:
-            tokenizer, threads = self._components.tokenizer, self._model.threads
-            return prepare_inputs(messages, sources, self._config, tokenizer, enlargement, threads)
+            return prepare_inputs(messages, sources, config, tokenizer, enlargement, threads)
 
         return Looks(self._model, images, prepare, options, watch, self._sequences)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.answers.second_look import Looks
+from dsvl2_runtime.engine import answering
 from dsvl2_runtime.engine.answering import Kept, Question, answer
 from dsvl2_runtime.engine.prompt_parts import ChatMessage, ImagePart, TextPart, TokenPart, user_message
 from dsvl2_runtime.engine.protocol import (
@@ -172,6 +177,25 @@ def test_a_follow_up_goes_on_from_the_answer_that_counts(model: VisionLanguageMo
     assert "vision" not in {event.phase for event in stops.events if isinstance(event, Progressed)}
     assert end.cached_tokens >= prompt.prompt_tokens
     assert end.looks == 2
+
+
+def test_images_go_with_their_question(model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once and not with the next search for cycles."""
+    made: list[weakref.ref[Looks]] = []
+
+    class Watched(Looks):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(answering, "Looks", Watched)
+    gc.collect()
+    gc.disable()
+    try:
+        assert end_of(events_of(model, ASK, None, Kept.nothing(model))).looks == 2
+        assert [looks() for looks in made] == [None]
+    finally:
+        gc.enable()
 
 
 def test_the_first_answer_counts_where_there_is_no_room_for_a_second(

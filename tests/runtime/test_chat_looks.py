@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +191,36 @@ def test_a_conversation_from_a_file_goes_on_after_a_second_look(model: VisionLan
     answer = resumed.ask(THURSDAY, (), GenerationOptions(), counted.watch).read()
     assert (answer.looks, counted.tiles) == (1, 0)
     assert answer.text == chat.ask(THURSDAY, (), look_again=False).read().text
+
+
+@pytest.mark.parametrize("look_again", [False, True])
+def test_what_was_computed_goes_with_the_conversation(model: VisionLanguageModel, look_again: bool) -> None:
+    """At once and not with the next search for cycles, also where its answer is kept; so it is with one question."""
+    gc.collect()
+    gc.disable()
+    made, new_sequence = list[weakref.ref[object]](), model.new_sequence
+
+    def watched() -> object:
+        sequence = new_sequence()
+        made.append(weakref.ref(sequence))
+        return sequence
+
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(model, "new_sequence", watched)
+            chat = model.chat()
+            answer = chat.ask(THURSDAY, CHART, look_again=look_again).read()
+            looks = 2 if look_again else 1
+            assert [row() is None for row in made] == [False] * looks
+            del chat
+            assert [row() is None for row in made] == [True] * looks
+            assert answer.looks == looks
+            made.clear()
+            answer = model.ask(THURSDAY, CHART, look_again=look_again)
+            assert [row() is None for row in made] == [True] * looks
+            assert answer.looks == looks
+    finally:
+        gc.enable()
 
 
 def test_the_verb_looks_again() -> None:

@@ -129,6 +129,8 @@ def test_the_verb_reports_in_both_forms(bundle: MakeBundle) -> None:
     table = call("--model", model)
     assert "it fits" in table
     assert "weights" in table
+    assert report["model"]["needs"]["second_look"] == report["model"]["needs"]["cache"] > 0
+    assert "more, where there is room" in table
     assert "weights" not in call()
 
 

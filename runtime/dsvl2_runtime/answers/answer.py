@@ -52,7 +52,10 @@ class Answer(Iterator[TextChunk]):
         notices: tuple[Notice, ...],
         looks: Looks | None = None,
     ) -> None:
-        self._chunks, self._sequence, self._looks = chunks, sequence, looks
+        self._chunks = chunks
+        self._sequence: TokenSequence | None = sequence
+        self._looks = looks
+        self._num_looks = 1
         self._prompt_tokens, self._image_tokens = len(inputs.input_ids), inputs.num_image_tokens
         self._cached_tokens = 0
         self.image_sizes = tuple(image.size for image in inputs.images)
@@ -67,8 +70,13 @@ class Answer(Iterator[TextChunk]):
         self._logprobs: list[float | None] = []
 
     def __next__(self) -> TextChunk:
-        chunk = next(self._chunks)
-        self._cached_tokens = self._cached_tokens or self._sequence.reused
+        try:
+            chunk = next(self._chunks)
+        except BaseException:
+            self._let_go()
+            raise
+        if self._sequence is not None:
+            self._cached_tokens = self._cached_tokens or self._sequence.reused
         self.text += chunk.text
         if chunk.token_id is not None:
             self.token_ids.append(chunk.token_id)
@@ -93,6 +101,12 @@ class Answer(Iterator[TextChunk]):
             self._chunks.close()
         except ValueError as error:
             raise BusyError("another thread is reading the answer of this conversation; stop it first") from error
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of what was computed: an answer that is kept shall not keep rows and images."""
+        self._num_looks = self.looks
+        self._sequence = self._looks = None
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -110,7 +124,7 @@ class Answer(Iterator[TextChunk]):
     @property
     def looks(self) -> int:
         """How many there were at the images so far (`second_look.py`)."""
-        return 1 if self._looks is None else self._looks.count
+        return self._num_looks if self._looks is None else self._looks.count
 
     @property
     def usage(self) -> Usage:

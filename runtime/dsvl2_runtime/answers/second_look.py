@@ -92,7 +92,7 @@ class Looks:
         options: with `logprobs`.
         watch: as for any answer; it sees the phases of both looks.
         sequences: become prompt and answer of each look.
-        on_look: called before each look but the first.
+        on_look: called before each look but the first, with its number; nothing in it should hold this object.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Looks:
         options: GenerationOptions,
         watch: Watch,
         sequences: LookSequences,
-        on_look: Callable[[], None] = lambda: None,
+        on_look: Callable[[int], None] = lambda number: None,
     ) -> None:
         self._model, self._prepare, self._options, self._watch = model, prepare, options, watch
         self._images, self._sequences, self._on_look = images, sequences, on_look
@@ -221,7 +221,7 @@ class Looks:
 
     def _begin_look(self) -> None:
         self.count += 1
-        self._on_look()
+        self._on_look(self.count)
 
 
 def known_answer(text: str, confidence: float | None) -> list[TextChunk]:

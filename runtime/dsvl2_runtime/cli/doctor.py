@@ -78,6 +78,7 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu
     verdict = ("it fits", "green") if fits else ("it does not fit", "red")
     if plan.mapped:
         table.add_row("mapped", f"{gigabytes(plan.mapped)} of weights, in memory as far as there is room")
+    table.add_row("second look", f"{gigabytes(plan.second_look)} more, where there is room; otherwise it looks once")
     table.add_row("in all", Text.assemble(f"{gigabytes(plan.total)}: ", verdict))
     return table
 

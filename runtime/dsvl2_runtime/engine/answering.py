@@ -114,8 +114,8 @@ def answer(
     def prepare(sources: Items[PromptImage], enlargement: float) -> ModelInputs:
         return model.prepare(messages, sources, enlargement)
 
-    def on_look() -> None:
-        if looks.count == 2:  # several windows are one closer look
+    def on_look(number: int) -> None:
+        if number == 2:  # several windows are one closer look
             send(LooksAgain(ask.turn, end))
 
     try:

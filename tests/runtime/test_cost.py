@@ -15,7 +15,14 @@ from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli import cost
 from dsvl2_runtime.cli.cost import about
 from dsvl2_runtime.cli.verbs import app
-from dsvl2_runtime.errors import ContextOverflowError, ImageError, ModelNotFoundError
+from dsvl2_runtime.errors import (
+    ContextOverflowError,
+    ImageError,
+    ModelNotFoundError,
+    ProviderError,
+    ResourceError,
+)
+from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.machine import speeds
 from dsvl2_runtime.machine.speeds import Measured, SpeedKey, Speeds, known_speeds, remember_speeds
 from own_pdfs import own_pdf
@@ -150,7 +157,9 @@ def test_fields_after_the_first_pay_for_their_words(monkeypatch: pytest.MonkeyPa
     [
         (("-i", "lost.png"), ImageError),
         (("-m", "none"), ModelNotFoundError),
+        (("-m", FORM), ModelNotFoundError),
         (("--system", "word " * 5000), ContextOverflowError),
+        (("--provider", "cuda"), ProviderError),
     ],
 )
 def test_a_dry_run_fails_as_the_run_would(arguments: tuple[str, ...], kind: type[Exception]) -> None:
@@ -158,6 +167,18 @@ def test_a_dry_run_fails_as_the_run_would(arguments: tuple[str, ...], kind: type
     dry, real = call("run", NAME, *arguments, "--dry-run"), call("run", NAME, *arguments)
     assert isinstance(dry.exception, kind)
     assert str(dry.exception) == str(real.exception)
+
+
+@pytest.mark.parametrize("verb", ["run", "batch"])
+def test_a_dry_run_says_that_the_model_does_not_fit(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the run does, and with --force it counts."""
+    monkeypatch.setattr(memory_plan, "available_memory", lambda: 100_000_000)
+    batch = ("batch", FORM, "--ask", NAME, "--out", str(tmp_path / "out.jsonl"))
+    asked = ("run", NAME, "-i", FORM) if verb == "run" else batch
+    dry, real = call(*asked, "--dry-run"), call(*asked)
+    assert isinstance(dry.exception, ResourceError)
+    assert str(dry.exception) == str(real.exception)
+    assert "1 tile" in call(*asked, "--dry-run", "--force").stdout
 
 
 def test_a_batch_counts_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from dsvl2_runtime import load_model
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli import doctor
 from dsvl2_runtime.cli.doctor import examine
-from dsvl2_runtime.errors import ResourceError
+from dsvl2_runtime.errors import ModelNotFoundError, ResourceError
 from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
 from dsvl2_runtime.graphs.graph_io import cache_tensors
@@ -64,6 +64,18 @@ def test_what_is_kept_and_sent_is_told(
     lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
     assert any(line.startswith("sent") and "nothing" in line for line in lines)
     assert any("0.02 GB" in line for line in lines)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_model_that_cannot_be_opened_hides_nothing_of_the_machine(
+    as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever asks for help with one wants to know about the other; then comes the error."""
+    with pytest.raises(ModelNotFoundError, match="no such folder"):
+        examine(str(tmp_path / "none"), 1, as_json=as_json)
+    said = capsys.readouterr().out
+    assert "ONNX Runtime" in said or "available_bytes" in json.loads(said)["machine"]
+    assert "weights" not in said
 
 
 def test_brackets_in_a_name_are_letters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,25 @@ def looks_again(options: RunOptions, bundle: Bundle) -> bool:
     return bundle.manifest.looks_again if options.look_again is None else options.look_again
 
 
+def require_loadable(options: RunOptions, bundle: Bundle, threads: int) -> None:
+    """Refuse what `load_model` would refuse before it loads anything.
+
+    Raises:
+        ProviderError: the GPU was asked for and cannot be used.
+        ResourceError: there is too little memory.
+    """
+    from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle
+    from dsvl2_runtime.graphs.memory_plan import require_memory
+    from dsvl2_runtime.machine.provider import asked_provider
+
+    wanted = asked_provider(options.provider)
+    obstacle = None if wanted is Provider.CPU else gpu_obstacle(bundle, force=options.force)
+    if wanted is Provider.CUDA and obstacle is not None:
+        raise obstacle.error()
+    if (wanted is Provider.CPU or obstacle is not None) and not options.force:
+        require_memory(bundle, threads)
+
+
 def announce(found: Estimate) -> None:
     """Say before a long answer what it will cost."""
     if found.seconds is not None and found.seconds >= LONG_SECONDS:
@@ -161,6 +180,7 @@ def show_costs(run: Run) -> None:
     options = run.options
     bundle = Bundle.open(find_model(options.model))
     threads = choose_threads(options.threads).count
+    require_loadable(options, bundle, threads)
     costs = list(costs_of(run, bundle, speeds_of(bundle, threads, options.provider)))
     first, whole = costs[0].estimate.seconds_to_first_token, total_seconds(cost.estimate for cost in costs)
     again = [cost.second_look for cost in costs if cost.second_look is not None]

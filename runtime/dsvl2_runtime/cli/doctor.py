@@ -14,6 +14,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import print_table
 from dsvl2_runtime.cli.doctor_gpu import add_gpu_rows, gpu_report
+from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
 from dsvl2_runtime.graphs.own_graph import has_older_graph
@@ -29,9 +30,14 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
     """Print what was found.
 
     Raises:
-        ModelNotFoundError, ModelCorruptError: the bundle cannot be opened.
+        ModelNotFoundError, ModelCorruptError, ResourceError: the bundle cannot be opened; about the machine everything
+            is printed before.
     """
-    bundle = Bundle.open(find_model(model)) if model is not None else None
+    bundle, error = None, None
+    try:
+        bundle = Bundle.open(find_model(model)) if model is not None else None
+    except Dsvl2Error as found:
+        error = found
     machine = describe_machine(bundle.folder if bundle is not None else None)
     plan = plan_memory(bundle, choose_threads(threads).count) if bundle is not None else None
     if as_json:
@@ -43,8 +49,10 @@ def examine(model: str | None, threads: int | None, as_json: bool) -> None:
             document["model"] = {"name": bundle.manifest.name, "precision": bundle.manifest.precision, "needs": needs}
             document["fits"] = plan.total <= machine.available_bytes
         print(json.dumps(document))
-        return
-    print_table(_table(machine, bundle, plan, gpu_report(bundle)))
+    else:
+        print_table(_table(machine, bundle, plan, gpu_report(bundle)))
+    if error is not None:
+        raise error
 
 
 def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu: dict[str, Any]) -> Table:
@@ -69,8 +77,6 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu
     table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
     for name in ("weights", "cache", "scratch", "images", "program"):
         table.add_row(name, gigabytes(getattr(plan, name)))
-    if bundle.manifest.looks_again:
-        table.add_row("second look", f"{gigabytes(plan.second_look)} more while it lasts; without them there is none")
     if has_older_graph(bundle, graph_io.DECODER):
         advice = f"`dsvl2-onnx upgrade {bundle.folder}` writes it for the present kernels"
         table.add_row("graph", f"the decoder's is of an earlier version and slower: {advice}")

@@ -18,7 +18,15 @@ from dsvl2_runtime.cli.batch.pieces import PartKey, pieces_of
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
-from dsvl2_runtime.cli.cost import looks_again, second_look, second_looks, speeds_of, time_needed, total_seconds
+from dsvl2_runtime.cli.cost import (
+    looks_again,
+    require_loadable,
+    second_look,
+    second_looks,
+    speeds_of,
+    time_needed,
+    total_seconds,
+)
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError
@@ -169,7 +177,9 @@ def _ask_cluster(
 def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -> str:
     """What the files would cost that are not answered, from the sizes of their pictures and pages."""
     options, config = question.options, bundle.manifest.config
-    speeds = speeds_of(bundle, choose_threads(options.threads).count, options.provider)
+    threads = choose_threads(options.threads).count
+    require_loadable(options, bundle, threads)
+    speeds = speeds_of(bundle, threads, options.provider)
     found, again = list[Estimate](), list[Estimate]()
     tiles = 0
     for each in waiting:

@@ -124,12 +124,18 @@ def scale_200(stage: Stage) -> Script:
 
 def pdf(stage: Stage) -> Script:
     """A document of four pages, one of them chosen, and a question about it."""
+    from dsvl2_app.widgets.page_strip import PageStrip
+
     path = _draw_document(Path.home() / "orders.pdf")
     yield stage.ready
     stage.keep_demonstration()
     stage.add(str(path))
     yield lambda: stage.window.session.images and stage.ready()
     yield stage.settled(1.5)  # the small pages
+    pages = stage.window.findChild(PageStrip).range
+    pages.setText("1")
+    pages.returnPressed.emit()
+    yield lambda: len(stage.window.session.images) == 1 and stage.ready()
     stage.window.session.ask("What is the price of Desk?")
     yield stage.answered
     yield stage.settled()

@@ -95,7 +95,7 @@ class DoubtRow(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.SMALL, theme.TINY, theme.NORMAL, theme.TINY)
         layout.setSpacing(theme.SMALL)
-        layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._icon)
         layout.addWidget(self.text, 1)
         self.look = controls.button(texts.second_look.look_closer(), "zoom-in", tip=texts.second_look.look_tip())
         self.look.setFocusPolicy(Qt.FocusPolicy.NoFocus)

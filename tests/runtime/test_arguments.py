@@ -73,6 +73,15 @@ def test_what_is_not_meant_is_said(arguments: list[str], error: type[Dsvl2Error]
 
 
 @pytest.mark.usefixtures("here")
+def test_an_empty_argument_is_no_file() -> None:
+    """As a variable that is not set gives it: alone it is an empty question, which is refused as one."""
+    assert split_question("", (), PLAIN) == ("", PLAIN)
+    assert split_question("", ["form.png"], PLAIN)[0] == ""
+    with pytest.raises(ImageError, match="no such file"):
+        split_question(QUESTION, [""], PLAIN)
+
+
+@pytest.mark.usefixtures("here")
 def test_two_documents_are_refused_also_by_an_option() -> None:
     """The pages of one would be taken for those of the other."""
     with pytest.raises(UsageError, match="2 documents"):

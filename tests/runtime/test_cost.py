@@ -211,7 +211,7 @@ def test_a_batch_of_fields_counts_each_of_them(tmp_path: Path, monkeypatch: pyte
         call("extract", "--fields", "name,city,date", "-i", FORM, "--dry-run", "--format", "json").stdout
     )
     looks = call("batch", CHART, *asked[2:], "name,city").stdout
-    assert "; where the model is not sure it looks again: at most 10 more tiles and " in looks
+    assert "; where the model is not sure it looks again: at most 5 more tiles and " in looks
     assert "looks again" not in call("batch", CHART, "--look-once", *asked[2:], "name,city").stdout
     assert three.strip().endswith(f"; {about(report['seconds'])} once the model is loaded")
     assert about(report["seconds"]) not in one

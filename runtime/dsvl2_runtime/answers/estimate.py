@@ -88,6 +88,10 @@ class Estimate:
     """None where earlier answers of this model on this machine do not tell."""
     seconds: float | None = None
     """To the end of the expected answer; loading the model is not in it."""
+    cached_tiles: int = 0
+    """Of the tiles, those that another question had encoded."""
+    cached_tokens: int = 0
+    """Of the prompt, what another question had read."""
 
     def as_json(self) -> dict[str, Any]:
         """For reports."""
@@ -120,6 +124,8 @@ def estimate(counts: TokenCounts, speeds: Speeds | None, max_new_tokens: int = 5
         room > 0,
         first,
         None if first is None or rest is None else first + rest,
+        counts.cached_tiles,
+        counts.cached_tokens,
     )
 
 

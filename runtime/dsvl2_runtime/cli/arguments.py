@@ -75,6 +75,8 @@ def _is_file(argument: str) -> bool:
     """Whether something of this name is there, or it is an address or `-`, which stand for files alone."""
     if argument == "-" or argument.lower().startswith("file:/"):
         return True
+    if not argument:  # which `Path` takes for the folder that this process is in
+        return False
     with suppress(OSError, ValueError):  # a question may be longer than a name can be
         return Path(argument).exists()
     return False

@@ -78,7 +78,8 @@ def second_looks(found: Iterable[Estimate]) -> str:
     looks = list(found)
     if not looks:
         return ""
-    tiles, tokens = (sum(getattr(each, name) for each in looks) for name in ("num_tiles", "prompt_tokens"))
+    tiles = sum(each.num_tiles - each.cached_tiles for each in looks)
+    tokens = sum(each.prompt_tokens - each.cached_tokens for each in looks)
     seconds = total_seconds(looks)
     time = "" if seconds is None else f", {about(seconds)} more"
     return f"where the model is not sure it looks again: at most {tiles} more tiles and {tokens:,} more tokens{time}"

@@ -30,13 +30,13 @@ from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.inputs.prompt import locate
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.model import VisionLanguageModel, load_model
-from runtime.test_second_look import ASKED, CHART
+from hard_picture import PICTURE, QUESTION, RIGHT, WRONG
+from runtime.test_run_verb import FORM
 
-WRONG, RIGHT = "38", "47"
-IMAGE = ImagePart(CHART, sha256=sha256(Path(CHART)))
-THURSDAY = user_message(ASKED[1], [IMAGE])
+IMAGE = ImagePart(PICTURE, sha256=sha256(Path(PICTURE)))
+ASKING = user_message(QUESTION, [IMAGE])
 OPTIONS = GenerationOptions(logprobs=True)
-ASK = Ask(1, (THURSDAY,), OPTIONS)
+ASK = Ask(1, (ASKING,), OPTIONS)
 TOTAL = (TokenPart("<|ref|>"), TextPart("Total"), TokenPart("<|/ref|>"))
 
 
@@ -93,19 +93,20 @@ def test_the_first_answer_streams_and_is_replaced_by_a_surer_one(model: VisionLa
     once = end_of(events_of(model, replace(ASK, look_again=False)))
     same = replace(once, seconds=looking.first.seconds, first_token_seconds=looking.first.first_token_seconds)
     assert replace(same, memory_bytes=looking.first.memory_bytes) == looking.first
-    asked = model.ask(ASKED[1], CHART)
+    asked = model.ask(QUESTION, PICTURE)
     assert (end.reason, end.looks, end.tokens, end.confidence) == ("stop", 2, len(asked.token_ids), asked.confidence)
     assert end.seconds >= looking.first.seconds
     assert end.confidence is not None and once.confidence is not None and end.confidence > once.confidence
 
 
 def test_the_same_answer_is_not_replaced(model: VisionLanguageModel) -> None:
-    """Of a bar that is read alike at both looks; the model is surer of it at the second one."""
-    ask = Ask(1, (user_message("What is the value for Tue?", [IMAGE]),), OPTIONS)
+    """Of a number that is read alike at both looks, with a probability of 0.99 instead of 0.56."""
+    settings = ImagePart(str(Path(FORM).parent / "settings.png"))
+    ask = Ask(1, (user_message("What is the port?", [settings]),), OPTIONS)
     once, events = end_of(events_of(model, replace(ask, look_again=False))), events_of(model, ask)
     end = end_of(events)
     assert Replaced not in map(type, events)
-    assert (texts(events), end.looks) == ("31", 2)
+    assert (texts(events), end.looks) == ("8443", 2)
     assert end.confidence is not None and once.confidence is not None and end.confidence > once.confidence
 
 
@@ -139,7 +140,7 @@ def test_a_second_look_alone_is_taken_at_an_answer_that_was_given(model: VisionL
     assert [type(event) for event in events] == [Prepared, LooksAgain, Replaced, Finished]
     end = end_of(events)
     assert isinstance(events[2], Replaced)
-    assert (events[2].text, end.looks, end.confidence) == (RIGHT, 2, model.ask(ASKED[1], CHART).confidence)
+    assert (events[2].text, end.looks, end.confidence) == (RIGHT, 2, model.ask(QUESTION, PICTURE).confidence)
     assert end.seconds > 1000
     sure = events_of(model, replace(ASK, first=FirstAnswer(WRONG, 0.99, 7, 1000.0)))
     assert [type(event) for event in sure] == [Prepared, Finished]
@@ -150,7 +151,7 @@ def test_a_second_look_alone_is_taken_at_an_answer_that_was_given(model: VisionL
 
 def test_places_are_looked_at_more_closely(model: VisionLanguageModel) -> None:
     """Two windows are one look to the user, who is told once; the answer is that of a single question."""
-    receipt = Path(CHART).parent / "receipt.png"
+    receipt = Path(FORM).parent / "receipt.png"
     ask = Ask(1, (ChatMessage("user", (ImagePart(str(receipt)), *TOTAL)),), OPTIONS)
     events = events_of(model, ask)
     kinds = [type(event) for event in events]
@@ -168,11 +169,11 @@ def test_a_follow_up_goes_on_from_the_answer_that_counts(model: VisionLanguageMo
     prompt = opening[0]
     assert isinstance(prompt, Prepared)
     moved = tmp_path / "moved.png"
-    moved.write_bytes(Path(CHART).read_bytes())
-    told = ChatMessage("user", (replace(IMAGE, path=str(moved)), TextPart(ASKED[1])))
+    moved.write_bytes(Path(PICTURE).read_bytes())
+    told = ChatMessage("user", (replace(IMAGE, path=str(moved)), TextPart(QUESTION)))
     said = ChatMessage("assistant", (TextPart(RIGHT),))
     stops = Stops()
-    events = events_of(model, replace(ASK, turn=2, messages=(told, said, user_message(ASKED[1]))), stops, kept)
+    events = events_of(model, replace(ASK, turn=2, messages=(told, said, user_message(QUESTION))), stops, kept)
     end = end_of(events)
     assert "vision" not in {event.phase for event in stops.events if isinstance(event, Progressed)}
     assert end.cached_tokens >= prompt.prompt_tokens

@@ -19,14 +19,12 @@ from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.inputs.processor import read_image
 from dsvl2_runtime.inputs.prompt import locate
 from dsvl2_runtime.progress import Progress
+from hard_picture import ANOTHER_QUESTION, PICTURE, QUESTION, RIGHT, WRONG
 from runtime.test_chat_verb import chat as chat_lines
-from runtime.test_second_look import ASKED, CHART
+from runtime.test_run_verb import FORM
 from small_models import pictures
 
-THURSDAY, MONDAY = ASKED[1], "What is the value for Mon?"
-RECEIPT = str(Path(CHART).parent / "receipt.png")
-WRONG, RIGHT = "38", "47"
-"""What the demonstration model reads at the first look and at the second one."""
+RECEIPT = str(Path(FORM).parent / "receipt.png")
 
 
 @pytest.fixture(scope="module")
@@ -37,26 +35,26 @@ def model() -> VisionLanguageModel:
 def test_the_surer_answer_is_what_was_said(model: VisionLanguageModel) -> None:
     """By default as the bundle says; the answer is that of a single question."""
     chat = model.chat()
-    answer = chat.ask(THURSDAY, CHART).read()
+    answer = chat.ask(QUESTION, PICTURE).read()
     assert (answer.text, answer.looks, said(chat.messages[-1])) == (RIGHT, 2, RIGHT)
-    assert answer.confidence == model.ask(THURSDAY, CHART).confidence
+    assert answer.confidence == model.ask(QUESTION, PICTURE).confidence
     once = model.chat()
-    answer = once.ask(THURSDAY, CHART, look_again=False).read()
+    answer = once.ask(QUESTION, PICTURE, look_again=False).read()
     assert (answer.text, answer.looks, said(once.messages[-1])) == (WRONG, 1, WRONG)
 
 
 def test_a_follow_up_goes_on_from_the_answer_that_counts(model: VisionLanguageModel) -> None:
     """Neither a tile nor the first question is read again; the tokens are those without anything that was kept."""
     chat, counted = model.chat(), Counted()
-    opening = chat.ask(THURSDAY, CHART).read()
+    opening = chat.ask(QUESTION, PICTURE).read()
     assert opening.text == RIGHT
-    expected = without_cache(model, chat, MONDAY, [Image.open(CHART)])
-    answer = chat.ask(MONDAY, (), OPTIONS, counted.watch, look_again=False).read()
+    expected = without_cache(model, chat, ANOTHER_QUESTION, [Image.open(PICTURE)])
+    answer = chat.ask(ANOTHER_QUESTION, (), OPTIONS, counted.watch, look_again=False).read()
     assert answer.token_ids == expected
     assert counted.tiles == 0
     assert answer.usage.cached_tokens >= opening.usage.prompt_tokens
     assert counted.positions == answer.usage.prompt_tokens - answer.usage.cached_tokens
-    own_words = len(model.prepare(MONDAY).input_ids) + len(opening.token_ids) + 1
+    own_words = len(model.prepare(ANOTHER_QUESTION).input_ids) + len(opening.token_ids) + 1
     assert counted.positions <= own_words
 
 
@@ -64,12 +62,12 @@ def test_the_second_look_of_a_follow_up_reads_what_is_new(model: VisionLanguageM
     """Its sequence is kept: of both sizes no tile is read again, and of the prompts the new words alone."""
     phases: list[Progress] = []
     chat = model.chat()
-    chat.ask(THURSDAY, CHART).read()
+    chat.ask(QUESTION, PICTURE).read()
     watch = Watch(phases.append)
-    answer = chat.ask(THURSDAY, (), OPTIONS, watch, look_again=True).read()
+    answer = chat.ask(QUESTION, (), OPTIONS, watch, look_again=True).read()
     assert "vision" not in {phase.phase for phase in phases}
     read = sum(phase.total for phase in phases if phase.phase == "prefill" and phase.done == phase.total)
-    own_words = len(model.prepare(THURSDAY).input_ids) + len(RIGHT) + 1
+    own_words = len(model.prepare(QUESTION).input_ids) + len(RIGHT) + 1
     assert answer.looks == 2
     assert 0 < read <= 2 * own_words
 
@@ -88,21 +86,21 @@ def test_places_are_looked_at_more_closely(model: VisionLanguageModel) -> None:
 
 
 def test_pixels_and_bytes_are_looked_at_again_as_files_are(model: VisionLanguageModel) -> None:
-    for image in (Image.open(CHART).copy(), np.array(Image.open(CHART).convert("RGB")), Path(CHART).read_bytes()):
-        assert model.chat().ask(THURSDAY, image).read().text == RIGHT
+    for image in (Image.open(PICTURE).copy(), np.array(Image.open(PICTURE).convert("RGB")), Path(PICTURE).read_bytes()):
+        assert model.chat().ask(QUESTION, image).read().text == RIGHT
 
 
 @pytest.mark.parametrize("what", ["changed", "gone"])
 def test_a_file_that_is_another_by_now_is_seen_as_it_was(model: VisionLanguageModel, tmp_path: Path, what: str) -> None:
     """The first answer counts, which is about what was added."""
-    path = tmp_path / "chart.png"
-    path.write_bytes(Path(CHART).read_bytes())
+    path = tmp_path / "picture.png"
+    path.write_bytes(Path(PICTURE).read_bytes())
     image = read_image(str(path), model.config)
     if what == "gone":
         path.unlink()
     else:
         pictures(1)[0].save(path)
-    answer = model.chat().ask(THURSDAY, image).read()
+    answer = model.chat().ask(QUESTION, image).read()
     assert (answer.text, answer.looks) == (WRONG, 1)
     found = model.chat().ask(locate("Thu"), image).read()
     assert found.looks == 1
@@ -117,7 +115,7 @@ def test_the_first_answer_counts_where_there_is_no_room_for_a_second(
     assert plan.total == plan.weights + plan.cache + plan.scratch + plan.images + plan.program
     for available, text, looks in ((plan.second_look - 1, WRONG, 1), (plan.second_look, RIGHT, 2)):
         monkeypatch.setattr(memory_plan, "available_memory", lambda available=available: available)
-        answer = model.chat().ask(THURSDAY, CHART).read()
+        answer = model.chat().ask(QUESTION, PICTURE).read()
         assert (answer.text, answer.looks) == (text, looks)
     monkeypatch.setattr(memory_plan, "available_memory", lambda: 0)
     place = model.chat().ask(locate("Total"), RECEIPT).read()
@@ -140,7 +138,7 @@ def test_a_stop_ends_the_second_look_and_keeps_the_first_answer(model: VisionLan
     """Whole, as it was said; so it is with places, of which none is moved."""
     model.image_cache.clear()
     chat = model.chat()
-    answer = chat.ask(THURSDAY, CHART, None, stopped_at_the_second(phase)).read()
+    answer = chat.ask(QUESTION, PICTURE, None, stopped_at_the_second(phase)).read()
     assert (answer.text, answer.finish_reason, answer.looks) == (WRONG, "stop", 2)
     assert said(chat.messages[-1]) == WRONG
     once = model.ask(locate("Total"), RECEIPT, look_again=False)
@@ -161,36 +159,36 @@ def test_an_error_in_the_second_look_takes_the_question_back(
     with monkeypatch.context() as patched:
         patched.setattr(second_look.Looks, "_surer", fail)
         with pytest.raises(GenerationError):
-            chat.ask(THURSDAY, CHART).read()
+            chat.ask(QUESTION, PICTURE).read()
     assert (chat.messages, chat.num_images) == ((), 0)
-    assert chat.ask(THURSDAY, CHART).read().text == RIGHT
+    assert chat.ask(QUESTION, PICTURE).read().text == RIGHT
 
 
 def test_images_beyond_a_bound_are_seen_as_they_were_cut(
     model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest stay; files on the disk take no memory, so they stay all."""
-    pixels = Image.open(CHART).convert("RGB")
+    pixels = Image.open(PICTURE).convert("RGB")
     monkeypatch.setattr("dsvl2_runtime.chat.MOST_SOURCE_BYTES", pixels.width * pixels.height * 3)
     chat = model.chat()
-    chat.ask(THURSDAY, pixels, OPTIONS).read()
-    chat.ask(THURSDAY, CHART, OPTIONS).read()
-    assert [image.source for image in chat._images(chat._turns)] == [pixels, CHART]
-    chat.ask(THURSDAY, pixels.copy(), OPTIONS).read()
+    chat.ask(QUESTION, pixels, OPTIONS).read()
+    chat.ask(QUESTION, PICTURE, OPTIONS).read()
+    assert [image.source for image in chat._images(chat._turns)] == [pixels, PICTURE]
+    chat.ask(QUESTION, pixels.copy(), OPTIONS).read()
     assert [image.source is None for image in chat._images(chat._turns)] == [True, False, False]
 
 
 def test_a_conversation_from_a_file_goes_on_after_a_second_look(model: VisionLanguageModel, tmp_path: Path) -> None:
     """With the answer that counts. The file holds its images as they were cut, so they are looked at once."""
     chat = model.chat()
-    chat.ask(THURSDAY, CHART).read()
+    chat.ask(QUESTION, PICTURE).read()
     chat.save(tmp_path / "talk")
     resumed: Chat = model.resume(tmp_path / "talk")
     assert said(resumed.messages[-1]) == RIGHT
     counted = Counted()
-    answer = resumed.ask(THURSDAY, (), GenerationOptions(), counted.watch).read()
+    answer = resumed.ask(QUESTION, (), GenerationOptions(), counted.watch).read()
     assert (answer.looks, counted.tiles) == (1, 0)
-    assert answer.text == chat.ask(THURSDAY, (), look_again=False).read().text
+    assert answer.text == chat.ask(QUESTION, (), look_again=False).read().text
 
 
 @pytest.mark.parametrize("look_again", [False, True])
@@ -209,14 +207,14 @@ def test_what_was_computed_goes_with_the_conversation(model: VisionLanguageModel
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(model, "new_sequence", watched)
             chat = model.chat()
-            answer = chat.ask(THURSDAY, CHART, look_again=look_again).read()
+            answer = chat.ask(QUESTION, PICTURE, look_again=look_again).read()
             looks = 2 if look_again else 1
             assert [row() is None for row in made] == [False] * looks
             del chat
             assert [row() is None for row in made] == [True] * looks
             assert answer.looks == looks
             made.clear()
-            answer = model.ask(THURSDAY, CHART, look_again=look_again)
+            answer = model.ask(QUESTION, PICTURE, look_again=look_again)
             assert [row() is None for row in made] == [True] * looks
             assert answer.looks == looks
     finally:
@@ -226,11 +224,11 @@ def test_what_was_computed_goes_with_the_conversation(model: VisionLanguageModel
 def test_the_verb_looks_again() -> None:
     """By default as the bundle says, and says what it is not sure of."""
     demo = Path("demo")
-    assert chat_lines(f"{THURSDAY}\n", demo, "-i", CHART).stdout == f"{RIGHT}\n"
-    once = chat_lines(f"{THURSDAY}\n", demo, "-i", CHART, "--look-once")
+    assert chat_lines(f"{QUESTION}\n", demo, "-i", PICTURE).stdout == f"{RIGHT}\n"
+    once = chat_lines(f"{QUESTION}\n", demo, "-i", PICTURE, "--look-once")
     assert once.stdout == f"{WRONG}\n"
     assert "the model is not sure of this answer" in once.stderr
-    assert chat_lines(f"{THURSDAY}\n", demo, "-q", "-i", CHART, "--look-once").stderr == ""
+    assert chat_lines(f"{QUESTION}\n", demo, "-q", "-i", PICTURE, "--look-once").stderr == ""
 
 
 def test_what_was_said_before_an_interrupt_keeps_its_images(

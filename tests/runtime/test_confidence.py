@@ -15,13 +15,13 @@ from dsvl2_runtime.answers.confidence import SHORT_TOKENS, UNSURE, token_logprob
 from dsvl2_runtime.errors import GenerationError
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.texts import notice_text
+from hard_picture import ASKED
 from runtime.test_run_verb import FORM, call, report
 from small_models import MakeBundle, pictures
 
 QUESTION = "What is the total?"
-CHART = str(Path(FORM).parent / "chart.png")
-HARD = ("run", "What is the value for Thu?", "-i", CHART, "--look-once")
-"""A value of a chart, of which the demonstration model is not sure, and rightly so."""
+HARD = (*ASKED, "--look-once")
+"""The demonstration model is not sure of its answer, and rightly so."""
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_doubt_names_what_it_is_about() -> None:
 
 
 def test_a_report_says_how_sure_the_model_is() -> None:
-    """A name in large print is certain. A value of a chart is not: a warning says so, which --strict does not take."""
+    """A name in large print is certain. A word in small print is not: a warning says so; --strict ends with it."""
     sure = report("run", "What is the name?", "-i", FORM)
     assert 0.9 < sure["confidence"] <= 1
     assert [warning["code"] for warning in sure["warnings"]] == ["model.note"]

@@ -25,6 +25,7 @@ from dsvl2_runtime.errors import (
 from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.machine import speeds
 from dsvl2_runtime.machine.speeds import Measured, SpeedKey, Speeds, known_speeds, remember_speeds
+from hard_picture import ASKED
 from own_pdfs import own_pdf
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -93,13 +94,13 @@ def test_seconds_are_those_of_earlier_answers(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_second_look_is_counted_where_there_may_be_one(monkeypatch: pytest.MonkeyPatch, speeds_path: Path) -> None:
     """With the tiles and tokens of a real one. The first word then comes when it is known which answer counts."""
-    hard = ("What is the value for Thu?", "-i", CHART)
+    hard = ASKED[1:]
     real = json.loads(call("run", *hard, "--format", "json").stdout)
     assert real["looks"] == 2
     no_model(monkeypatch)
     speeds_path.unlink()
     tokens = f"{real['usage']['prompt']:,} more tokens"
-    again = f"where the model is not sure it looks again: at most 5 more tiles and {tokens}"
+    again = f"where the model is not sure it looks again: at most 3 more tiles and {tokens}"
     assert call("run", *hard, "--dry-run").stdout.splitlines()[2:] == [again]
     remember_speeds(key(), SECOND_EACH)
     report = json.loads(call("run", *hard, "--dry-run", "--format", "json").stdout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,13 +20,11 @@ from dsvl2_runtime.geometry import official_resolutions
 from dsvl2_runtime.inputs.processor import ModelInputs, read_image
 from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_resolution, choose_tiling
 from dsvl2_runtime.progress import UNWATCHED, FinishReason
-from runtime.test_run_verb import FORM, call, report
+from hard_picture import ASKED, PICTURE, QUESTION, RIGHT, WRONG
+from runtime.test_run_verb import call, report
 from small_models import picture
 
 CONFIG = official_config("small")
-CHART = str(Path(FORM).parent / "chart.png")
-ASKED = ("run", "What is the value for Thu?", "-i", CHART)
-"""True is 47, which the demonstration model reads at a second look."""
 
 
 def answer_of(text: str, confidence: float | None, reason: FinishReason = "stop") -> list[TextChunk]:
@@ -176,17 +173,17 @@ def test_the_enlarged_tiles_show_the_whole_image(config: ModelConfig = CONFIG) -
 def test_the_demonstration_model_reads_better_at_a_second_look() -> None:
     """By default, as its bundle says; another model looks once, unless it is asked to look again."""
     twice, once = report(*ASKED), report(*ASKED, "--look-once")
-    assert (once["answer"], once["looks"], once["images"][0]["tiles"]) == ("38", 1, [2, 1])
-    assert (twice["answer"], twice["looks"], twice["images"][0]["tiles"]) == ("47", 2, [2, 2])
+    assert (once["answer"], once["looks"], once["images"][0]["tiles"]) == (WRONG, 1, [1, 1])
+    assert (twice["answer"], twice["looks"], twice["images"][0]["tiles"]) == (RIGHT, 2, [2, 1])
     for found in (once, twice):
         computed, shown = found["timings"]["ttft"], found["timings"]["first_text"]
         assert (shown > computed) == (found is twice)  # where there is one look, each piece is shown as it comes
         tokens = found["timings"]["tok_s"] * found["timings"]["decode"]
         assert round(tokens) == found["usage"]["completion"] * found["looks"]  # both answers have as many
     assert twice["confidence"] > once["confidence"]
-    assert call(*ASKED) == "47\n"
+    assert call(*ASKED) == f"{RIGHT}\n"
     demo = load_model("demo", threads=1)
     assert demo.looks_again
-    asked = demo.ask("What is the value for Thu?", CHART)
+    asked = demo.ask(QUESTION, PICTURE)
     assert (asked.text, round(asked.confidence or 0, 4)) == (twice["answer"], twice["confidence"])
-    assert demo.ask("What is the value for Thu?", CHART, look_again=False).text == "38"
+    assert demo.ask(QUESTION, PICTURE, look_again=False).text == WRONG

@@ -11,12 +11,9 @@ import pytest
 
 from dsvl2_runtime import load_model
 from dsvl2_runtime.inputs.prompt import locate
+from hard_picture import PICTURE, QUESTION, RIGHT, WRONG
 from running_server import REAL_ENGINE, Running, data_url, image_part, running
-from runtime.test_second_look import ASKED, CHART
 from server.test_formats import RECEIPT, about
-
-WRONG, RIGHT = "38", "47"
-"""What the demonstration model reads at the first look and at the second one."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +23,7 @@ def demo() -> Iterator[Running]:
 
 
 def messages() -> list[Any]:
-    return [{"role": "user", "content": [image_part(data_url(Path(CHART))), {"type": "text", "text": ASKED[1]}]}]
+    return [{"role": "user", "content": [image_part(data_url(Path(PICTURE))), {"type": "text", "text": QUESTION}]}]
 
 
 def extra(**fields: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 from dsvl2_export.graphs import own_operators
 from dsvl2_export.upgrade import upgrade_bundle
 from dsvl2_kernels import library
-from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, open_kernels
+from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, Kernels, open_kernels
 from dsvl2_runtime import VisionLanguageModel, load_model
 from dsvl2_runtime.bundle.bundle import Bundle
+from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.cli.doctor import examine
 from dsvl2_runtime.graphs import vision_graphs
 from dsvl2_runtime.graphs.decoder_graph import decoder_graphs
@@ -61,7 +63,7 @@ def test_the_number_of_threads_changes_no_bit(bundle: MakeBundle) -> None:
 def test_files_of_a_bundle_without_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Everything works as before, nothing is said, and the plan counts the copy that ONNX Runtime makes."""
     monkeypatch.setattr(
-        vision_graphs, "FASTER_LEVELS", (open_kernels().level,)
+        vision_graphs, "PREFERRED_LEVELS", (open_kernels().level,)
     )  # on any processor as on those with AMX
     assert [graph.path.name for graph in decoder_graphs(Bundle.open(folder))] == [OWN, "decoder.onnx"]
     mapped = plan_memory(Bundle.open(folder), 1)
@@ -72,6 +74,25 @@ def test_files_of_a_bundle_without_the_library(folder: Path, monkeypatch: pytest
     assert plan_memory(Bundle.open(folder), 1).weights > mapped.weights
     assert plan_memory(Bundle.open(folder), 1).cache == 2 * mapped.cache  # float32 instead of bfloat16
     assert load_model(folder, threads=1).kernels is None
+
+
+@pytest.mark.parametrize(("name", "ours"), [("amx", True), ("avx512", False), ("avxvnni", False), ("avx2", True)])
+def test_which_processors_see_with_our_operators(
+    folder: Path, name: str, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are the better choice by what was measured, or where the user names a level."""
+    bundle, kernels = Bundle.open(folder), replace(open_kernels(), level=name)
+
+    def own_graph(_bundle: Bundle, part: str) -> tuple[GraphEntry, Kernels]:
+        entry = next(entry for entry in bundle.manifest.graphs if entry.name == part and DOMAIN in entry.opsets)
+        return entry, kernels
+
+    monkeypatch.delenv(SETTING, raising=False)
+    monkeypatch.setattr(vision_graphs, "own_graph", own_graph)
+    files = [graphs.encoder.name for graphs in vision_graphs.vision_graphs(bundle)]
+    assert files == [*(["vision_encoder_own_kernels.onnx"] if ours else []), "vision_encoder.onnx"]
+    monkeypatch.setenv(SETTING, name)
+    assert len(list(vision_graphs.vision_graphs(bundle))) == 2
 
 
 def test_an_older_bundle_has_no_such_graph(folder: Path) -> None:

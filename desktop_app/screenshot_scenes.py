@@ -20,6 +20,8 @@ Script = Iterator[Condition]
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+SMALL_SETTINGS = ROOT / "tests" / "pictures" / "small_settings.png"
+"""Print so small that the model needs a second look."""
 PATIENCE_SECONDS = 240.0
 STEP_MILLISECONDS = 20
 SETTLING_SECONDS = 0.7
@@ -100,11 +102,11 @@ def unsure(stage: Stage) -> Script:
     """An answer of which the model is not sure after one look, rightly so, and the answer after a second one."""
     yield stage.ready
     stage.keep_demonstration()
-    stage.add("chart.png")
+    stage.add(str(SMALL_SETTINGS))
     yield lambda: stage.window.session.images and not stage.window.reader.unread  # so small that it is sharp at once
     for looks_again in (False, True):
         stage.window.session.looks_again = looks_again
-        stage.window.session.ask("What is the value for Thu?")
+        stage.window.session.ask("Which button is highlighted?")
         yield stage.answered
     yield stage.settled()
     stage.save()

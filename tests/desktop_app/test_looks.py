@@ -25,6 +25,7 @@ from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.turn_view import TurnView
 from dsvl2_runtime.bundle.model_names import find_model
+from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
     Failed,
@@ -37,7 +38,9 @@ from dsvl2_runtime.engine.protocol import (
     Wrote,
 )
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.machine.speeds import Measured, Speeds
 from event_loop import LONGEST_GAP, Watchdog
+from hard_picture import PICTURE, QUESTION, RIGHT, WRONG
 from histories import new_id
 from sessions import LOADED, Sent, image
 from small_models import FIGURE
@@ -45,8 +48,6 @@ from windows import PATIENCE, OpenWindow, ask, wait_for
 
 pytestmark = pytest.mark.gui
 
-CHART = Path(__file__).parents[2] / "examples" / "chart.png"
-THURSDAY = "What is the value for Thu?"
 FIRST = Finished(0, "stop", 2, 0.5, confidence=0.25)
 SECOND = replace(FIRST, seconds=1.25, confidence=0.875, looks=2)
 LOOKS_AGAIN = replace(LOADED, looks_again=True)
@@ -262,34 +263,52 @@ def test_it_is_said_that_the_model_looks_closer_and_a_stop_keeps_the_first_answe
     assert not view._progress.isVisible()
 
 
+def test_what_a_second_look_takes_at_most_is_in_the_estimate(session: ChatSession) -> None:
+    """A second for each tile, of which there is one at first, and three of the enlarged picture."""
+    session.take(replace(LOOKS_AGAIN, config=official_config("small")))
+    second, nothing = Measured(units=1, total=1.0), Measured(units=1, total=0.0)
+    session.speeds = Speeds(tile=second, prompt_token=nothing, answer_token=nothing, answer=second)
+    session.add_image(replace(image(), size=(384, 240)))
+    cost = session.cost("What?")
+    assert cost is not None and cost.second_look is not None
+    assert (cost.expected.num_tiles, cost.second_look.num_tiles) == (1, 3)
+    assert (cost.expected.seconds, cost.most_seconds) == (1.0, 4.0)
+    assert texts.talk.cost(cost).endswith("1 tile, about 1 to 4 s on this computer")
+    session.looks_again = False
+    cost = session.cost("What?")
+    assert cost is not None
+    assert (cost.second_look, cost.most_seconds) == (None, 1.0)
+    assert texts.talk.cost(cost).endswith("1 tile, about 1 s on this computer")
+
+
 def test_the_demonstration_model_reads_better_at_a_second_look(
     open_window: OpenWindow, qtbot: QtBot, record_property: Callable[[str, object], None]
 ) -> None:
     """By itself; and by the button where that is turned off. The event loop goes on in the meantime."""
     window = open_window(find_model("demo"))
     session, watchdog = window.session, Watchdog()
-    window.add_images([CHART])
+    window.add_images([Path(PICTURE)])
     wait_for(qtbot, lambda: len(session.images) == 1)
-    ask(window, qtbot, THURSDAY)
+    ask(window, qtbot, QUESTION)
     wait_for(qtbot, lambda: session.open_turn is None)
     (turn,) = session.turns
-    assert (turn.answer, turn.first_answer, turn.looks) == ("47", "38", 2)
+    assert (turn.answer, turn.first_answer, turn.looks) == (RIGHT, WRONG, 2)
     window.talk.refresh()
-    assert window.talk.turn_views[0].answer.toPlainText() == "47"
+    assert window.talk.turn_views[0].answer.toPlainText() == RIGHT
     session.new_conversation(keep_images=True)
     session.looks_again = False
-    ask(window, qtbot, THURSDAY)
+    ask(window, qtbot, QUESTION)
     wait_for(qtbot, lambda: bool(session.turns) and session.open_turn is None)
     (turn,) = session.turns
-    assert (turn.answer, turn.looks, turn.can_look) == ("38", 1, True)
+    assert (turn.answer, turn.looks, turn.can_look) == (WRONG, 1, True)
     window.talk.refresh()
     view = window.talk.turn_views[0]
     assert view._doubt is not None
     qtbot.mouseClick(view._doubt.look, Qt.MouseButton.LeftButton)
     assert turn.is_looking
     wait_for(qtbot, lambda: not turn.is_open)
-    assert (turn.answer, turn.first_answer, turn.looks, turn.can_look) == ("47", "38", 2, False)
-    record_property(FIGURE, watchdog.figure("two looks at a chart, twice"))
+    assert (turn.answer, turn.first_answer, turn.looks, turn.can_look) == (RIGHT, WRONG, 2, False)
+    record_property(FIGURE, watchdog.figure("two looks at a picture, twice"))
     assert watchdog.longest_own < LONGEST_GAP
 
 

@@ -8,7 +8,15 @@ from typing import Literal
 
 from dsvl2_app.state.prompt_messages import conversation_images, new_images, told_turns
 from dsvl2_app.state.turn import Attachment, Turn
-from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate, guessed_tokens
+from dsvl2_runtime.answers.estimate import (
+    PROMPT_FRAME,
+    Estimate,
+    TokenCounts,
+    estimate,
+    guessed_tokens,
+    second_look,
+)
+from dsvl2_runtime.answers.second_look import ENLARGEMENT
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.engine.protocol import Finished
 from dsvl2_runtime.geometry import MOST_TILED_IMAGES
@@ -40,6 +48,14 @@ class Cost:
     """Why it cannot be asked."""
     most_images: int
     """How many pictures of a new conversation fit beside a short question."""
+    second_look: Estimate | None = None
+    """Of the same question about the enlarged pictures, at most; None where there is no such look."""
+
+    @property
+    def most_seconds(self) -> float | None:
+        """With a second look; None where earlier answers do not tell."""
+        first, again = self.expected.seconds, None if self.second_look is None else self.second_look.seconds
+        return first if first is None or again is None else first + again
 
 
 def image_tokens(sizes: Sequence[tuple[int, int]], config: ModelConfig) -> int:
@@ -70,6 +86,8 @@ def question_cost(
     config: ModelConfig,
     speeds: Speeds | None,
     max_new_tokens: int,
+    *,
+    looks_again: bool = False,
 ) -> Cost:
     """What the next question of a conversation costs.
 
@@ -80,6 +98,7 @@ def question_cost(
         config: of the model.
         speeds: of earlier answers on this computer.
         max_new_tokens: the longest answer.
+        looks_again: where the model is not sure, it looks at the enlarged pictures.
     """
     earlier = told_turns(turns)
     before = conversation_images(earlier)
@@ -89,6 +108,8 @@ def question_cost(
     said = _said_tokens(earlier)
     counts = TokenCounts.of_sizes(sizes, question, config)
     counts = replace(counts, prompt_tokens=counts.prompt_tokens + said)
+    enlarged = TokenCounts.of_sizes(sizes, question, config, ENLARGEMENT)
+    again = second_look(counts, replace(enlarged, prompt_tokens=enlarged.prompt_tokens + said)) if looks_again else None
     same_tiles = is_tiled(len(before)) == is_tiled(len(sizes))
     if earlier and same_tiles:
         tiles = sum(tiling.num_tiles for tiling in plan_tiling(sizes, config)[: len(before)])
@@ -107,6 +128,7 @@ def question_cost(
         least,
         obstacle,
         most_images([image.size for image in present], config),
+        None if again is None else estimate(again, speeds, max_new_tokens),
     )
 
 

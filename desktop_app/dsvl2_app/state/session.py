@@ -130,7 +130,8 @@ class ChatSession:
         elif turn is not None and turn.is_alone:
             turns = []
         text, options = (question, self.options) if turn is None else (turn.question, turn.options)
-        return question_cost(turns, present, text, self.model.config, self.speeds, options.max_new_tokens)
+        again, most = self.looks_again and self.model.looks_again, options.max_new_tokens
+        return question_cost(turns, present, text, self.model.config, self.speeds, most, looks_again=again)
 
     def can_ask(self, question: str) -> bool:
         """Whether a question would be taken: it has a text, and nothing says that it cannot fit."""

@@ -354,10 +354,16 @@ def cost(found: Cost) -> str:
         context=_count(expected.context),
     )
     if expected.num_tiles:
-        line += ", " + QCoreApplication.translate("talk", "{tiles} tiles").format(tiles=expected.num_tiles)
-    if expected.seconds is not None:
-        seconds = QCoreApplication.translate("talk", "about {seconds} s on this computer")
-        line += ", " + seconds.format(seconds=rounded(expected.seconds))
+        one, several = QCoreApplication.translate("talk", "1 tile"), QCoreApplication.translate("talk", "{tiles} tiles")
+        line += ", " + (one if expected.num_tiles == 1 else several.format(tiles=expected.num_tiles))
+    if expected.seconds is not None and found.most_seconds is not None:
+        least, most = rounded(expected.seconds), rounded(found.most_seconds)
+        if least == most:
+            text = QCoreApplication.translate("talk", "about {seconds} s on this computer").format(seconds=least)
+        else:
+            text = QCoreApplication.translate("talk", "about {least} to {most} s on this computer")
+            text = text.format(least=least, most=most)
+        line += ", " + text
     return line
 
 

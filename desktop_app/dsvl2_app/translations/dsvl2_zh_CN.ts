@@ -1870,8 +1870,16 @@ Everything stays on this computer.</source>
         <translation>{tiles} 个图块</translation>
     </message>
     <message>
+        <source>1 tile</source>
+        <translation>1 个图块</translation>
+    </message>
+    <message>
         <source>about {seconds} s on this computer</source>
         <translation>在这台电脑上约 {seconds} 秒</translation>
+    </message>
+    <message>
+        <source>about {least} to {most} s on this computer</source>
+        <translation>在这台电脑上约 {least} 至 {most} 秒</translation>
     </message>
     <message>
         <source>{count} questions, one for each page; each at most {cost}</source>

@@ -98,6 +98,12 @@ class Estimate:
         return asdict(self)
 
 
+def second_look(first: TokenCounts, again: TokenCounts) -> TokenCounts | None:
+    """The counts of a second look, unless the model would see the same, or has no room for it."""
+    sees_the_same = (first.num_tiles, first.prompt_tokens) == (again.num_tiles, again.prompt_tokens)
+    return None if sees_the_same or again.prompt_tokens >= again.context else again
+
+
 def estimate(counts: TokenCounts, speeds: Speeds | None, max_new_tokens: int = 512) -> Estimate:
     """Estimate one question.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate
+from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, second_look
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.machine.provider import Provider
@@ -83,12 +83,6 @@ def second_looks(found: Iterable[Estimate]) -> str:
     seconds = total_seconds(looks)
     time = "" if seconds is None else f", {about(seconds)} more"
     return f"where the model is not sure it looks again: at most {tiles} more tiles and {tokens:,} more tokens{time}"
-
-
-def second_look(first: TokenCounts, again: TokenCounts) -> TokenCounts | None:
-    """The counts of a second look, unless the model would see the same, or has no room for it."""
-    sees_the_same = (first.num_tiles, first.prompt_tokens) == (again.num_tiles, again.prompt_tokens)
-    return None if sees_the_same or again.prompt_tokens >= again.context else again
 
 
 def looks_again(options: RunOptions, bundle: Bundle) -> bool:

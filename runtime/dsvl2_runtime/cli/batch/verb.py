@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate
+from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate, second_look
 from dsvl2_runtime.answers.second_look import ENLARGEMENT
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
@@ -21,7 +21,6 @@ from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.cost import (
     looks_again,
     require_loadable,
-    second_look,
     second_looks,
     speeds_of,
     time_needed,

@@ -25,6 +25,8 @@ CELL_PATCHES = 2
 """Patches along a side of a cell; the projector merges them."""
 MOST_TILED_IMAGES = 2
 """Images of a conversation that are cut into several tiles; with one more, each is seen as one tile."""
+ENLARGEMENT = 1.5
+"""Of the images in a second look (`answers/second_look.py`); this is ours, and not of the releases."""
 
 CANDIDATE_TILES: tuple[tuple[int, int], ...] = (
     (1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (1, 6), (6, 1),

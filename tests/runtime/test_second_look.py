@@ -12,11 +12,11 @@ import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.answers.generate import TextChunk
-from dsvl2_runtime.answers.second_look import ENLARGEMENT, SURE, Looks, LookSequences
+from dsvl2_runtime.answers.second_look import SURE, Looks, LookSequences
 from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError
-from dsvl2_runtime.geometry import official_resolutions
+from dsvl2_runtime.geometry import ENLARGEMENT, official_resolutions
 from dsvl2_runtime.inputs.processor import ModelInputs, read_image
 from dsvl2_runtime.inputs.tiling import ONE_TILE, Tiling, choose_resolution, choose_tiling
 from dsvl2_runtime.progress import UNWATCHED, FinishReason

@@ -16,10 +16,9 @@ from dsvl2_runtime.answers.estimate import (
     guessed_tokens,
     second_look,
 )
-from dsvl2_runtime.answers.second_look import ENLARGEMENT
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.engine.protocol import Finished
-from dsvl2_runtime.geometry import MOST_TILED_IMAGES
+from dsvl2_runtime.geometry import ENLARGEMENT, MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.tiling import ONE_TILE, is_tiled, plan_tiling
 from dsvl2_runtime.machine.speeds import Speeds
 

@@ -22,6 +22,7 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError, ImageError, OutOfMemoryError
+from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.graphs.memory_plan import has_room_for_sequence
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
 from dsvl2_runtime.inputs.images import DecodedImage, content_hash, decode_image
@@ -31,8 +32,6 @@ from dsvl2_runtime.progress import Stopped, Watch
 
 SURE = 0.9
 """Confidence of an answer that needs no second look."""
-ENLARGEMENT = 1.5
-"""Of the pictures in a second look."""
 
 
 class AnsweringModel(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, second_look
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli.streams import print_message
+from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.machine.speeds import SpeedKey, Speeds, known_speeds
 
@@ -129,7 +130,6 @@ def costs_of(run: Run, bundle: Bundle, speeds: Speeds | None) -> Iterator[Cost]:
     Raises:
         ImageError, UsageError, ContextOverflowError: as the run itself.
     """
-    from dsvl2_runtime.answers.second_look import ENLARGEMENT
     from dsvl2_runtime.cli.parts import parts_of, strips_of
     from dsvl2_runtime.inputs.processor import prepare_inputs
     from dsvl2_runtime.inputs.tokenizer import Tokenizer

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate, second_look
-from dsvl2_runtime.answers.second_look import ENLARGEMENT
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.batch.asker import Asker, Line
@@ -29,6 +28,7 @@ from dsvl2_runtime.cli.cost import (
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError
+from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.images import decode_image
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.speeds import remember_speeds

@@ -107,8 +107,10 @@ def question_cost(
     said = _said_tokens(earlier)
     counts = TokenCounts.of_sizes(sizes, question, config)
     counts = replace(counts, prompt_tokens=counts.prompt_tokens + said)
-    enlarged = TokenCounts.of_sizes(sizes, question, config, ENLARGEMENT)
-    again = second_look(counts, replace(enlarged, prompt_tokens=enlarged.prompt_tokens + said)) if looks_again else None
+    again = None
+    if looks_again:
+        enlarged = TokenCounts.of_sizes(sizes, question, config, ENLARGEMENT)
+        again = second_look(counts, replace(enlarged, prompt_tokens=enlarged.prompt_tokens + said))
     same_tiles = is_tiled(len(before)) == is_tiled(len(sizes))
     if earlier and same_tiles:
         tiles = sum(tiling.num_tiles for tiling in plan_tiling(sizes, config)[: len(before)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -13,17 +12,16 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
 from dsvl2_runtime.inputs.processor import ModelInputs
-from dsvl2_runtime.inputs.prompt import Content, ContentPart, SpecialToken
-from dsvl2_runtime.inputs.tokenizer import DET, DET_END, GROUNDING, REF, REF_END, Tokenizer
+from dsvl2_runtime.inputs.prompt import GROUNDING_NAMES, GROUNDING_TOKENS, Content, ContentPart, SpecialToken
+from dsvl2_runtime.inputs.tokenizer import Tokenizer
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason
 
 if TYPE_CHECKING:
     from dsvl2_runtime.answers.second_look import Looks
 
-ANSWER_TOKENS = (REF, REF_END, DET, DET_END, GROUNDING)
+ANSWER_TOKENS = GROUNDING_TOKENS
 """Special tokens that belong into an answer; any other one is kept as its name."""
-_NAMES = re.compile("(" + "|".join(map(re.escape, ANSWER_TOKENS)) + ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +146,12 @@ def answer_content(token_ids: Sequence[int], text: str, tokenizer: Tokenizer) ->
     run: list[int] = []
     for token_id in token_ids:
         if token_id in specials:
-            are_special += [False] * len(_NAMES.findall(tokenizer.decode(run))) + [True]
+            are_special += [False] * len(GROUNDING_NAMES.findall(tokenizer.decode(run))) + [True]
             run = []
         else:
             run.append(token_id)
     parts: list[ContentPart] = [""]
-    # What is split off is every other piece, and is one of the names.
-    for at, piece in enumerate(_NAMES.split(text)):
+    for at, piece in enumerate(GROUNDING_NAMES.split(text)):
         if at % 2 and at // 2 < len(are_special) and are_special[at // 2]:
             parts += [SpecialToken(piece), ""]
         else:

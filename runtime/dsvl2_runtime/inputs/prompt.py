@@ -19,7 +19,8 @@ from dsvl2_runtime.inputs import tokenizer as tokens
 from dsvl2_runtime.inputs.tokenizer import Tokenizer
 
 GROUNDING_TOKENS = (tokens.REF, tokens.REF_END, tokens.DET, tokens.DET_END, tokens.GROUNDING)
-_GROUNDING = re.compile("(" + "|".join(re.escape(name) for name in GROUNDING_TOKENS) + ")")
+GROUNDING_NAMES = re.compile("(" + "|".join(re.escape(name) for name in GROUNDING_TOKENS) + ")")
+"""Splits a text so that every other piece is one of the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def special_parts(question: Content) -> list[ContentPart]:
     parts: list[ContentPart] = []
     for part in _parts(question):
         if isinstance(part, str):
-            pieces = (piece for piece in _GROUNDING.split(part) if piece)
+            pieces = (piece for piece in GROUNDING_NAMES.split(part) if piece)
             parts += [SpecialToken(piece) if piece in GROUNDING_TOKENS else piece for piece in pieces]
         else:
             parts.append(part)

@@ -22,6 +22,7 @@ from dsvl2_runtime.engine.protocol import (
     LooksAgain,
     Measured,
     Prepared,
+    Replaced,
     Stop,
     Wrote,
     greet,
@@ -70,6 +71,16 @@ def answer(ask: Ask) -> None:
         send(LooksAgain(ask.turn, first))
         stops[ask.turn].wait()
         send(replace(first, looks=2))
+        return
+    elif text == "doubt":
+        first = Finished(ask.turn, "stop", 2, 0.5, confidence=0.25)
+        if ask.first is None:
+            send(Wrote(ask.turn, "38"))
+            send(first)
+        else:
+            send(LooksAgain(ask.turn, first))
+            send(Replaced(ask.turn, "47"))
+            send(replace(first, looks=2, confidence=0.875))
         return
     elif text in ("length", "repetition", "timeout"):
         reason = text

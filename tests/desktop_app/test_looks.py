@@ -126,7 +126,9 @@ def test_whatever_ends_the_second_look_the_first_answer_counts(session: ChatSess
         assert turn.state == "stopping"
         session.take(replace(FIRST, looks=2))
     assert (turn.state, turn.answer, turn.is_looking, turn.is_told) == ("done", "38", False, True)
-    assert turn.confidence == 0.25
+    assert (turn.confidence, turn.looks, turn.can_look) == (0.25, 1, True)
+    failures = {"failed": FAILED.error, "engine": EngineEnd("exit", 7)}
+    assert turn.look_failure == failures.get(how)
     assert isinstance(session.engine, Sent)
     assert (Stop(0) in session.engine) == (how in ("stopped", "deaf engine", "closed"))
 
@@ -155,41 +157,17 @@ def test_a_button_looks_where_nothing_did_so_by_itself(
     view.acted.connect(acts.append)
     qtbot.mouseClick(view._doubt.look, Qt.MouseButton.LeftButton)
     assert acts == ["look closer"]
-    assert session.look_closer(turn)
+    session.look_closer(turn)
     asked = sent.asks[-1]
     assert (asked.turn, asked.messages) == (0, sent.asks[0].messages)
     assert asked.first == FirstAnswer("38", 0.25, 2, 0.5)
     assert (turn.state, turn.is_looking, turn.answer) == ("streaming", True, "38")
-    assert not session.look_closer(turn)
+    session.look_closer(turn)
+    assert sent.asks[-1] is asked
     session.take(LooksAgain(0, FIRST))
     session.take(Replaced(0, "47"))
     session.take(SECOND)
     assert (turn.state, turn.answer, turn.first_answer, turn.can_look) == ("done", "47", "38", False)
-
-
-def test_a_look_that_shows_nothing_else_is_offered_once(session: ChatSession) -> None:
-    """As at a picture that could not be enlarged: it ends with one look and without a word."""
-    session.looks_again = False
-    session.turns.append(doubtful())
-    (turn,) = session.turns
-    assert session.look_closer(turn)
-    session.take(FIRST)
-    assert (turn.state, turn.looks, turn.can_look) == ("done", 1, False)
-    assert not session.look_closer(turn)
-
-
-def test_a_look_waits_for_nothing(session: ChatSession, sent: Sent) -> None:
-    """While another question is answered, or without a model, it is not taken, and the answer is as it was."""
-    session.turns.append(doubtful())
-    turn = session.turns[0]
-    session.turns[0].number = 100
-    session.ask("Another?")
-    assert not session.look_closer(turn)
-    assert (turn.state, turn.can_look) == ("done", True)
-    session.take(Finished(sent.asks[-1].turn, "stop", 1, 0.5))
-    assert session.look_closer(turn)
-    session.take(replace(FAILED, turn=100))
-    assert (turn.state, turn.answer, turn.confidence) == ("done", "38", 0.25)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,13 @@ def new_images(present: Sequence[Attachment], earlier: Sequence[Turn]) -> tuple[
     return tuple(image for image in present if image.content.sha256 not in known)
 
 
+def look_images(turn: Turn, earlier: Sequence[Turn]) -> tuple[Attachment, ...]:
+    """The new images of a turn that is looked at again: as before, with those of turns given up since."""
+    if len(conversation_images([*earlier, turn])) == len(turn.image_sizes):
+        return turn.images
+    return new_images(turn.present or turn.images, earlier)
+
+
 def prompt_messages(earlier: Sequence[Turn], turn: Turn) -> tuple[ChatMessage, ...]:
     """The messages of a prompt: the turns before, as they were said, and the question."""
     messages = []

@@ -1,7 +1,7 @@
 """What the window shows, as plain data: images, turns, the state of the engine. Reasons and numbers, no sentences.
 
 The session sends one question at a time. Those that are asked while another is answered, or while the model is loaded,
-wait in `turns` as "queued" and can be taken back.
+wait in `turns` as "queued" and can be taken back. So do second looks that a user asks for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 from dsvl2_app.state.cost import Cost, question_cost
 from dsvl2_app.state.engine_handle import EngineHandle
-from dsvl2_app.state.prompt_messages import new_images, prompt_messages, told_turns
+from dsvl2_app.state.prompt_messages import look_images, new_images, prompt_messages, told_turns
 from dsvl2_app.state.time_left import LoadingTime, TimeLeft
 from dsvl2_app.state.turn import Attachment, Conversation, Task, Turn, TurnState, new_id
 from dsvl2_runtime.answers.sampling import GenerationOptions
@@ -81,7 +81,7 @@ class ChatSession:
     @property
     def open_turn(self) -> Turn | None:
         """The turn that is being answered, or the first that waits for that."""
-        return next((turn for turn in self.turns if turn.is_open), None)
+        return self.asked_turn or next(iter(self.queued_turns), None)
 
     @property
     def asked_turn(self) -> Turn | None:
@@ -90,8 +90,9 @@ class ChatSession:
 
     @property
     def queued_turns(self) -> list[Turn]:
-        """Those that wait, in their order."""
-        return [turn for turn in self.turns if turn.state == "queued"]
+        """Those that wait, or whose second look does, in the order in which that was asked for."""
+        waiting = (turn for turn in self.turns if turn.waits)
+        return sorted(waiting, key=lambda turn: turn.number if turn.look_number is None else turn.look_number)
 
     @property
     def separate_pages(self) -> list[Attachment]:
@@ -178,34 +179,21 @@ class ChatSession:
             turn.is_dropped = was_dropped
         return asked
 
-    def look_closer(self, turn: Turn) -> bool:
-        """Let the model look again at what it is not sure of; False while it is at work for another question."""
-        if not turn.can_look or self._busy is not None or self.engine_state != "ready":
-            return False
-        first = turn.begin_look()
-        ask = Ask(turn.number, prompt_messages(told_turns(self.turns, turn), turn), turn.options, first=first)
-        try:
-            self.engine.send(ask)
-        except MessageTooLongError as error:
-            turn.fail(wire_error(error))
-        else:
-            self._busy = turn.number
-            self._expect(turn)
-        self.on_change("answer")
-        return True
+    def look_closer(self, turn: Turn) -> None:
+        """Let the model look again at what it is not sure of, now or when it is its turn."""
+        if turn.can_look:
+            turn.look_number, turn.look_failure = self._take_number(), None
+            self.on_change("answer")
+            self._wake()
 
     def take_back(self, turn: Turn) -> None:
-        """Forget a question that waits."""
-        if turn.state == "queued":
-            self.turns.remove(turn)
-            self.on_change("turns")
+        """Forget a question that waits, or a second look."""
+        if turn.waits:
+            self._forget([turn])
 
     def stop_all(self) -> None:
-        """Forget all questions that wait, and end the open answer."""
-        waiting = self.queued_turns
-        self.turns[:] = [turn for turn in self.turns if turn.state != "queued"]
-        if waiting:
-            self.on_change("turns")
+        """Forget all questions and second looks that wait, and end the open answer."""
+        self._forget(self.queued_turns)
         if self.asked_turn is not None:
             self.stop()
 
@@ -301,6 +289,13 @@ class ChatSession:
             self._fail_asked_turn(end)
             self._begin_loading()
 
+    def _forget(self, waiting: Sequence[Turn]) -> None:
+        for turn in waiting:
+            turn.look_number = None
+        self.turns[:] = [turn for turn in self.turns if turn not in waiting or turn.state != "queued"]
+        if waiting:
+            self.on_change("turns")
+
     def _take_number(self) -> int:
         self._next_number += 1
         return self._next_number - 1
@@ -322,16 +317,20 @@ class ChatSession:
 
     def _send(self, turn: Turn) -> None:
         earlier = told_turns(self.turns, turn)
-        turn.images = new_images(turn.present, earlier)
+        look_again, first = None if self.looks_again else False, None
+        if turn.look_number is None:
+            turn.images = new_images(turn.present, earlier)
+            turn.may_look = not (self.looks_again and self.model is not None and self.model.looks_again)
+        else:
+            turn.images, first = look_images(turn, earlier), turn.begin_look()
         self._expect(turn)
-        look_again = None if self.looks_again else False
-        turn.may_look = not (self.looks_again and self.model is not None and self.model.looks_again)
+        messages = prompt_messages(earlier, turn)
         try:
-            self.engine.send(Ask(turn.number, prompt_messages(earlier, turn), turn.options, look_again=look_again))
+            self.engine.send(Ask(turn.number, messages, turn.options, look_again=look_again, first=first))
         except MessageTooLongError as error:
             turn.fail(wire_error(error))
         else:
-            turn.state, self._busy = "waiting", turn.number
+            turn.state, self._busy = "waiting" if first is None else turn.state, turn.number
         self.on_change("answer")
         self._wake()
 
@@ -395,6 +394,6 @@ class ChatSession:
     def _stop_queued(self) -> None:
         stopped = self.queued_turns
         for turn in stopped:
-            turn.state = "stopped"
+            turn.cut("stopped", None)
         if stopped:
             self.on_change("turns")

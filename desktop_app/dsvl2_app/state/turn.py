@@ -100,7 +100,11 @@ class Turn:
     is_looking: bool = False
     """The model looks again; the answer and its end are those of the first look, which stay if nothing comes of it."""
     may_look: bool = True
-    """Nobody has let the model look again yet, so it can be asked to."""
+    """No second look has come to its end yet, so the model can be asked for one."""
+    look_number: int | None = None
+    """Of a second look that waits, in the one count of all that is asked; None where none waits."""
+    look_failure: WireError | EngineEnd | None = None
+    """Why a second look failed; the first answer counts."""
     first_answer: str = ""
     """What was read at the first look, where another answer counts."""
 
@@ -113,6 +117,11 @@ class Turn:
     def is_open(self) -> bool:
         """Whether more may come."""
         return self.is_asked or self.state == "queued"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it, or a second look at it, has not been sent yet."""
+        return self.state == "queued" or self.look_number is not None
 
     @property
     def is_told(self) -> bool:
@@ -165,12 +174,22 @@ class Turn:
     @property
     def can_look(self) -> bool:
         """Whether a user may want another look: the model is not sure, and has looked once."""
-        is_once = self.may_look and self.looks == 1
-        return is_once and self.state == "done" and bool(self.doubts) and bool(self.image_sizes or self.images)
+        return self._is_doubtful_after_one_look and self.may_look and self.look_number is None
+
+    @property
+    def saw_nothing_larger(self) -> bool:
+        """Whether a second look was wanted and its pictures could not be seen larger."""
+        return self._is_doubtful_after_one_look and not self.may_look
+
+    @property
+    def _is_doubtful_after_one_look(self) -> bool:
+        has_images = bool(self.image_sizes or self.images)
+        return self.looks == 1 and self.state == "done" and bool(self.doubts) and has_images
 
     def begin_look(self) -> FirstAnswer:
         """Let a second look follow an answer that is over; it stays until there is a surer one."""
         self.state, self.is_looking, self.may_look = "streaming", True, False
+        self.look_number = self.look_failure = None
         end = self.end
         if not isinstance(end, Finished):
             raise AssertionError("an answer that did not end is not looked at again")
@@ -191,7 +210,9 @@ class Turn:
         elif isinstance(event, Replaced):
             self.first_answer, self.answer = self.answer, event.text
         elif isinstance(event, Finished):
-            if event.reason == "stop":
+            if event.reason == "stop" and self._is_look_stopped:
+                self.cut("done", event)  # it counts as not begun
+            elif event.reason == "stop":
                 self.state, self.end, self.is_looking = "done", event, False
             else:
                 self.cut("stopped" if event.reason == "cancelled" else "done", event)
@@ -201,14 +222,20 @@ class Turn:
             self.answer += event.text
             self.state = "streaming" if self.state == "waiting" else self.state
 
+    @property
+    def _is_look_stopped(self) -> bool:
+        return self.is_looking and self.state == "stopping" and not self.first_answer
+
     def fail(self, failure: WireError | EngineEnd) -> None:
-        """There will be no answer, or no more of it."""
+        """There will be no answer, or no more of it; or no second look at one that is there."""
+        if self.is_looking or self.look_number is not None:
+            self.look_failure = failure
         self.cut("failed", failure)
 
     def cut(self, state: TurnState, end: Finished | WireError | EngineEnd | None) -> None:
-        """No more will come; where the first look was over, its answer counts as it ended."""
-        if self.is_looking:
-            self.state, self.is_looking = "done", False
+        """No more will come; where the first look was over, its answer counts, and can be looked at again."""
+        if self.is_looking or self.look_number is not None:
+            self.state, self.is_looking, self.may_look, self.look_number = "done", False, True, None
         else:
             self.state, self.end = state, end
 

@@ -303,6 +303,8 @@ def remark(turn: Turn) -> str:
         parts.insert(0, sure(turn.confidence))
     if turn.looks > 1 and not turn.is_open:
         parts.insert(0 if turn.confidence is None or turn.doubts else 1, second_look.looked())
+    if turn.saw_nothing_larger:
+        parts.insert(0, second_look.nothing_larger())
     if turn.is_dropped:
         parts.append(not_told())
     return "\n".join([*notices(turn.notices), " · ".join(part for part in parts if part)])
@@ -311,8 +313,7 @@ def remark(turn: Turn) -> str:
 def card_name(turn: Turn) -> str:
     """What a screen reader reads of a turn."""
     state = turn_end(turn.end) if not turn.is_open else waiting_name(turn)
-    if turn.looks > 1 and not turn.is_open:
-        state = ", ".join((second_look.looked(), state))
+    state = ", ".join((*second_look.spoken(turn), state))
     if turn.confidence is not None:
         state = ", ".join((doubt(turn) or sure(turn.confidence), state))
     text = QCoreApplication.translate("talk", "Question: {question}. Answer: {answer}. {state}")
@@ -333,7 +334,7 @@ def announced_end(turn: Turn) -> str:
     if turn.state == "stopped":
         return QCoreApplication.translate("talk", "The answer was stopped.")
     complete = QCoreApplication.translate("talk", "The answer is complete: {answer}").format(answer=turn.answer)
-    return "\n".join(filter(None, (complete, doubt(turn))))
+    return "\n".join(filter(None, (complete, doubt(turn), second_look.failed(turn))))
 
 
 def question_too_long(error: MessageTooLongError) -> str:

@@ -1374,8 +1374,24 @@ A second start of the program tells the open window what to open, through a sock
         <translation>放大图片再问一遍，保留两个回答中更有把握的一个。</translation>
     </message>
     <message>
-        <source>The model can look closer when it has nothing else to do.</source>
-        <translation>模型空闲时才能再仔细看一遍。</translation>
+        <source>Looks closer next</source>
+        <translation>接下来再仔细看一遍</translation>
+    </message>
+    <message>
+        <source>Looks closer, number {place} in the queue</source>
+        <translation>等待再仔细看一遍，排在第 {place} 位</translation>
+    </message>
+    <message>
+        <source>Looks closer when the model is there</source>
+        <translation>模型就绪后再仔细看一遍</translation>
+    </message>
+    <message>
+        <source>The second look failed, the first answer stays: {reason}</source>
+        <translation>再看一遍时出错，保留第一遍的回答：{reason}</translation>
+    </message>
+    <message>
+        <source>the pictures cannot be seen larger</source>
+        <translation>图片无法再放大来看</translation>
     </message>
     <message>
         <source>looked at again</source>

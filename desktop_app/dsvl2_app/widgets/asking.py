@@ -55,7 +55,6 @@ class Asking(QObject):
         prompt.anew_button.clicked.connect(lambda: session.new_conversation(keep_images=True))
         prompt.drop_button.clicked.connect(lambda: session.drop_oldest(prompt.text()))
         talk.edit_asked.connect(self._edit)
-        talk.told.connect(self.told)
         talk.copied.connect(lambda: self.told.emit(texts.talk.copied()))
         talk.turn_chosen.connect(self._show_boxes_of)
         talk.box_hovered.connect(self._hover_in_answer)

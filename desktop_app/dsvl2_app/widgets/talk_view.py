@@ -32,8 +32,6 @@ class TalkView(QScrollArea):
 
     edit_asked = Signal(object)
     """A `Turn` whose question is to be changed and asked again."""
-    told = Signal(str)
-    """A sentence for the user."""
     copied = Signal()
     box_hovered = Signal(object, object)
     """A `Turn` and the number of one of its boxes, from 0, or None."""
@@ -119,7 +117,7 @@ class TalkView(QScrollArea):
             was_over, self._over[turn.id] = self._over.get(turn.id), not turn.is_open
             if was_over is False and not turn.is_open:
                 self.announce(visible(texts.talk.announced_end(turn)))
-        if any(turn.is_open for turn in self.session.turns[-MOST_CARDS:]):
+        if any(turn.is_open or turn.waits for turn in self.session.turns[-MOST_CARDS:]):
             self.show_progress()
             if not self._progress.isActive():
                 self._progress.start()
@@ -128,26 +126,25 @@ class TalkView(QScrollArea):
 
     def show_progress(self) -> None:
         """What is done for the open turn, how long it will take, and where others wait."""
-        session, place, waiting = self.session, 0, len(self.session.queued_turns)
-        for turn in session.turns[-self._most :]:
-            view = self.view_of(turn)
-            if turn.state == "queued":
-                place += 1
-                if view is not None:
-                    view.show_place(self._place(place), waiting if place == 1 else 0)
-            elif turn.is_asked and view is not None:
-                left, looking = session.time_left, texts.second_look.looking() if turn.is_looking else ""
-                if left is None or session.progress is None:
-                    view.show_progress(looking, "", None)
-                    continue
-                remaining = left.remaining()
-                time_left = "" if turn.state == "stopping" else texts.talk.time_left(remaining.seconds)
-                view.show_progress(looking or texts.talk.step(remaining), time_left, remaining.share)
+        session, asked, waiting = self.session, self.session.asked_turn, self.session.queued_turns
+        for place, turn in enumerate(waiting, 1):
+            if (view := self.view_of(turn)) is not None:
+                view.show_place(self._place(turn, place), len(waiting) if place == 1 else 0)
+        if asked is None or (view := self.view_of(asked)) is None:
+            return
+        left, looking = session.time_left, texts.second_look.looking() if asked.is_looking else ""
+        if left is None or session.progress is None:
+            view.show_progress(looking, "", None)
+            return
+        remaining = left.remaining()
+        time_left = "" if asked.state == "stopping" else texts.talk.time_left(remaining.seconds)
+        view.show_progress(looking or texts.talk.step(remaining), time_left, remaining.share)
 
-    def _place(self, place: int) -> str:
-        if self.session.engine_state == "loading" and place == 1:
-            return texts.talk.waits_for_model(self.session.loading.seconds)
-        return texts.talk.queued(place)
+    def _place(self, turn: Turn, place: int) -> str:
+        is_loading = self.session.engine_state == "loading" and place == 1
+        if turn.look_number is not None:
+            return texts.second_look.waits_for_model() if is_loading else texts.second_look.waits(place)
+        return texts.talk.waits_for_model(self.session.loading.seconds) if is_loading else texts.talk.queued(place)
 
     def view_of(self, turn: Turn) -> TurnView | None:
         """The card of a turn, if it has one."""
@@ -270,11 +267,13 @@ class TalkView(QScrollArea):
         if action == "ask again":
             session.ask_again(turn)
         elif action == "look closer":
-            if not session.look_closer(turn):
-                self.told.emit(texts.second_look.busy())
+            session.look_closer(turn)
+            self.refresh()
         elif action == "take back":
+            is_question = turn.state == "queued"
             session.take_back(turn)
-            self.edit_asked.emit(turn)
+            if is_question:
+                self.edit_asked.emit(turn)
         elif action == "copy pages":
             self._copy(copied_pages(page_turns(session.turns, turn), texts.pictures.page_short))
         elif action in ("stop", "stop all"):

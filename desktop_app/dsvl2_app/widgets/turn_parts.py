@@ -50,7 +50,7 @@ class ProgressRow(QWidget):
 
 
 class QueueRow(QWidget):
-    """A question that waits, the button that takes it back, and one for all that wait."""
+    """A question or a second look that waits, the button that takes it back, and one for all that wait."""
 
     taken_back = Signal()
     all_stopped = Signal()
@@ -109,7 +109,7 @@ class DoubtRow(QFrame):
 
 
 class ErrorRow(QFrame):
-    """Why a question failed, and what can be done about it."""
+    """Why a question or a second look failed, and what can be done about a question."""
 
     acted = Signal(str)
 
@@ -127,11 +127,14 @@ class ErrorRow(QFrame):
         self._layout.addWidget(self.details)
         self._buttons: list[QWidget] = []
 
-    def show_error(self, text: str, details: str, *, overflows: bool) -> None:
-        """Say it; a conversation that is too long has choices of its own."""
+    def show_error(self, text: str, details: str) -> None:
+        """Say it."""
         self.text.setText(text)
         self.details.setText(details)
         self.details.setVisible(bool(details))
+
+    def offer(self, *, overflows: bool) -> None:
+        """What can be done about a question; a conversation that is too long has choices of its own."""
         if self._buttons:
             return
         choices: list[tuple[str, str, TurnAction]] = [(texts.talk.ask_again(), "refresh-cw", "ask again")]

@@ -73,7 +73,7 @@ class TurnView(QFrame):
         turn = self.turn
         now = (
             turn.state, len(turn.answer), turn.end, turn.notices, turn.is_dropped, turn.image_sizes,
-            turn.is_looking, turn.first_answer, turn.may_look,
+            turn.is_looking, turn.first_answer, turn.may_look, turn.look_number, turn.look_failure,
         )  # fmt: skip
         if now == self._shown:
             return
@@ -93,7 +93,7 @@ class TurnView(QFrame):
             self.show_progress("", "", None)
         elif self._progress is not None:
             self._progress.hide()
-        if turn.state != "queued" and self._queue is not None:
+        if not turn.waits and self._queue is not None:
             self._queue.hide()
         self._show_buttons()
         self.setAccessibleName(answer_text.visible(texts.talk.card_name(turn)))
@@ -123,8 +123,8 @@ class TurnView(QFrame):
 
     @property
     def error(self) -> str:
-        """What the bar of a failed question says."""
-        return self._error.message.text() if self._error is not None and self.turn.state == "failed" else ""
+        """What the bar of a question, or of a second look, that failed says."""
+        return self._error.message.text() if self._error is not None and not self._error.isHidden() else ""
 
     def restyle(self) -> None:
         """Take the present colours and sizes."""
@@ -145,7 +145,7 @@ class TurnView(QFrame):
             (texts.talk.ask_again(), "refresh-cw", "ask again", not turn.is_open),
             (texts.second_look.look_closer(), "zoom-in", "look closer", turn.can_look),
             (texts.talk.edit_question(), "pencil", "edit", True),
-            (texts.talk.take_back(), "undo-2", "take back", turn.state == "queued"),
+            (texts.talk.take_back(), "undo-2", "take back", turn.waits),
         ]
         if turn.is_alone:
             entries.insert(3, (texts.talk.copy_pages(), "file-text", "copy pages", True))
@@ -218,7 +218,8 @@ class TurnView(QFrame):
 
     def _show_error(self) -> None:
         turn = self.turn
-        if turn.state != "failed" or not isinstance(turn.end, WireError | EngineEnd):
+        failure = turn.end if turn.state == "failed" else turn.look_failure
+        if not isinstance(failure, WireError | EngineEnd):
             if self._error is not None:
                 self._error.hide()
             return
@@ -226,9 +227,13 @@ class TurnView(QFrame):
             self._error = ErrorRow()
             self._error.acted.connect(self.acted)
             self._layout.insertWidget(self._layout.indexOf(self.answer) + 1, self._error)
-        overflows = isinstance(turn.end, WireError) and turn.end.name == "ContextOverflowError"
-        details = "\n".join(turn.end.last_lines) if isinstance(turn.end, EngineEnd) else ""
-        self._error.show_error(answer_text.visible(texts.talk.turn_end(turn.end)), details, overflows=overflows)
+        details = "\n".join(failure.last_lines) if isinstance(failure, EngineEnd) else ""
+        if turn.look_failure is not None:  # what can be done stands beside the answer, which is there
+            self._error.show_error(answer_text.visible(texts.second_look.failed(turn)), details)
+        else:
+            overflows = isinstance(failure, WireError) and failure.name == "ContextOverflowError"
+            self._error.show_error(answer_text.visible(texts.talk.turn_end(failure)), details)
+            self._error.offer(overflows=overflows)
         self._error.show()
 
     def _show_doubt(self) -> None:

@@ -25,7 +25,7 @@ from dsvl2_runtime.errors import (
     ResourceError,
     UsageError,
 )
-from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle, load_obstacle
+from dsvl2_runtime.graphs.gpu_choice import chosen_obstacle, load_obstacle
 from dsvl2_runtime.graphs.image_cache import ImageCache
 from dsvl2_runtime.graphs.memory_plan import require_memory
 from dsvl2_runtime.graphs.sequence import Sequence
@@ -359,9 +359,7 @@ def load_model(
     """
     wanted = asked_provider(provider)
     bundle, choice = Bundle.open(find_model(path)), choose_threads(threads)
-    obstacle = None if wanted is Provider.CPU else gpu_obstacle(bundle, force=force)
-    if wanted is Provider.CUDA and obstacle is not None:
-        raise obstacle.error()
+    obstacle = chosen_obstacle(bundle, wanted, force=force)
     if wanted is not Provider.CPU and obstacle is None:
         try:
             return _opened(bundle, choice, watch, (), CUDA, "")

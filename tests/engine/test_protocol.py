@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dsvl2_runtime.answers.sampling import GenerationOptions
-from dsvl2_runtime.engine.prompt_parts import ChatMessage, ImagePart, TextPart, TokenPart, grounded_parts, user_message
+from dsvl2_runtime.engine.prompt_parts import (
+    ChatMessage,
+    GroundingToken,
+    ImagePart,
+    TextPart,
+    TokenPart,
+    grounded_parts,
+    user_message,
+)
 from dsvl2_runtime.engine.protocol import (
     LONGEST_LINE,
     PROTOCOL_VERSION,
@@ -41,6 +50,7 @@ from dsvl2_runtime.engine.protocol import (
     to_line,
 )
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.inputs.prompt import GROUNDING_TOKENS
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.machine.speeds import Measured as SpeedSum
 from dsvl2_runtime.machine.speeds import Speeds
@@ -115,6 +125,10 @@ def test_events_come_back(event: Event) -> None:
     assert read_event(to_line(event)) == event
     with pytest.raises(ProtocolError):
         read_command(to_line(event))
+
+
+def test_a_message_may_hold_each_grounding_token_and_no_other() -> None:
+    assert get_args(GroundingToken) == GROUNDING_TOKENS
 
 
 def test_names_of_grounding_tokens_are_tokens_only_where_a_program_says_so() -> None:

@@ -173,7 +173,7 @@ def test_each_obstacle_is_found_in_turn(bundle: MakeBundle, monkeypatch: pytest.
 @pytest.mark.usefixtures("with_card")
 def test_a_failure_to_load_falls_back_with_one_notice(bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is an error for somebody who asked for the GPU."""
-    monkeypatch.setattr(model_module, "gpu_obstacle", lambda bundle, force: None)
+    monkeypatch.setattr(gpu_choice, "gpu_obstacle", lambda bundle, force: None)
     folder = bundle("tiny", "int4")
     model = load_model(folder, threads=1)
     (notice,) = [notice for notice in model.notices if notice.code == "provider.fallback"]
@@ -195,7 +195,7 @@ def test_whatever_fails_at_load_falls_back(
             raise error
         return opened(*arguments)
 
-    monkeypatch.setattr(model_module, "gpu_obstacle", lambda bundle, force: None)
+    monkeypatch.setattr(gpu_choice, "gpu_obstacle", lambda bundle, force: None)
     monkeypatch.setattr(model_module, "_opened", fails)
     folder = bundle("tiny", "int4")
     model = load_model(folder, threads=1)

@@ -98,14 +98,12 @@ def require_loadable(options: RunOptions, bundle: Bundle, threads: int) -> None:
         ProviderError: the GPU was asked for and cannot be used.
         ResourceError: there is too little memory.
     """
-    from dsvl2_runtime.graphs.gpu_choice import gpu_obstacle
+    from dsvl2_runtime.graphs.gpu_choice import chosen_obstacle
     from dsvl2_runtime.graphs.memory_plan import require_memory
     from dsvl2_runtime.machine.provider import asked_provider
 
     wanted = asked_provider(options.provider)
-    obstacle = None if wanted is Provider.CPU else gpu_obstacle(bundle, force=options.force)
-    if wanted is Provider.CUDA and obstacle is not None:
-        raise obstacle.error()
+    obstacle = chosen_obstacle(bundle, wanted, force=options.force)
     if (wanted is Provider.CPU or obstacle is not None) and not options.force:
         require_memory(bundle, threads)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dsvl2_runtime.config import STRICT
+from dsvl2_runtime.inputs.prompt import GROUNDING_NAMES
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -36,7 +36,7 @@ class ImagePart:
 
 
 GroundingToken = Literal["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>"]
-_GROUNDING = re.compile("(" + "|".join(re.escape(name) for name in get_args(GroundingToken)) + ")")
+"""One of `prompt.GROUNDING_TOKENS`, for the check of messages."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -66,7 +66,7 @@ def user_message(question: str, images: Sequence[ImagePart] = ()) -> ChatMessage
 def grounded_parts(text: str) -> tuple[Part, ...]:
     """A text of the program or of the model, in which the names of the grounding tokens mean these tokens."""
     # What is split off is every other piece, and is one of the names.
-    pieces = enumerate(_GROUNDING.split(text))
+    pieces = enumerate(GROUNDING_NAMES.split(text))
     return tuple(
         TokenPart(cast("GroundingToken", piece)) if at % 2 else TextPart(piece) for at, piece in pieces if piece
     )

@@ -9,6 +9,7 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.errors import Dsvl2Error, ProviderError, ResourceError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CUDA, has_provider
+from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.notices import Notice
 
 if TYPE_CHECKING:
@@ -57,6 +58,18 @@ def gpu_obstacle(bundle: Bundle | None, *, force: bool = False, found: Gpu | Gpu
     from dsvl2_runtime.graphs.gpu_checks import card_obstacle
 
     return card_obstacle(bundle, found, force=force)
+
+
+def chosen_obstacle(bundle: Bundle, wanted: Provider, *, force: bool = False) -> Obstacle | None:
+    """Why a bundle goes to the CPU although the GPU was wanted or allowed; None where it goes where it was wanted.
+
+    Raises:
+        ProviderError, ResourceError: the GPU was asked for and cannot be used.
+    """
+    obstacle = None if wanted is Provider.CPU else gpu_obstacle(bundle, force=force)
+    if wanted is Provider.CUDA and obstacle is not None:
+        raise obstacle.error()
+    return obstacle
 
 
 def load_obstacle(error: Dsvl2Error) -> Obstacle:

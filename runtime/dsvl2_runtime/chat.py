@@ -175,6 +175,9 @@ class Chat:
     def save(self, path: str | Path, row_type: RowType = "float16") -> None:
         """Keep the conversation in a file, with its images and with what was computed; only its owner may read it.
 
+        Images in the folder of the file, or below it, are named as well, so that a resumed conversation can see them
+        larger as long as they are there (`answers/picture_paths.py`).
+
         Args:
             path: the file, replaced if there is one.
             row_type: of the cached rows; float16 takes half the space and rounds to 11 bits, int8 a little more than a

@@ -6,9 +6,11 @@ The file is untrusted, like that of a sequence (`graphs/sequence_file.py`), whic
 |---|---|
 | header | magic, version, bytes of the messages, number of images: uint32 each |
 | | SHA-256 of the header up to here and of messages and images, 32 bytes |
-| messages | JSON: the system message, the turns, whether the oldest may be dropped |
+| messages | JSON: the system message, the turns, whether the oldest may be dropped, paths of pictures beside the file |
 | images | of each: width, height, number of tiles, uint32; SHA-256 of its content, 32 bytes; the tiles, uint8 |
 | sequence | as `sequence_file.py` says |
+
+Version 1 had no paths, and is read as well.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from dsvl2_runtime.answers.answer import ANSWER_TOKENS
+from dsvl2_runtime.answers.picture_paths import leads_out, path_beside, seen_beside
 from dsvl2_runtime.config import STRICT, ModelConfig, describe
 from dsvl2_runtime.errors import SequenceFileError
 from dsvl2_runtime.graphs.sequence import Sequence
@@ -34,10 +37,11 @@ from dsvl2_runtime.graphs.sequence_file import is_regular, read_sequence, write_
 from dsvl2_runtime.graphs.stored_rows import RowType
 from dsvl2_runtime.inputs.processor import ReadImage
 from dsvl2_runtime.inputs.prompt import Content, ContentPart, ImagePlace, Message, SpecialToken
-from dsvl2_runtime.inputs.tiling import choose_tiling
+from dsvl2_runtime.inputs.tiling import choose_tiling, is_tiled
 from dsvl2_runtime.machine.files import disk_errors, new_file, only_writer, read_errors
 
-MAGIC, VERSION = b"DSVL2CHT", 1
+MAGIC, VERSION = b"DSVL2CHT", 2
+READ_VERSIONS = (1, 2)
 SIZES = struct.Struct("<8s3I")
 """The header up to the digest."""
 IMAGE = struct.Struct("<3I32s")
@@ -88,6 +92,8 @@ class WrittenChat:
     system: str
     turns: tuple[WrittenTurn, ...]
     drop_oldest: bool
+    paths: tuple[str, ...] = ()
+    """Of each image from the file's folder, empty where it lies elsewhere (`picture_paths.py`)."""
 
 
 _WRITTEN: TypeAdapter[WrittenChat] = TypeAdapter(WrittenChat)
@@ -109,7 +115,8 @@ def save_chat(path: Path, chat: SavedChat, sequence: Sequence, manifest_sha256: 
         ResourceError: the file cannot be written.
     """
     turns = tuple(WrittenTurn(_written(turn.question.content), _written(turn.answer)) for turn in chat.turns)
-    written = _WRITTEN.dump_python(WrittenChat(chat.system, turns, chat.drop_oldest))
+    paths = tuple(path_beside(image.source, path.parent) for image in chat.images)
+    written = _WRITTEN.dump_python(WrittenChat(chat.system, turns, chat.drop_oldest, paths))
     messages = json.dumps(written).encode("ascii")
     head = SIZES.pack(MAGIC, VERSION, len(messages), len(chat.images))
     digest = hashlib.sha256(head)
@@ -188,7 +195,7 @@ class _Reader:
         magic, version, messages_size, num_images = SIZES.unpack(head)
         if magic != MAGIC:
             raise self._wrong("not a saved conversation")
-        if version != VERSION:
+        if version not in READ_VERSIONS:
             raise self._wrong(f"its form is {version}, which this release cannot read")
         if messages_size > LONGEST_MESSAGES or num_images > self._config.language_config.max_position_embeddings:
             raise self._wrong(f"{messages_size} bytes of messages and {num_images} images do not fit the model")
@@ -200,7 +207,7 @@ class _Reader:
             names.append(name)
         if self._digest.digest() != expected:
             raise self._wrong("its content is not what was saved")
-        return self._chat(messages, images), names
+        return self._chat(messages, images, names), names
 
     def _image(self) -> tuple[ReadImage, str]:
         width, height, num_tiles, name = IMAGE.unpack(self._take(IMAGE.size))
@@ -214,14 +221,14 @@ class _Reader:
             name.hex()
         )
 
-    def _chat(self, messages: bytes, images: list[ReadImage]) -> SavedChat:
+    def _chat(self, messages: bytes, images: list[ReadImage], names: Items[str]) -> SavedChat:
         try:
             written = _WRITTEN.validate_python(json.loads(messages))
         except ValidationError as error:
             raise self._wrong(f"its messages are damaged: {describe(error)}") from error
         except (ValueError, RecursionError) as error:
             raise self._wrong(f"its messages are damaged: {error}") from error
-        turns, left = [], list(images)
+        turns, left = [], self._with_sources(images, names, written.paths)
         for turn in written.turns:
             content, answer = self._content(turn.question), self._content(turn.answer)
             count = sum(isinstance(part, ImagePlace) for part in content)
@@ -232,6 +239,17 @@ class _Reader:
         if left:
             raise self._wrong("its messages have other places for images than there are images")
         return SavedChat(written.system, tuple(turns), written.drop_oldest)
+
+    def _with_sources(self, images: list[ReadImage], names: Items[str], paths: Items[str]) -> list[ReadImage]:
+        """The images, those of which can be seen larger whose pictures are still there."""
+        if len(paths) not in (0, len(images)) or any(map(leads_out, paths)):
+            raise self._wrong("its messages have other paths than pictures can have")
+        if not paths or not is_tiled(len(images)):  # more of them are never seen larger
+            return list(images)
+        return [
+            seen_beside(image, name, path, self._path.parent, self._config) or image
+            for image, name, path in zip(images, names, paths, strict=True)
+        ]
 
     def _content(self, parts: Items[WrittenPart]) -> list[ContentPart]:
         content: list[ContentPart] = []

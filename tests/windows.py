@@ -25,10 +25,10 @@ class OpenWindow(Protocol):
     def __call__(self, model: Path, arguments: Sequence[str] = ...) -> MainWindow: ...
 
 
-def ask(window: MainWindow, qtbot: QtBot, question: str) -> None:
-    """As a user: type, then press Enter."""
+def ask(window: MainWindow, qtbot: QtBot, question: str, pause: int = -1) -> None:
+    """As a user: type, then press Enter; with the event loop running for so many milliseconds after each key."""
     window.prompt.edit.setFocus()
-    qtbot.keyClicks(window.prompt.edit, question)
+    qtbot.keyClicks(window.prompt.edit, question, delay=pause)
     qtbot.keyClick(window.prompt.edit, Qt.Key.Key_Return)
 
 

@@ -267,7 +267,7 @@ def test_the_demonstration_model_reads_better_at_a_second_look(
     session, watchdog = window.session, Watchdog()
     window.add_images([Path(PICTURE)])
     wait_for(qtbot, lambda: len(session.images) == 1)
-    ask(window, qtbot, QUESTION)
+    ask(window, qtbot, QUESTION, pause=1)
     wait_for(qtbot, lambda: session.open_turn is None)
     (turn,) = session.turns
     assert (turn.answer, turn.first_answer, turn.looks) == (RIGHT, WRONG, 2)
@@ -275,7 +275,7 @@ def test_the_demonstration_model_reads_better_at_a_second_look(
     assert window.talk.turn_views[0].answer.toPlainText() == RIGHT
     session.new_conversation(keep_images=True)
     session.looks_again = False
-    ask(window, qtbot, QUESTION)
+    ask(window, qtbot, QUESTION, pause=1)
     wait_for(qtbot, lambda: bool(session.turns) and session.open_turn is None)
     (turn,) = session.turns
     assert (turn.answer, turn.looks, turn.can_look) == (WRONG, 1, True)

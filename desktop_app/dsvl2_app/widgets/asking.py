@@ -18,7 +18,8 @@ from dsvl2_app.widgets.picture_intake import PictureIntake
 from dsvl2_app.widgets.picture_pane import PicturePane
 from dsvl2_app.widgets.prompt_bar import PromptBar
 from dsvl2_app.widgets.talk_view import TalkView
-from dsvl2_runtime.engine.protocol import MessageTooLongError
+from dsvl2_runtime.engine.protocol import Loaded, MessageTooLongError
+from dsvl2_runtime.machine.speeds import Speeds
 
 
 class Asking(QObject):
@@ -46,6 +47,8 @@ class Asking(QObject):
         """The turn whose boxes are on the picture."""
         self._at_work: tuple[str, ...] = ()
         """The turns that were asked and open when something was shown last."""
+        self._costed: tuple[Loaded | None, Speeds | None] = (None, None)
+        """By which the question in the box was counted last."""
         self.find_bar = FindBar(talk)
         prompt.asked.connect(self.ask)
         prompt.edited.connect(self.show_prompt)
@@ -128,13 +131,15 @@ class Asking(QObject):
             self._show_boxes_of_new()
         elif change == "status":
             self._talk.show_progress()
+            if self._at_work == before and (session.model, session.speeds) == self._costed:
+                return  # how far the engine is changes nothing either
         self.show_prompt()
 
     def show_prompt(self) -> None:
         """What the button does, what the question costs, or why it cannot be asked."""
         session, prompt = self._session, self._prompt
         text = prompt.text()
-        cost = session.cost(text)
+        cost, self._costed = session.cost(text), (session.model, session.speeds)
         if self._held is not None:
             why = texts.prompt.is_reading()
         elif cost is not None and cost.obstacle is not None:
@@ -142,8 +147,8 @@ class Asking(QObject):
         else:
             why = "" if text.strip() else texts.prompt.needs_text()
         is_answering = session.open_turn is not None or self._held is not None
-        prompt.set_answering(is_answering, session.can_ask(text), why)
         is_obstacle = cost is not None and cost.obstacle is not None
+        prompt.set_answering(is_answering, bool(text.strip()) and not is_obstacle, why)
         prompt.show_line(
             why if is_obstacle or self._held is not None else "",
             is_error=is_obstacle,

@@ -59,7 +59,9 @@ def frame(kind: FrameKind) -> QFrame:
 
 
 def restyle(widget: QWidget, **properties: str | bool) -> None:
-    """Set properties that the style sheet looks at, and show them at once."""
+    """Set properties that the style sheet looks at, and show them at once; nothing is done where they are set."""
+    if all(widget.property(name) == value for name, value in properties.items()):
+        return
     for name, value in properties.items():
         widget.setProperty(name, value)
     widget.style().unpolish(widget)

@@ -152,7 +152,7 @@ class PicturePane(QWidget):
     def show_cost(self, text: str) -> None:
         """One line below the pictures: what a question about them costs."""
         self.cost.setText(text)
-        self._arrange()
+        self._fit_cost()
 
     def show_boxes(self, image: Attachment, boxes: Sequence[Box]) -> None:
         """Show boxes on a picture, which is looked at from now on."""
@@ -205,10 +205,13 @@ class PicturePane(QWidget):
         direction = QBoxLayout.Direction
         self._body.setDirection(direction.LeftToRight if puts_beside else direction.TopToBottom)
         self.chips.set_upright(puts_beside)
-        self.cost.setVisible(bool(self.cost.text()) and not is_low)
+        self._fit_cost()
         self.tools.fit_into(self.width() - 2 * theme.LARGE)
         self.strip.setVisible(self.strip.document is not None and not is_low)
         self.drop_zone.fit_into(self.height())
+
+    def _fit_cost(self) -> None:
+        self.cost.setVisible(bool(self.cost.text()) and self.height() >= LOW)
 
     def _look_at_row(self, row: int) -> None:
         self._look_at(self._images[row] if 0 <= row < len(self._images) else None)

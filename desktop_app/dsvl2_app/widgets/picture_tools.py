@@ -107,15 +107,12 @@ class PictureTools(QWidget):
         elif self._others:
             wanted.append(self.recent)
         self.open.setText(texts.pictures.open_short())
-
-        def is_too_wide() -> bool:
-            needed = sum(max(tool.sizeHint().width(), tool.minimumWidth()) + theme.TINY for tool in wanted)
-            return needed > self._width
-
+        # Each is asked once, because that takes the style some microseconds.
+        widths = {tool: max(tool.sizeHint().width(), tool.minimumWidth()) + theme.TINY for tool in wanted}
         for dispensable in (self.tiles, self.zoom_out, self.zoom_in, self.recent, self.more, self.fit, self.region):
-            if dispensable in wanted and is_too_wide():
+            if dispensable in wanted and sum(widths[tool] for tool in wanted) > self._width:
                 wanted.remove(dispensable)
-        if is_too_wide():
+        if sum(widths[tool] for tool in wanted) > self._width:
             self.open.setText("")  # its icon and its tip say it as well; no word is cut
         for tool in (self.sidebar, *self._added, self.open, self.recent, *self._view_tools()):
             tool.setVisible(tool in wanted)

@@ -67,14 +67,16 @@ class StatusBar(QStatusBar):
             session: whose state is shown.
             engine_id: of the engine's process.
         """
-        self._engine_id = engine_id
+        is_other_engine, self._engine_id = engine_id != self._engine_id, engine_id
         self._show_phase(session)
         speed, used = last_speed(session), context_used(session)
         self.speed.setText(texts.window.speed(speed) if speed is not None else "")
         self.context.setText(texts.window.context(*used) if used is not None else "")
-        self._show_memory()
         is_busy = session.progress is not None or session.asked_turn is not None or session.engine_state == "loading"
-        if is_busy and not self._timer.isActive():
+        was_busy = self._timer.isActive()
+        if is_other_engine or not self.memory.text() or (was_busy and not is_busy):  # not with each step of the engine
+            self._show_memory()
+        if is_busy and not was_busy:
             self._timer.start()
         elif not is_busy:
             self._timer.stop()

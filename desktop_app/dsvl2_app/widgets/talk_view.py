@@ -16,6 +16,7 @@ from dsvl2_app.state.page_queue import copied_pages, page_turns
 from dsvl2_app.state.session import ChatSession
 from dsvl2_app.state.turn import Turn
 from dsvl2_app.widgets import controls, theme
+from dsvl2_app.widgets.icons_ahead import IconsAhead
 from dsvl2_app.widgets.turn_view import TurnView
 
 REFRESH_MILLISECONDS = 33
@@ -78,6 +79,7 @@ class TalkView(QScrollArea):
         self._build = self._timer(0, self._build_next, is_single=True)
         self._progress = self._timer(PROGRESS_MILLISECONDS, self.show_progress, is_single=False)
         theme.signals.changed.connect(self._restyle)
+        self.icons_ahead = IconsAhead(self)
         self.show_turns()
 
     def show_turns(self) -> None:

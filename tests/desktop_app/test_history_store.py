@@ -11,6 +11,7 @@ import pytest
 
 from dsvl2_app.state.history.days import group_of
 from dsvl2_app.state.history.place import data_folder
+from dsvl2_app.state.history.problems import HistoryError
 from dsvl2_app.state.history.records import SavedBox, SavedEnd, SavedImage, SavedNotice, Summary
 from dsvl2_app.state.history.store import LONGEST_TITLE, UNDO_SECONDS, Store
 from dsvl2_runtime.errors import ImageError
@@ -179,6 +180,22 @@ def test_a_picture_lives_as_long_as_one_turn_uses_it(store: Store, tmp_path: Pat
     store.purge(at_once=True)
     assert not store.pictures.holds(digest)
     assert not thumbnail.exists()
+
+
+def test_a_turn_whose_kept_picture_is_lost_is_kept_without_it(store: Store, tmp_path: Path) -> None:
+    """Its answer has changed, as by a second look; the picture would be copied from where it was kept."""
+    path, digest = content(tmp_path, 1)
+    identity, asked = new_id(), with_image(turn(), digest)
+    store.save_turn(identity, "t", asked, {digest: path})
+    kept_path = store.pictures.path(digest)
+    kept_path.unlink()
+    store.save_turn(identity, "t", replace(asked, answer="It is 13."), {digest: kept_path})
+    loaded = store.load(identity)
+    assert loaded is not None
+    assert [one.answer for one in loaded.turns] == ["It is 13."]
+    path.unlink()
+    with pytest.raises(HistoryError):
+        store.save_turn(identity, "t", with_image(turn(), digest), {digest: path})
 
 
 def test_a_picture_with_another_content_is_refused_and_leaves_nothing(store: Store, tmp_path: Path) -> None:

@@ -159,6 +159,27 @@ def test_a_turn_survives_being_kept(tmp_path: Path, end: Finished | WireError | 
         assert back.images == again.present == again.images
 
 
+def test_a_page_that_was_asked_about_alone_comes_back_alone(tmp_path: Path) -> None:
+    """So that it is asked about again without the other pages."""
+    identity = new_id()
+    with Store(tmp_path / "history") as store:
+        for number in (1, 2):
+            path, digest = content(tmp_path, number)
+            page = Attachment(
+                "/bill.pdf", KeptImage(path, digest), (40, 30), Image.new("RGB", (4, 3)), number, "d" * 64
+            )
+            turn = Turn(number, "total?", (page,), str(number), "done", None, present=(page,), is_alone=True)
+            store.save_turn(identity, "t", saved_turn(turn, LOADED), {digest: path})
+        loaded = store.load(identity)
+        assert loaded is not None
+        session = ChatSession(sent := Sent())
+        session.take(LOADED)
+        session.show_conversation(restored(loaded, store.pictures))
+    assert session.ask_again(session.turns[1])
+    assert [turn.page for turn in session.turns] == [1, 2, 2]
+    assert len(sent.asks) == 1
+
+
 def test_what_another_version_has_kept_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         turn = SavedTurn(

@@ -15,9 +15,18 @@ from dsvl2_app.widgets.main_window import MainWindow
 from dsvl2_app.widgets.talk_view import TalkView
 from dsvl2_app.widgets.turn_view import TurnView
 from dsvl2_runtime.engine.client import EngineEnd
-from dsvl2_runtime.engine.protocol import Failed, Finished, LoadFailed, LooksAgain, MessageTooLongError, Prepared, Wrote
+from dsvl2_runtime.engine.protocol import (
+    LONGEST_LINE,
+    Failed,
+    Finished,
+    LoadFailed,
+    LooksAgain,
+    MessageTooLongError,
+    Prepared,
+    Wrote,
+)
 from dsvl2_runtime.engine.wire_error import WireError
-from sessions import LOADED, SHA256, Sent, image
+from sessions import LOADED, SHA256, Sent, image, other_image
 from windows import ask, wait_for
 
 pytestmark = pytest.mark.gui
@@ -132,7 +141,10 @@ def test_stop_all_forgets_looks_too(session: ChatSession, sent: Sent, qtbot: QtB
     session.look_closer(turn)
     session.ask("c")
     view = card(session, qtbot, turn)
+    qtbot.wait(10)  # for the layout
     assert visible_buttons(view) == {"Take back", "Stop all (2 wait)"}
+    for words in visible_buttons(view):  # of which none is cut
+        assert button(view, words).width() >= button(view, words).sizeHint().width()
     session.stop_all()
     assert [one.question for one in session.turns] == ["What?", "b"]
     assert (turn.state, turn.answer, turn.can_look) == ("done", "38", True)
@@ -228,6 +240,38 @@ def test_a_look_that_shows_nothing_else_is_said_and_offered_once(session: ChatSe
     assert (turn.state, turn.looks, turn.can_look) == ("done", 1, False)
     assert view.remark.text().startswith("the pictures cannot be seen larger · 1 picture · ")
     assert "Look closer" not in visible_buttons(view)
+
+
+def test_pictures_that_are_never_seen_larger_are_offered_no_look(session: ChatSession, qtbot: QtBot) -> None:
+    """Of more than two each is one tile at any size, which is known before."""
+    for number in range(2):
+        session.add_image(other_image(number))
+    turn = answered(session)
+    turn.image_sizes = ((4, 3),) * 3
+    view = card(session, qtbot, turn)
+    assert (turn.can_look, turn.saw_nothing_larger) == (False, True)
+    assert view.remark.text().startswith("the pictures cannot be seen larger · 3 pictures · ")
+    turn.image_sizes = ((4, 3),) * 2
+    assert (turn.can_look, turn.saw_nothing_larger) == (True, False)
+
+
+def test_an_answer_that_is_asked_for_again_is_not_looked_at(session: ChatSession) -> None:
+    """The new answer counts in its place."""
+    turn = answered(session)
+    session.ask("Another?")
+    session.look_closer(turn)
+    assert session.ask_again(turn)
+    assert (turn.waits, turn.is_dropped) == (False, True)
+    assert session.queued_turns == [session.turns[2]]
+
+
+def test_an_answer_stays_where_it_cannot_be_asked_for_again(session: ChatSession) -> None:
+    """Such as with a question that has become too long for the engine."""
+    turn = answered(session)
+    turn.question = "a" * LONGEST_LINE
+    with pytest.raises(MessageTooLongError):
+        session.ask_again(turn)
+    assert (turn.is_dropped, turn.is_told, turn.can_look) == (False, True, True)
 
 
 def test_a_look_that_was_stopped_can_be_asked_for_again(session: ChatSession, sent: Sent) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -288,6 +289,44 @@ def test_the_demonstration_model_reads_better_at_a_second_look(
     assert (turn.answer, turn.first_answer, turn.looks, turn.can_look) == (RIGHT, WRONG, 2, False)
     record_property(FIGURE, watchdog.figure("two looks at a picture, twice"))
     assert watchdog.longest_own < LONGEST_GAP
+
+
+def test_a_conversation_that_was_kept_is_looked_at_again_in_another_window(
+    open_window: OpenWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """With another engine, from the picture that was kept, when the file that was added is gone."""
+    picture, history = tmp_path / "picture.png", tmp_path / "history"
+    picture.write_bytes(Path(PICTURE).read_bytes())
+    with a_window(open_window, history) as window:
+        window.add_images([picture])
+        wait_for(qtbot, lambda: len(window.session.images) == 1)
+        ask(window, qtbot, QUESTION)
+        assert looked(window, qtbot) == (WRONG, 1)
+    picture.unlink()
+    with a_window(open_window, history) as window:
+        wait_for(qtbot, lambda: len(window.session.turns) == 1)
+        window.session.look_closer(window.session.turns[0])
+        assert looked(window, qtbot) == (RIGHT, 2)
+
+
+@contextmanager
+def a_window(open_window: OpenWindow, folder: Path) -> Iterator[MainWindow]:
+    """That shows the newest conversation of a history, and does not look again by itself."""
+    window, history = open_window(find_model("demo")), History(folder)
+    window.session.looks_again = False
+    keeping = Keeping(window, history, opens_last=True)
+    yield window
+    keeping.close()
+    window.close()
+    keeping.wait_until_gone(PATIENCE / 1000)
+
+
+def looked(window: MainWindow, qtbot: QtBot) -> tuple[str, int]:
+    """The answer of its one turn, and after how many looks."""
+    session = window.session
+    wait_for(qtbot, lambda: bool(session.turns) and session.open_turn is None)
+    (turn,) = session.turns
+    return turn.answer, turn.looks
 
 
 def test_the_setting_turns_the_automatic_look_off(

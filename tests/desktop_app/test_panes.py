@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app import texts
 from dsvl2_app.engine_client import Engine
 from dsvl2_app.state.layout import Layout
-from dsvl2_app.widgets import theme
+from dsvl2_app.widgets import controls, theme
 from dsvl2_app.widgets.main_window import FIRST_SIZE, LEAST_SIZE, MainWindow
 from dsvl2_app.widgets.panes import NARROW
 from dsvl2_runtime.engine.protocol import Load
@@ -140,6 +140,17 @@ def test_no_word_of_the_tools_is_cut_where_there_is_little_room(shown: Shown) ->
         assert needed <= width or (tools.open.text() == "" and tools.region not in visible)
         if width in (60, 600):
             assert bool(tools.open.text()) == (width == 600)
+
+
+def test_a_button_whose_words_come_later_has_room_for_them(qtbot: QtBot) -> None:
+    """As that for earlier questions; one with an icon and a tip alone is a square."""
+    later, icon = controls.button("", "chevron-down", "flat"), controls.button("", "copy", "flat", "Copy")
+    for made in (later, icon):
+        qtbot.addWidget(made)
+        made.show()
+    later.setText("Show 30 earlier")
+    later.adjustSize()
+    assert later.width() == later.sizeHint().width() > icon.width() == theme.BUTTON_HEIGHT
 
 
 def test_size_division_and_theme_are_kept(shown: Shown, tmp_path: Path) -> None:

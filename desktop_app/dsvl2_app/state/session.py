@@ -170,13 +170,13 @@ class ChatSession:
         """Ask the question of a turn once more, about the images that it was asked about, in place of its answer."""
         shown = self.images, self.asks_each_page
         self.images, self.asks_each_page = list(turn.present or turn.images), turn.is_alone
-        was_dropped, turn.is_dropped = turn.is_dropped, True
+        was_dropped, turn.is_dropped, asked = turn.is_dropped, True, False
         try:
             asked = self.ask(turn.question, turn.task, turn.options)
         finally:
             self.images, self.asks_each_page = shown
-        if not asked:
-            turn.is_dropped = was_dropped
+            turn.is_dropped = asked or was_dropped
+        turn.look_number = None if asked else turn.look_number
         return asked
 
     def look_closer(self, turn: Turn) -> None:

@@ -17,6 +17,7 @@ from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.prompt_parts import ImagePart
 from dsvl2_runtime.engine.protocol import Failed, Finished, FirstAnswer, LooksAgain, Prepared, Replaced, TurnEvent
 from dsvl2_runtime.engine.wire_error import WireError
+from dsvl2_runtime.inputs.tiling import is_tiled
 from dsvl2_runtime.notices import Notice
 
 TurnState = Literal["queued", "waiting", "streaming", "stopping", "done", "stopped", "failed"]
@@ -174,17 +175,24 @@ class Turn:
     @property
     def can_look(self) -> bool:
         """Whether a user may want another look: the model is not sure, and has looked once."""
-        return self._is_doubtful_after_one_look and self.may_look and self.look_number is None
+        return self._is_doubtful_after_one_look and self._may_see_more and self.look_number is None
 
     @property
     def saw_nothing_larger(self) -> bool:
-        """Whether a second look was wanted and its pictures could not be seen larger."""
-        return self._is_doubtful_after_one_look and not self.may_look
+        """Whether its pictures cannot be seen larger, although that is wanted."""
+        return self._is_doubtful_after_one_look and not self._may_see_more
 
     @property
     def _is_doubtful_after_one_look(self) -> bool:
-        has_images = bool(self.image_sizes or self.images)
-        return self.looks == 1 and self.state == "done" and bool(self.doubts) and has_images
+        return self.looks == 1 and self.state == "done" and bool(self.doubts) and self._num_images > 0
+
+    @property
+    def _may_see_more(self) -> bool:
+        return self.may_look and is_tiled(self._num_images)
+
+    @property
+    def _num_images(self) -> int:
+        return len(self.image_sizes or self.images)
 
     def begin_look(self) -> FirstAnswer:
         """Let a second look follow an answer that is over; it stays until there is a surer one."""

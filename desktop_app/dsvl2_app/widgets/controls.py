@@ -17,7 +17,9 @@ FrameKind = Literal["card", "note", "error"]
 
 
 def button(text: str, icon: str | None = None, kind: ButtonKind = "normal", tip: str | None = None) -> QPushButton:
-    """A button. Without a text it has an icon alone, and its tip is its name for screen readers.
+    """A button. With a tip instead of a text it has an icon alone, and the tip is its name for screen readers.
+
+    Without both it gets its text later, and has the width of that.
 
     Args:
         text: shown on it; & marks its key.
@@ -31,7 +33,7 @@ def button(text: str, icon: str | None = None, kind: ButtonKind = "normal", tip:
         roles: dict[ButtonKind, Role] = {"primary": "on_accent", "flat": "muted"}
         theme.set_icon(made, icon, roles.get(kind, "text"))
         made.setIconSize(theme.icon_size())
-    if not text:
+    if not text and tip is not None:
         made.setFixedSize(theme.BUTTON_HEIGHT, theme.BUTTON_HEIGHT)
     made.setToolTip(plain(tip or ""))
     made.setAccessibleName(plain(text or tip or ""))

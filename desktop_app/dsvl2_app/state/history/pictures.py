@@ -53,7 +53,7 @@ class Pictures:
             ImageError: the file does not hold what it is named after.
         """
         path = self.path(digest)
-        if self.holds(digest):
+        if self.holds(digest) or source == path:  # one that was kept and is lost is no reason to keep no answers
             return
         _write(path, lambda unfinished: _copy(source, digest, unfinished))
 

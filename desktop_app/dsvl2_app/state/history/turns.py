@@ -76,7 +76,7 @@ def restored(saved: SavedConversation, pictures: Pictures) -> Conversation:
     for number, turn in enumerate(saved.turns):
         own = tuple(image for image in (_attachment(one, pictures) for one in turn.images) if image is not None)
         images += own
-        turns.append(_turn(number, turn, own, tuple(images)))
+        turns.append(_turn(number, turn, own, own if turn.is_alone else tuple(images)))
     return Conversation(saved.id, saved.title, tuple(turns), tuple(images))
 
 

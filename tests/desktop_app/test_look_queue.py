@@ -235,9 +235,9 @@ def test_a_look_that_shows_nothing_else_is_said_and_offered_once(session: ChatSe
     view = card(session, qtbot, turn)
     assert "larger" not in view.remark.text()
     session.look_closer(turn)
-    session.take(end_of(turn))
+    session.take(replace(end_of(turn), seconds=9.0))
     view.show_turn()
-    assert (turn.state, turn.looks, turn.can_look) == ("done", 1, False)
+    assert (turn.state, turn.looks, turn.can_look, turn.end) == ("done", 1, False, end_of(turn))
     assert view.remark.text().startswith("the pictures cannot be seen larger · 1 picture · ")
     assert "Look closer" not in visible_buttons(view)
 

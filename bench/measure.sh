@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that docs/performance.md says about this machine, in two parts, of which only the second needs an idle machine:
 #
-#   bench/measure.sh prepare FOLDER [LLAMA_BENCH]   makes models and the peers' files in FOLDER, about 20 GB for Small and Tiny
+#   bench/measure.sh prepare FOLDER [LLAMA_BENCH]   makes models and the peers' files in FOLDER, about 22 GB for Small and Tiny
 #   bench/measure.sh measure FOLDER [LLAMA_BENCH]   only times; the most important figures come first
 #   bench/measure.sh profile FOLDER                 where the time goes, by `perf`
 #

@@ -53,7 +53,7 @@ def cached_bytes(bundle: Bundle, context: int) -> int:
 
 
 def gguf_bytes(config: LanguageConfig, kind: Kind, context: int) -> int:
-    """The same of a GGUF file, whose engines keep one latent row in fp16 for each token and layer."""
+    """The same of a GGUF file, whose engines keep rows in fp16: latent ones, or those of keys and values."""
     read = 0
     for plan in tensor_plans(config, kind):
         per_block, size = BLOCKS[plan.kind]
@@ -62,7 +62,8 @@ def gguf_bytes(config: LanguageConfig, kind: Kind, context: int) -> int:
             nbytes = nbytes * (config.num_experts_per_tok or 0) // plan.shape[0]
         if not plan.name.startswith("token_embd"):
             read += nbytes
-    row = (config.kv_lora_rank or 0) + config.qk_rope_head_dim
+    latent = (config.kv_lora_rank or 0) + config.qk_rope_head_dim
+    row = latent if config.use_mla else 2 * config.hidden_size
     return read + context * config.num_hidden_layers * row * FLOAT16_BYTES
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dsvl2_runtime.bundle.manifest import MANIFEST
-from dsvl2_runtime.bundle.releases import official_config
+from dsvl2_runtime.bundle.releases import Variant, official_config
 from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.machine.files import cache_folder
@@ -65,13 +65,13 @@ def source_of(packages: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def synthetic_gguf(kind: str, keep: Path | None = None) -> Path:
-    """Small's language model with random weights for llama.cpp, kept as bundles are."""
+def synthetic_gguf(kind: str, keep: Path | None = None, variant: str = Variant.SMALL) -> Path:
+    """A release's language model with random weights for llama.cpp, kept as bundles are."""
     from dsvl2_bench.peers.gguf_model import write_gguf
 
-    path = (keep or models_folder()) / f"small-{kind}.gguf"
+    path = (keep or models_folder()) / f"{variant}-{kind}.gguf"
     if not path.is_file():
         print_message(f"making {path} for this and later measurements")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_gguf(path, official_config("small").language_config, kind)
+        write_gguf(path, official_config(variant).language_config, kind)
     return path

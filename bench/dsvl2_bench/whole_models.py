@@ -78,8 +78,17 @@ Part = Callable[[Plan], tuple[int, Mapping[str, Callable[[], Figures]]]]
 
 def decoder(plan: Plan) -> tuple[int, Mapping[str, Callable[[], Figures]]]:
     """Small's language model beside llama.cpp and ik_llama.cpp."""
-    file, lengths = str(plan.models / f"small-{GGUF}.gguf"), plan.lengths.arguments()
-    programs = {"ours": plan.ours("small", None, "--parts", "decoder", *lengths)}
+    return _language_model(plan, Variant.SMALL)
+
+
+def tiny(plan: Plan) -> tuple[int, Mapping[str, Callable[[], Figures]]]:
+    """Tiny's, whose attention has ordinary heads."""
+    return _language_model(plan, Variant.TINY)
+
+
+def _language_model(plan: Plan, variant: Variant) -> tuple[int, Mapping[str, Callable[[], Figures]]]:
+    file, lengths = str(plan.models / f"{variant}-{GGUF}.gguf"), plan.lengths.arguments()
+    programs = {"ours": plan.ours(variant, None, "--parts", "decoder", *lengths)}
     if plan.llama_bench is not None:
         programs["ik_llama"] = plan.peer("ik_llama", file, "--program", str(plan.llama_bench), *lengths)
     programs["llamacpp"] = plan.peer("llama_cpp", file, *lengths)
@@ -116,7 +125,7 @@ def variants(plan: Plan) -> tuple[int, Mapping[str, Callable[[], Figures]]]:
 
 
 PARTS: Mapping[str, Part] = {
-    "decoder": decoder, "vision": vision, "start": start, "levels": levels, "variants": variants,
+    "decoder": decoder, "vision": vision, "start": start, "tiny": tiny, "levels": levels, "variants": variants,
 }  # fmt: skip
 """In this order."""
 
@@ -125,7 +134,8 @@ def prepare(plan: Plan, variants: Sequence[str]) -> None:
     """Make every model and file that is missing."""
     for variant in variants:
         synthetic_bundle(variant, PRECISION, None, plan.models)
-    synthetic_gguf(GGUF, plan.models)
+        if variant != Variant.BASE:
+            synthetic_gguf(GGUF, plan.models, variant)
     plan.peer("openvino_vision", "small", "--keep", str(plan.models / VISION))()
 
 

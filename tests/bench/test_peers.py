@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +93,30 @@ def test_the_file_is_a_whole_one_in_the_wanted_formats(tmp_path: Path, kind: str
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_it_has_as_many_numbers_as_the_language_model() -> None:
+def test_a_model_with_ordinary_heads_has_the_names_of_an_architecture_with_them(tmp_path: Path) -> None:
+    """Which both engines know; its own name would be unknown to ik_llama.cpp."""
+    config = replace(gguf_config(), use_mla=False, kv_lora_rank=None, first_k_dense_replace=1)
+    path = tmp_path / "model.gguf"
+    write_gguf(path, config, "Q4_0")
+    reader = GGUFReader(path)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    assert fields["general.architecture"] == "ernie4_5-moe"
+    assert fields["ernie4_5-moe.attention.head_count_kv"] == 2
+    assert fields["ernie4_5-moe.rope.dimension_count"] == 128
+    assert fields["ernie4_5-moe.interleave_moe_layer_step"] == 1
+    assert fields["ernie4_5-moe.leading_dense_block_count"] == 1
+    assert fields["ernie4_5-moe.expert_shared_feed_forward_length"] == 192
+    shapes = {tensor.name: tuple(reversed(tensor.shape.tolist())) for tensor in reader.tensors}
+    assert shapes["blk.0.attn_k.weight"] == shapes["blk.1.attn_v.weight"] == (256, 256)
+    assert shapes["blk.0.ffn_gate.weight"] == (512, 256)
+    assert shapes["blk.1.ffn_gate_shexp.weight"] == (192, 256)
+    assert "blk.0.attn_kv_a_mqa.weight" not in shapes
+
+
+@pytest.mark.parametrize("variant", ["tiny", "small"])
+def test_it_has_as_many_numbers_as_the_language_model(variant: str) -> None:
     """Same sizes, or the comparison would be worth nothing."""
-    config = official_config("small")
+    config = official_config(variant)
     ours = sum(int(np.prod(shape)) for name, shape in expected_tensors(config).items() if name.startswith("language."))
     theirs = sum(int(np.prod(plan.shape)) for plan in tensor_plans(config.language_config, Kind.Q4_0))
     assert theirs == ours

@@ -92,15 +92,17 @@ def test_a_token_reads_the_chosen_experts_and_its_own_branch(variant: str, bundl
     assert bundle_bytes(opened, 7) - read == cached_bytes(opened, 7) == rows
 
 
-def test_llama_cpp_reads_all_but_embeddings_and_other_experts() -> None:
-    language = official_config("small").language_config
+@pytest.mark.parametrize(("variant", "row"), [("small", 27 * 576), ("tiny", 12 * 2 * 1280)])
+def test_llama_cpp_reads_all_but_embeddings_and_other_experts(variant: str, row: int) -> None:
+    """Behind some tokens also their rows in fp16, one number for each of `row`."""
+    language = official_config(variant).language_config
     expected = 0
     for plan in tensor_plans(language, Kind.Q4_0):
         per_block, size = BLOCKS[plan.kind]
         shape = (6, *plan.shape[1:]) if "_exps" in plan.name else plan.shape
         expected += 0 if "token_embd" in plan.name else prod(shape) * size // per_block
     assert gguf_bytes(language, Kind.Q4_0, 0) == expected
-    assert gguf_bytes(language, Kind.Q4_0, 10) - expected == 10 * 27 * 576 * 2
+    assert gguf_bytes(language, Kind.Q4_0, 10) - expected == 10 * row * 2
 
 
 def test_a_start_is_measured_with_another_process_beside_it(bundle: MakeBundle) -> None:

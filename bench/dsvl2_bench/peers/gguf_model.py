@@ -1,7 +1,10 @@
-"""Random weights in a GGUF file of llama.cpp's architecture `deepseek2`, for measuring speed alone.
+"""Random weights in a GGUF file of one of llama.cpp's architectures, for measuring speed alone.
 
-Names and shapes: `src/models/deepseek2.cpp` of llama.cpp (`load_arch_hparams`, `load_arch_tensors`). Formats are those
-its `llama-quantize` would choose: the output matrix in Q6_K, rows that no block of 256 divides in Q5_0.
+Small and Base are `deepseek2` (`src/models/deepseek2.cpp` of llama.cpp: `load_arch_hparams`, `load_arch_tensors`).
+Tiny has ordinary heads, which llama.cpp calls `deepseek` and ik_llama.cpp does not know. So it is `ernie4_5-moe`
+(`src/models/ernie4-5.cpp`), which both know and which has the same products; it only divides the weights of a token's
+experts by their sum as well. Formats are those that `llama-quantize` would choose: the output matrix in Q6_K, rows that
+no block of 256 divides in Q5_0.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ BLOCKS = {Kind.F32: (1, 4), Kind.Q4_0: (32, 18), Kind.Q5_0: (32, 22), Kind.Q4_K:
 """Values and bytes of a block (`ggml-common.h`)."""
 SCALE_AT = {Kind.Q4_0: (0,), Kind.Q5_0: (0,), Kind.Q4_K: (0, 2), Kind.Q6_K: (208,)}
 """Where a block's fp16 scales begin; every other byte may be any number."""
+LATENT_ARCHITECTURE, HEADS_ARCHITECTURE = "deepseek2", "ernie4_5-moe"
 SCALE = 0.002
 POOL_BLOCKS = 1 << 16
 
@@ -37,13 +41,7 @@ class TensorPlan:
 
 def tensor_plans(config: LanguageConfig, kind: Kind) -> Iterator[TensorPlan]:
     """Every tensor of the file."""
-    hidden, heads = config.hidden_size, config.num_attention_heads
-    rank, rope, nope, value = (
-        config.kv_lora_rank or 0,
-        config.qk_rope_head_dim,
-        config.qk_nope_head_dim,
-        config.v_head_dim,
-    )
+    hidden = config.hidden_size
 
     def weight(name: str, *shape: int, wanted: Kind = kind) -> TensorPlan:
         fallback = {Kind.Q4_0: Kind.Q4_0, Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q4_0}
@@ -59,12 +57,12 @@ def tensor_plans(config: LanguageConfig, kind: Kind) -> Iterator[TensorPlan]:
     for layer in range(config.num_hidden_layers):
         at = f"blk.{layer}"
         yield norm(f"{at}.attn_norm", hidden)
-        yield weight(f"{at}.attn_q", heads * (nope + rope), hidden)
-        yield weight(f"{at}.attn_kv_a_mqa", rank + rope, hidden)
-        yield norm(f"{at}.attn_kv_a_norm", rank)
-        yield weight(f"{at}.attn_k_b", heads, rank, nope)
-        yield weight(f"{at}.attn_v_b", heads, value, rank)
-        yield weight(f"{at}.attn_output", hidden, heads * value)
+        if config.use_mla:
+            yield norm(f"{at}.attn_kv_a_norm", config.kv_lora_rank or 0)
+            yield from _latent(weight, at, config)
+        else:
+            for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+                yield weight(f"{at}.{name}", hidden, hidden)
         yield norm(f"{at}.ffn_norm", hidden)
         if not config.is_moe(layer):
             yield from _mlp(weight, at, "", (), hidden, config.intermediate_size)
@@ -73,6 +71,16 @@ def tensor_plans(config: LanguageConfig, kind: Kind) -> Iterator[TensorPlan]:
         yield weight(f"{at}.ffn_gate_inp", experts, hidden, wanted=Kind.F32)
         yield from _mlp(weight, at, "_exps", (experts,), hidden, width)
         yield from _mlp(weight, at, "_shexp", (), hidden, width * (config.n_shared_experts or 0))
+
+
+def _latent(weight, at: str, config: LanguageConfig) -> Iterator[TensorPlan]:  # type: ignore[no-untyped-def]
+    hidden, heads, rank = config.hidden_size, config.num_attention_heads, config.kv_lora_rank or 0
+    rope, nope, value = config.qk_rope_head_dim, config.qk_nope_head_dim, config.v_head_dim
+    yield weight(f"{at}.attn_q", heads * (nope + rope), hidden)
+    yield weight(f"{at}.attn_kv_a_mqa", rank + rope, hidden)
+    yield weight(f"{at}.attn_k_b", heads, rank, nope)
+    yield weight(f"{at}.attn_v_b", heads, value, rank)
+    yield weight(f"{at}.attn_output", hidden, heads * value)
 
 
 def _mlp(weight, at: str, suffix: str, stack: tuple[int, ...], hidden: int, width: int) -> Iterator[TensorPlan]:  # type: ignore[no-untyped-def]
@@ -86,12 +94,12 @@ def write_gguf(path: Path, config: LanguageConfig, kind_name: str) -> None:
 
     Args:
         path: of the new file; it appears when it is complete.
-        config: of a model with latent attention and 27 layers, which llama.cpp takes for one without a query rank.
+        config: with latent attention, of a model of 27 layers, which llama.cpp takes for one without a query rank.
         kind_name: "Q4_0" or "Q4_K".
     """
     kind = Kind[kind_name]
     with only_writer(path), new_file(path) as unfinished:
-        writer = GGUFWriter(str(unfinished), "deepseek2")
+        writer = GGUFWriter(str(unfinished), LATENT_ARCHITECTURE if config.use_mla else HEADS_ARCHITECTURE)
         _describe(writer, config)
         plans = list(tensor_plans(config, kind))
         for plan in plans:
@@ -129,7 +137,6 @@ def _pool(kind: Kind) -> NDArray[np.uint8]:
 
 
 def _describe(writer: GGUFWriter, config: LanguageConfig) -> None:
-    rank, rope = config.kv_lora_rank or 0, config.qk_rope_head_dim
     writer.add_name("random weights")
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("no_vocab")
@@ -138,15 +145,22 @@ def _describe(writer: GGUFWriter, config: LanguageConfig) -> None:
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(1)  # one latent row for all heads
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_theta)
-    writer.add_rope_dimension_count(rope)
-    writer.add_kv_lora_rank(rank)
-    writer.add_key_length(rank + rope)
-    writer.add_value_length(rank)
-    writer.add_key_length_mla(config.qk_nope_head_dim + rope)
-    writer.add_value_length_mla(config.v_head_dim)
+    if config.use_mla:
+        rank, rope = config.kv_lora_rank or 0, config.qk_rope_head_dim
+        writer.add_head_count_kv(1)  # one latent row for all heads
+        writer.add_rope_dimension_count(rope)
+        writer.add_kv_lora_rank(rank)
+        writer.add_key_length(rank + rope)
+        writer.add_value_length(rank)
+        writer.add_key_length_mla(config.qk_nope_head_dim + rope)
+        writer.add_value_length_mla(config.v_head_dim)
+    else:
+        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+        writer.add_interleave_moe_layer_step(1)
+        writer.add_expert_shared_feed_forward_length(config.moe_intermediate_size * (config.n_shared_experts or 0))
     writer.add_leading_dense_block_count(config.first_k_dense_replace)
     writer.add_expert_count(config.n_routed_experts or 0)
     writer.add_expert_used_count(config.num_experts_per_tok or 0)

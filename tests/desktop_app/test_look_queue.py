@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from dsvl2_app import texts
 from dsvl2_app.state.session import ChatSession, Turn
 from dsvl2_app.widgets.main_window import MainWindow
-from dsvl2_app.widgets.talk_view import TalkView
+from dsvl2_app.widgets.talk_view import MOST_CARDS, TalkView
 from dsvl2_app.widgets.turn_view import TurnView
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
@@ -23,6 +23,7 @@ from dsvl2_runtime.engine.protocol import (
     LooksAgain,
     MessageTooLongError,
     Prepared,
+    Replaced,
     Wrote,
 )
 from dsvl2_runtime.engine.wire_error import WireError
@@ -272,6 +273,34 @@ def test_an_answer_stays_where_it_cannot_be_asked_for_again(session: ChatSession
     with pytest.raises(MessageTooLongError):
         session.ask_again(turn)
     assert (turn.is_dropped, turn.is_told, turn.can_look) == (False, True, True)
+
+
+def test_an_early_answer_is_looked_at_as_a_late_one(
+    session: ChatSession, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its card says how far that is, and the end of it is announced."""
+    turn = answered(session)
+    for _ in range(MOST_CARDS):
+        session.ask("And?")
+        session.take(end_of(session.turns[-1]))
+    talk = TalkView(session)
+    qtbot.addWidget(talk)
+    talk.show()
+    view = talk.show_turn(turn)
+    assert view is not None
+    announced: list[str] = []
+    monkeypatch.setattr(talk, "announce", announced.append)
+    session.look_closer(turn)
+    session.take(LooksAgain(turn.number, DOUBTFUL))
+    talk.refresh()
+    assert view._progress is not None
+    assert view._progress.step.text() == "Looking closer…"
+    assert talk._progress.isActive()
+    session.take(Replaced(turn.number, "47"))
+    session.take(replace(end_of(turn), looks=2, confidence=0.875))
+    talk.refresh()
+    assert announced == ["The answer is complete: 47"]
+    assert not talk._progress.isActive()
 
 
 def test_a_look_that_was_stopped_can_be_asked_for_again(session: ChatSession, sent: Sent) -> None:

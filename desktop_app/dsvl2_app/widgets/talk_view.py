@@ -115,11 +115,12 @@ class TalkView(QScrollArea):
         """Show how far all turns are; a turn that has just ended is announced."""
         for view in self.turn_views:
             view.show_turn()
-        for turn in self.session.turns[-MOST_CARDS:]:
+        shown = [view.turn for view in self.turn_views]  # earlier ones too, which may be looked at again
+        for turn in {turn.id: turn for turn in (*self.session.turns[-MOST_CARDS:], *shown)}.values():
             was_over, self._over[turn.id] = self._over.get(turn.id), not turn.is_open
             if was_over is False and not turn.is_open:
                 self.announce(visible(texts.talk.announced_end(turn)))
-        if any(turn.is_open or turn.waits for turn in self.session.turns[-MOST_CARDS:]):
+        if self.session.open_turn is not None:
             self.show_progress()
             if not self._progress.isActive():
                 self._progress.start()

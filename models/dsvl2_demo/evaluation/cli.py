@@ -11,6 +11,8 @@ from rich.table import Table
 
 from dsvl2_runtime.cli.console import ReportFormat, print_table, progress_bars
 from dsvl2_runtime.cli.run_options import AskedProvider
+from dsvl2_runtime.errors import UsageError
+from dsvl2_runtime.geometry import LARGEST_PIXELS
 from dsvl2_runtime.machine.provider import Provider
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ def evaluation(
     sheets: Annotated[
         int | None, typer.Option(help="Questions of each kind of real page, and not about pages of one tile.", min=1)
     ] = None,
+    screen: Annotated[
+        str | None,
+        typer.Option(help="With --sheets: pages as windows of a screen, such as 1920x1080.", show_default=False),
+    ] = None,
     look_again: Annotated[
         bool | None,
         typer.Option(
@@ -50,6 +56,9 @@ def evaluation(
     from dsvl2_runtime.bundle.model_names import find_model
     from dsvl2_runtime.model import load_model
 
+    size = _screen_size(screen)
+    if size is not None and sheets is None:
+        raise UsageError("--screen is about real pages; give --sheets with the number of questions of each kind, too")
     folder = find_model(model)
     if (folder / "config.json").is_file():
         from dsvl2_demo.evaluation.network_answerer import network_answerer
@@ -63,7 +72,9 @@ def evaluation(
             loaded.bundle.manifest.precision,
         )
     if sheets is not None:
-        _real_pages(answerer, sheets, seed, f"{name}, {precision}, seed {seed}", report_format, answers=answers)
+        where = "" if screen is None else f", windows of {screen}"
+        title = f"{name}, {precision}, seed {seed}{where}"
+        _real_pages(answerer, sheets, seed, title, report_format, answers=answers, screen=size)
         return
     with progress_bars() as bars:
         done = 0
@@ -83,7 +94,14 @@ def evaluation(
 
 
 def _real_pages(
-    answerer: Answerer, per_kind: int, seed: int, title: str, report_format: ReportFormat, *, answers: bool
+    answerer: Answerer,
+    per_kind: int,
+    seed: int,
+    title: str,
+    report_format: ReportFormat,
+    *,
+    answers: bool,
+    screen: tuple[int, int] | None,
 ) -> None:
     """Ask about real pages and print the scores by kind, tiles and text height."""
     from dsvl2_demo.evaluation.sheets import ALL_KINDS, SheetResult, answered, scores_by_what, sheet_cases
@@ -99,7 +117,7 @@ def _real_pages(
                 case = result.asked.case
                 print(f"{result.asked.kind}: {case.answer!r} was read as {result.found!r}", file=sys.stderr)
 
-        results = answered(answerer, sheet_cases(ALL_KINDS, per_kind, seed), on_result)
+        results = answered(answerer, sheet_cases(ALL_KINDS, per_kind, seed, screen=screen), on_result)
     scores = scores_by_what(results)
     if report_format is ReportFormat.JSON:
         print(json.dumps({"model": title, **scores}, ensure_ascii=False))
@@ -107,6 +125,15 @@ def _real_pages(
     for what, rows in scores.items():
         entries = {row: {"exact": entry["exact"], "n": entry["n"]} for row, entry in rows.items()}
         print_table(score_table(title, entries, what))
+
+
+def _screen_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, by, height = text.partition("x")
+    if not (by and width.isdecimal() and height.isdecimal() and 0 < int(width) * int(height) <= LARGEST_PIXELS):
+        raise UsageError(f"--screen is {text!r}, which is no size; give width and height in pixels, such as 1920x1080")
+    return int(width), int(height)
 
 
 def score_table(title: str, tasks: dict[Any, dict[str, Any]], what: str = "task") -> Table:

@@ -59,21 +59,31 @@ class SheetResult:
         return box is not None and intersection_over_union(box, case.box) >= GOOD_OVERLAP
 
 
-def sheet_cases(kinds: Sequence[str], per_kind: int, seed: int, group: str = "read") -> Iterator[SheetCase]:
+def sheet_cases(
+    kinds: Sequence[str], per_kind: int, seed: int, group: str = "read", screen: tuple[int, int] | None = None
+) -> Iterator[SheetCase]:
     """`per_kind` questions of a group about each kind; the same seed gives the same cases, however many are drawn.
+
+    Args:
+        kinds: of pages.
+        per_kind: questions.
+        seed: of pages and questions.
+        group: of questions.
+        screen: (width, height) in pixels of a whole screen that each page is a window of.
 
     Raises:
         UsageError: a kind offers no such question.
     """
     for kind in kinds:
-        rng = random.Random(f"sheets {group} {kind} {seed}")  # noqa: S311 - drawing pages, not keys
+        where = "" if screen is None else f" {screen}"
+        rng = random.Random(f"sheets {group} {kind} {seed}{where}")  # noqa: S311 - drawing pages, not keys
         for _ in range(per_kind):
-            yield _case(kind, group, rng)
+            yield _case(kind, group, rng, screen)
 
 
-def _case(kind: str, group: str, rng: random.Random) -> SheetCase:
+def _case(kind: str, group: str, rng: random.Random, screen: tuple[int, int] | None) -> SheetCase:
     tasks = read_tasks(kind) if group == "read" else OTHER_TASKS.get(group, ("transcribe",))
-    page, turn = asked_page(kind, tasks, "held_out", rng, _is_short)
+    page, turn = asked_page(kind, tasks, "held_out", rng, _is_short, screen)
     case = Case(turn.task, (page.image,), question_parts(turn), turn.answer, turn.box)
     return SheetCase(kind, group, case, page.image.size, printed_em(page, turn))
 

@@ -1,4 +1,4 @@
-"""A page whose picture was changed, with its truth moved along: scaled, turned, or cut to a region."""
+"""A page whose picture was changed, with its truth moved along: scaled, turned, cut to a region, or placed."""
 
 from __future__ import annotations
 
@@ -101,6 +101,11 @@ def cut(page: Page, box: tuple[int, int, int, int]) -> Page:
         tables=tables,
     )
     return _moved(kept, page.image.crop(box), lambda x, y: (x - left, y - top), 1.0)
+
+
+def placed(page: Page, image: Image.Image, left: int, top: int) -> Page:
+    """The page as a part of a larger picture, in which its corner lies at a place; its truth goes along."""
+    return _moved(page, image, lambda x, y: (x + left, y + top), 1.0)
 
 
 def _table_within(table: Table, holds: Callable[[Box], bool]) -> Table | None:

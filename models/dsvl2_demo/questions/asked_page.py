@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from dsvl2_demo.pages.kinds import draw_sheet
 from dsvl2_demo.pages.page import Page
+from dsvl2_demo.pages.screens import draw_screen
 from dsvl2_demo.pages.words import Split
 from dsvl2_demo.questions.sheet_tasks import READ_TASKS, ask_sheet
 from dsvl2_demo.questions.tasks import Task, Turn
@@ -22,6 +23,7 @@ def asked_page(
     split: Split,
     rng: random.Random,
     is_wanted: Callable[[Turn], bool] = lambda turn: True,
+    screen: tuple[int, int] | None = None,
 ) -> tuple[Page, Turn]:
     """A page and a question about it; pages that offer none are passed over.
 
@@ -31,12 +33,13 @@ def asked_page(
         split: of the words.
         rng: draws page and question.
         is_wanted: whether a question is taken.
+        screen: (width, height) in pixels of a whole screen that the page is a window of.
 
     Raises:
         UsageError: no page of the kind seems to offer such a question.
     """
     for _ in range(MOST_PAGES):
-        page = draw_sheet(kind, split, rng)
+        page = draw_sheet(kind, split, rng) if screen is None else draw_screen(kind, split, rng, screen)
         turn = ask_sheet(rng.choice(tasks), page, rng, split)
         if turn is not None and is_wanted(turn):
             return page, turn

@@ -13,12 +13,13 @@ from dsvl2_runtime.answers.estimate import (
     Estimate,
     TokenCounts,
     estimate,
+    further_looks,
     guessed_tokens,
-    second_look,
+    together,
 )
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.engine.protocol import Finished
-from dsvl2_runtime.geometry import ENLARGEMENT, MOST_TILED_IMAGES
+from dsvl2_runtime.geometry import MOST_TILED_IMAGES
 from dsvl2_runtime.inputs.tiling import ONE_TILE, is_tiled, plan_tiling
 from dsvl2_runtime.machine.speeds import Speeds
 
@@ -48,7 +49,7 @@ class Cost:
     most_images: int
     """How many pictures of a new conversation fit beside a short question."""
     second_look: Estimate | None = None
-    """Of the same question about the enlarged pictures, at most; None where there is no such look."""
+    """Of the same question about the enlarged picture or all its parts, at most; None where there is no such look."""
 
     @property
     def most_seconds(self) -> float | None:
@@ -97,7 +98,7 @@ def question_cost(
         config: of the model.
         speeds: of earlier answers on this computer.
         max_new_tokens: the longest answer.
-        looks_again: where the model is not sure, it looks at the enlarged pictures.
+        looks_again: where the model is not sure, it looks at the picture enlarged or in parts.
     """
     earlier = told_turns(turns)
     before = conversation_images(earlier)
@@ -107,10 +108,7 @@ def question_cost(
     said = _said_tokens(earlier)
     counts = TokenCounts.of_sizes(sizes, question, config)
     counts = replace(counts, prompt_tokens=counts.prompt_tokens + said)
-    again = None
-    if looks_again:
-        enlarged = TokenCounts.of_sizes(sizes, question, config, ENLARGEMENT)
-        again = second_look(counts, replace(enlarged, prompt_tokens=enlarged.prompt_tokens + said))
+    looks = further_looks(counts, sizes, config) if looks_again else []
     same_tiles = is_tiled(len(before)) == is_tiled(len(sizes))
     if earlier and same_tiles:
         tiles = sum(tiling.num_tiles for tiling in plan_tiling(sizes, config)[: len(before)])
@@ -129,7 +127,7 @@ def question_cost(
         least,
         obstacle,
         most_images([image.size for image in present], config),
-        None if again is None else estimate(again, speeds, max_new_tokens),
+        together([estimate(each, speeds, max_new_tokens) for each in looks]),
     )
 
 

@@ -26,7 +26,7 @@ def look_closer() -> str:
 def look_tip() -> str:
     """On that button."""
     return QCoreApplication.translate(
-        "second_look", "Enlarges the pictures and asks again; the surer one of both answers stays."
+        "second_look", "Enlarges the pictures, or parts of one, and asks again; the surest answer stays."
     )
 
 
@@ -90,6 +90,8 @@ def automatic() -> tuple[str, str]:
     return (
         QCoreApplication.translate("second_look", "Look again where unsure"),
         QCoreApplication.translate(
-            "second_look", "Takes about as long again; a button at doubtful answers does it where this is off."
+            "second_look",
+            "Takes about as long again, for a whole screen up to six times; "
+            "a button at doubtful answers does it where this is off.",
         ),
     )

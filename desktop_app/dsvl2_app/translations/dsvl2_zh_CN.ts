@@ -1370,8 +1370,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>再仔细看一遍</translation>
     </message>
     <message>
-        <source>Enlarges the pictures and asks again; the surer one of both answers stays.</source>
-        <translation>放大图片再问一遍，保留两个回答中更有把握的一个。</translation>
+        <source>Enlarges the pictures, or parts of one, and asks again; the surest answer stays.</source>
+        <translation>放大图片或图片的各部分再问一遍，保留最有把握的回答。</translation>
     </message>
     <message>
         <source>Looks closer next</source>
@@ -1414,8 +1414,8 @@ A second start of the program tells the open window what to open, through a sock
         <translation>没有把握时再看一遍</translation>
     </message>
     <message>
-        <source>Takes about as long again; a button at doubtful answers does it where this is off.</source>
-        <translation>约需再花一倍时间；关闭时，可用没有把握的回答旁的按钮来做。</translation>
+        <source>Takes about as long again, for a whole screen up to six times; a button at doubtful answers does it where this is off.</source>
+        <translation>约需再花一倍时间，整个屏幕最多需再花六倍；关闭时，可用没有把握的回答旁的按钮来做。</translation>
     </message>
 </context>
 <context>

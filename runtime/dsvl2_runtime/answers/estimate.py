@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from dsvl2_runtime.answers.parts_look import part_rounds, sizes_of
 from dsvl2_runtime.config import ModelConfig
+from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.processor import ModelInputs
-from dsvl2_runtime.inputs.tiling import choose_tiling
+from dsvl2_runtime.inputs.tiling import Tiling, choose_tiling, plan_tiling
 from dsvl2_runtime.machine.speeds import Speeds
 
 PROMPT_FRAME = 12
@@ -33,37 +36,24 @@ class TokenCounts:
     """Positions at the prompt's start that need not be read again."""
 
     @classmethod
-    def of_inputs(cls, inputs: ModelInputs, config: ModelConfig, enlargement: float = 1.0) -> TokenCounts:
-        """Of a question that `VisionLanguageModel.prepare` has prepared; nothing of it is cached.
-
-        With an enlargement they are those of the same question about images that are so many times as large.
-        """
-        sizes = [image.size for image in inputs.images]
-        tilings = [choose_tiling(size, len(sizes), config, enlargement) for size in sizes]
-        image_tokens = sum(tiling.token_count(config.cells) for tiling in tilings)
-        return cls(
-            sum(tiling.num_tiles for tiling in tilings),
-            len(inputs.input_ids) - inputs.num_image_tokens + image_tokens,
-            config.language_config.max_position_embeddings,
-        )
+    def of_inputs(cls, inputs: ModelInputs, config: ModelConfig) -> TokenCounts:
+        """Of a question that `VisionLanguageModel.prepare` has prepared; nothing of it is cached."""
+        tiles = sum(image.tiling.num_tiles for image in inputs.images)
+        return cls(tiles, len(inputs.input_ids), config.language_config.max_position_embeddings)
 
     @classmethod
-    def of_sizes(
-        cls, image_sizes: Sequence[tuple[int, int]], text: str, config: ModelConfig, enlargement: float = 1.0
-    ) -> TokenCounts:
+    def of_sizes(cls, image_sizes: Sequence[tuple[int, int]], text: str, config: ModelConfig) -> TokenCounts:
         """Of a question that is still being written; the tokens of its text are guessed, those of images exact.
 
         Args:
             image_sizes: (width, height) in pixels of each image of the conversation, upright.
             text: all the texts of the conversation.
             config: of the model.
-            enlargement: the images are cut as if they were so many times as large.
         """
-        tilings = [choose_tiling(size, len(image_sizes), config, enlargement) for size in image_sizes]
-        image_tokens = sum(tiling.token_count(config.cells) for tiling in tilings)
+        tilings = plan_tiling(image_sizes, config)
         return cls(
             sum(tiling.num_tiles for tiling in tilings),
-            image_tokens + guessed_tokens(text) + PROMPT_FRAME,
+            _image_tokens(tilings, config) + guessed_tokens(text) + PROMPT_FRAME,
             config.language_config.max_position_embeddings,
         )
 
@@ -98,10 +88,28 @@ class Estimate:
         return asdict(self)
 
 
-def second_look(first: TokenCounts, again: TokenCounts) -> TokenCounts | None:
-    """The counts of a second look, unless the model would see the same, or has no room for it."""
-    sees_the_same = (first.num_tiles, first.prompt_tokens) == (again.num_tiles, again.prompt_tokens)
-    return None if sees_the_same or again.prompt_tokens >= again.context else again
+def further_looks(first: TokenCounts, image_sizes: Sequence[tuple[int, int]], config: ModelConfig) -> list[TokenCounts]:
+    """The counts of all looks that may follow the first one at images of (width, height) pixels, at most.
+
+    One at the images enlarged, or, where that would show the same, one at each part of the image (`parts_look.py`).
+    What leaves no room for an answer is left out, as the looks themselves do.
+    """
+    seen = plan_tiling(image_sizes, config)
+    enlarged = [choose_tiling(size, len(image_sizes), config, ENLARGEMENT) for size in image_sizes]
+    looks = [enlarged] if enlarged != seen else []
+    if len(image_sizes) == 1:
+        parts = (size for places in part_rounds(image_sizes[0], config) for size in sizes_of(places))
+        looks += [[choose_tiling(size, 1, config, ENLARGEMENT)] for size in parts]
+    words = first.prompt_tokens - _image_tokens(seen, config)
+    found = (
+        TokenCounts(sum(each.num_tiles for each in look), words + _image_tokens(look, config), first.context)
+        for look in looks
+    )
+    return [counts for counts in found if counts.prompt_tokens < counts.context]
+
+
+def _image_tokens(tilings: Iterable[Tiling], config: ModelConfig) -> int:
+    return sum(tiling.token_count(config.cells) for tiling in tilings)
 
 
 def estimate(counts: TokenCounts, speeds: Speeds | None, max_new_tokens: int = 512) -> Estimate:
@@ -132,6 +140,27 @@ def estimate(counts: TokenCounts, speeds: Speeds | None, max_new_tokens: int = 5
         None if first is None or rest is None else first + rest,
         counts.cached_tiles,
         counts.cached_tokens,
+    )
+
+
+def together(estimates: Sequence[Estimate]) -> Estimate | None:
+    """Several prompts one after the other; None of none."""
+    if not estimates:
+        return None
+
+    def total(seconds: Sequence[float | None]) -> float | None:
+        return None if None in seconds else math.fsum(each for each in seconds if each is not None)
+
+    return Estimate(
+        sum(each.num_tiles for each in estimates),
+        sum(each.prompt_tokens for each in estimates),
+        estimates[0].context,
+        sum(each.answer_tokens for each in estimates),
+        all(each.fits for each in estimates),
+        total([each.seconds_to_first_token for each in estimates]),
+        total([each.seconds for each in estimates]),
+        sum(each.cached_tiles for each in estimates),
+        sum(each.cached_tokens for each in estimates),
     )
 
 

@@ -1,6 +1,7 @@
 """A second look: where the model is not sure, it sees the picture enlarged, and the surer one of both answers counts.
 
-Places are looked at again in another way (`closer_look.py`), because their numbers are never sure.
+An image that cannot be seen larger as a whole is seen larger in parts (`parts_look.py`). Places are looked at again in
+another way (`closer_look.py`), because their numbers are never sure.
 
 An enlarged picture is cut into more tiles, so that print of 11 pixels is seen like print of 16. That is no better as
 such: other answers become wrong by it. But a wrong answer is seldom a sure one (`confidence.py`).
@@ -11,15 +12,25 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from PIL import Image
 
 from dsvl2_runtime.answers.closer_look import with_closer_places
-from dsvl2_runtime.answers.confidence import confidence_of
+from dsvl2_runtime.answers.confidence import UNSURE, confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
+from dsvl2_runtime.answers.parts_look import (
+    SURELY_ABSENT,
+    Place,
+    is_read_at_one_place,
+    lies_in,
+    may_be_read_in_a_part,
+    part_rounds,
+)
 from dsvl2_runtime.answers.sampling import GenerationOptions
+from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import ContextOverflowError, ImageError, OutOfMemoryError
 from dsvl2_runtime.geometry import ENLARGEMENT
@@ -155,10 +166,16 @@ class Looks:
             return None
 
     def _surer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
-        """The pieces of a second answer, if the first one was not sure and that one is surer."""
+        """The pieces of another answer, if the first one was not sure and that one is surer."""
         confidence = _confidence(first)
         if confidence is None or confidence >= SURE:
             return None
+        if len(self._images) == 1 and (rounds := part_rounds(self.inputs.images[0].size, self._model.config)):
+            return self._in_parts(rounds, first, confidence) if confidence < UNSURE else None
+        return self._enlarged(confidence)
+
+    def _enlarged(self, confidence: float) -> Sequence[TextChunk] | None:
+        """The pieces of the answer about the enlarged images, if it is surer than the first one."""
         try:
             inputs = self._prepare(self._images, ENLARGEMENT)
         except ContextOverflowError:
@@ -176,6 +193,32 @@ class Looks:
         self.inputs, self.sequence = inputs, sequence
         return second
 
+    def _in_parts(
+        self, rounds: Sequence[Sequence[Place]], first: Sequence[TextChunk], confidence: float
+    ) -> Sequence[TextChunk] | None:
+        """The pieces of the surest answer about a part of the one image there is, if it is surer than the first one."""
+        if self._options.json_schema or not may_be_read_in_a_part(_text(first)):
+            return None
+        source = self._source(self._model.config.vision_config.image_size)
+        sequence = self._sequences.second()
+        if source is None or sequence is None:
+            return None
+        surest: Sequence[TextChunk] | None = None
+        empty: list[Place] = []
+        with suppress(Stopped, ContextOverflowError):
+            for place in (place for places in rounds for place in places):
+                if any(lies_in(place, whole) for whole in empty):
+                    continue
+                found = self._ask_about(source.image.crop(place), sequence, ENLARGEMENT)
+                sure = _confidence(found) or 0.0
+                if sure >= SURELY_ABSENT and says_not_shown(_text(found)):
+                    empty.append(place)
+                elif sure > confidence and is_read_at_one_place(_text(found)):
+                    surest, confidence = found, sure
+                if confidence >= SURE:
+                    break
+        return surest
+
     def _closer(self, first: Sequence[TextChunk]) -> Sequence[TextChunk] | None:
         """The pieces of the first answer with closer places, if it has any in the one image there is."""
         answer = _text(first)
@@ -189,7 +232,7 @@ class Looks:
         image = self.inputs.images[0]
         seen_width, _ = image.tiling.seen_size(*image.size, tile_pixels)
         try:
-            text = with_closer_places(answer, source, seen_width, tile_pixels, self._ask_about)
+            text = with_closer_places(answer, source, seen_width, tile_pixels, self._ask_about_window)
         except Stopped:
             return None
         return [replace(first[0], text=text), *(replace(chunk, text="") for chunk in first[1:])]
@@ -207,16 +250,22 @@ class Looks:
             return None
         return decoded if content_hash(decoded) == image.sha256 else None
 
-    def _ask_about(self, window: Image.Image) -> str:
+    def _ask_about_window(self, window: Image.Image) -> str:
         sequence = self._sequences.further()
-        if sequence is None:
-            return ""
+        return "" if sequence is None else _text(self._ask_about(window, sequence))
+
+    def _ask_about(self, image: Image.Image, sequence: TokenSequence, enlargement: float = 1.0) -> Sequence[TextChunk]:
+        """The pieces of the answer about a piece of the image.
+
+        Raises:
+            Stopped: by the watch.
+        """
+        inputs = self._prepare([image], enlargement)
         self._begin_look()
-        inputs = self._prepare([window], 1.0)
         found = list(self._model.answer(inputs, self._options, self._watch, sequence))
         if found[-1].finish_reason in ("cancelled", "timeout"):
             raise Stopped(found[-1].finish_reason)
-        return _text(found)
+        return found
 
     def _begin_look(self) -> None:
         self.count += 1

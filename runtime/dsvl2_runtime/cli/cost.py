@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, second_look
+from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, further_looks, together
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli.streams import print_message
-from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.machine.speeds import SpeedKey, Speeds, known_speeds
 
@@ -32,8 +31,8 @@ class Cost:
     """For people; empty where there is one prompt."""
     estimate: Estimate
     second_look: Estimate | None = None
-    """Of the same question about the enlarged images, which is asked where the model is not sure; None where it never
-    is. Windows around places that it finds are not counted: how many there will be is not known."""
+    """Of the same question about the enlarged image or all its parts, which is asked where the model is not sure; None
+    where it never is. Windows around places that it finds are not counted: how many there will be is not known."""
 
     def as_json(self) -> dict[str, Any]:
         """For reports."""
@@ -91,6 +90,17 @@ def looks_again(options: RunOptions, bundle: Bundle) -> bool:
     return bundle.manifest.looks_again if options.look_again is None else options.look_again
 
 
+def looks_behind(looks: Sequence[TokenCounts], words: int) -> list[TokenCounts]:
+    """The counts of looks whose pictures were read for another question before.
+
+    Args:
+        looks: of one question (`further_looks`); several are at parts, which share a sequence, so that the rows of the
+            last one alone are kept.
+        words: tokens of the question, which are new.
+    """
+    return [each.behind(each.prompt_tokens - words if len(looks) == 1 else 0) for each in looks]
+
+
 def require_loadable(options: RunOptions, bundle: Bundle, threads: int) -> None:
     """Refuse what `load_model` would refuse before it loads anything.
 
@@ -146,16 +156,13 @@ def costs_of(run: Run, bundle: Bundle, speeds: Speeds | None) -> Iterator[Cost]:
                 run.notices += [notice for notice in (*part.notices, *inputs.notices) if notice not in run.notices]
                 counts = TokenCounts.of_inputs(inputs, config)
                 words = len(inputs.input_ids) - inputs.num_image_tokens
-                found = [counts]
-                if may_look_again and (
-                    again := second_look(counts, TokenCounts.of_inputs(inputs, config, ENLARGEMENT))
-                ):
-                    found.append(again)
+                sizes = [image.size for image in inputs.images]
+                looks = further_looks(counts, sizes, config) if may_look_again else []
                 if not is_first:  # the pictures were read for the one before
-                    found = [each.behind(each.prompt_tokens - words) for each in found]
+                    counts, looks = counts.behind(counts.prompt_tokens - words), looks_behind(looks, words)
                 is_first = False
-                costs = [estimate(each, speeds, options.max_tokens) for each in found]
-                yield Cost(part.place, "" if part.is_alone else part.name, *costs)
+                once, *more = [estimate(each, speeds, options.max_tokens) for each in (counts, *looks)]
+                yield Cost(part.place, "" if part.is_alone else part.name, once, together(more))
 
 
 def show_costs(run: Run) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate, second_look
+from dsvl2_runtime.answers.estimate import PROMPT_FRAME, Estimate, TokenCounts, estimate, further_looks
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.batch.asker import Asker, Line
@@ -19,6 +19,7 @@ from dsvl2_runtime.cli.batch.results import Results, open_results
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.cost import (
     looks_again,
+    looks_behind,
     require_loadable,
     second_looks,
     speeds_of,
@@ -28,7 +29,6 @@ from dsvl2_runtime.cli.cost import (
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.errors import Dsvl2Error, ImageError
-from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.images import decode_image
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.speeds import remember_speeds
@@ -190,20 +190,24 @@ def _cost(question: BatchQuestion, waiting: Sequence[Waiting], bundle: Bundle) -
                     tiles += counts[0].num_tiles
                     found += [estimate(each, speeds, options.max_tokens) for each in counts]
                     if looks_again(options, bundle):
-                        larger = map(second_look, counts, _counts(question, size, config, ENLARGEMENT))
-                        again += [estimate(each, speeds, options.max_tokens) for each in larger if each is not None]
+                        looks = (each for first in counts for each in _looks(first, size, config))
+                        again += [estimate(each, speeds, options.max_tokens) for each in looks]
     numbers = (_counted(len(waiting), "file"), _counted(len(found), "prompt"), _counted(tiles, "tile"))
     return "; ".join(filter(None, [", ".join(numbers), time_needed(None, total_seconds(found)), second_looks(again)]))
 
 
-def _counts(
-    question: BatchQuestion, size: tuple[int, int], config: ModelConfig, enlargement: float = 1.0
-) -> list[TokenCounts]:
+def _counts(question: BatchQuestion, size: tuple[int, int], config: ModelConfig) -> list[TokenCounts]:
     """Of each prompt about one image of (width, height); what stands before the question is read for the first."""
     system = question.options.system
-    before = TokenCounts.of_sizes([size], system, config, enlargement)
-    first, *others = (TokenCounts.of_sizes([size], system + text, config, enlargement) for text in question.texts)
+    before = TokenCounts.of_sizes([size], system, config)
+    first, *others = (TokenCounts.of_sizes([size], system + text, config) for text in question.texts)
     return [first, *(each.behind(before.prompt_tokens - PROMPT_FRAME) for each in others)]
+
+
+def _looks(first: TokenCounts, size: tuple[int, int], config: ModelConfig) -> list[TokenCounts]:
+    """Of the looks behind the first one; where that goes on from another question, so do they."""
+    looks = further_looks(first, [size], config)
+    return looks_behind(looks, first.prompt_tokens - first.cached_tokens) if first.cached_tiles else looks
 
 
 def _counted(count: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from dsvl2_runtime.answers.boxes import LARGEST, Box, parse_boxes, with_places
+from dsvl2_runtime.answers.parts_look import Place
 from dsvl2_runtime.inputs.images import DecodedImage
 
 WINDOWS = (0.58, 0.42)
@@ -21,8 +22,6 @@ AROUND = 1.3
 """A window is at least so many times as large as the box."""
 MOST_PLACES = 8
 """An answer with more boxes stays as it is; each costs two questions about pictures of one tile."""
-Place = tuple[int, int, int, int]
-"""(left, top, right, bottom)."""
 
 
 def with_closer_places(

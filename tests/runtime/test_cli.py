@@ -90,6 +90,8 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         ("run", "x", "-m", tmp_path / "none", "-i", broken): (5, "broken.png"),  # no load for it
         ("run", "x " * 2000, "-m", model): (6, "512"),
         ("run", "  ", "-m", model): (2, "empty"),
+        ("run", "", "-m", model, "-i", bill): (2, "the question is empty"),
+        ("run", bill, " ", "-m", model): (2, "the question is empty"),
         ("run", "x", "-m", model, "--top-p", "3"): (2, "top_p"),
         ("run", "x", "-m", model, "--temperature", "-1"): (2, "temperature"),
         ("run", "x", "-m", model, "--repetition-penalty", "1e-50"): (2, "repetition_penalty"),

@@ -26,5 +26,9 @@ def run(
     """Answer a question about pictures."""
     from dsvl2_runtime.cli.arguments import split_question
     from dsvl2_runtime.cli.run import run_question
+    from dsvl2_runtime.errors import UsageError
 
-    run_question(*split_question(question, files, options))
+    asked, options = split_question(question, files, options)
+    if not asked.strip():  # as a variable that is not set gives it; the model would say something about the picture
+        raise UsageError('the question is empty; write for instance: "What is the total?"')
+    run_question(asked, options)

@@ -16,7 +16,7 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.parts_look import is_read_at_one_place, may_be_read_in_a_part, part_rounds, sizes_of
 from dsvl2_runtime.answers.second_look import SURE, Looks, LookSequences, known_answer
 from dsvl2_runtime.bundle.releases import official_config
-from dsvl2_runtime.errors import ContextOverflowError
+from dsvl2_runtime.errors import ContextOverflowError, OutOfMemoryError
 from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tiling import choose_tiling
@@ -156,16 +156,24 @@ def test_a_stop_leaves_what_was_found_by_then(reason: Any) -> None:
     assert (text(found.chunks(look_again=True)), found.count) == ("b", 3)
 
 
-def test_a_part_that_does_not_fit_ends_the_looks() -> None:
-    """A half may have more tiles than the whole, and what was said before takes its room."""
-    model = Scripted([answer_of("a", 0.2)])
-    found, _ = looks_at(model)
+def test_a_part_that_does_not_fit_is_left_out() -> None:
+    """A half has more tiles than the whole and than a quarter, and what was said before takes room."""
+    found, _ = looks_at(Scripted([answer_of("a", 0.2), ABSENT, answer_of("b", 0.95)]))
+    roomy = found._prepare
 
-    def full(images: Any, enlargement: float) -> ModelInputs:
-        raise ContextOverflowError(5000, 4900, 4096)
+    def narrow(images: Any, enlargement: float) -> ModelInputs:
+        if images[0].size in sizes_of(HALVES):
+            raise ContextOverflowError(5000, 4900, 4096)
+        return roomy(images, enlargement)
 
-    found._prepare = full
-    assert (text(found.chunks(look_again=True)), found.count) == ("a", 1)
+    found._prepare = narrow
+    assert (text(found.chunks(look_again=True)), found.count) == ("b", 3)
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError(), MemoryError()])
+def test_where_memory_ends_what_was_found_by_then_counts(error: BaseException) -> None:
+    found, _ = looks_at(Scripted([answer_of("a", 0.2), answer_of("b", 0.5), error]))
+    assert (text(found.chunks(look_again=True)), found.count) == ("b", 3)
 
 
 def test_an_answer_that_is_over_can_be_looked_at_in_parts() -> None:

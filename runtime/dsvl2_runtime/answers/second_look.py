@@ -205,11 +205,14 @@ class Looks:
             return None
         surest: Sequence[TextChunk] | None = None
         empty: list[Place] = []
-        with suppress(Stopped, ContextOverflowError):
+        with suppress(Stopped, OutOfMemoryError, MemoryError):
             for place in (place for places in rounds for place in places):
                 if any(lies_in(place, whole) for whole in empty):
                     continue
-                found = self._ask_about(source.image.crop(place), sequence, ENLARGEMENT)
+                try:
+                    found = self._ask_about(source.image.crop(place), sequence, ENLARGEMENT)
+                except ContextOverflowError:
+                    continue  # a half may have more tiles than a quarter
                 sure = _confidence(found) or 0.0
                 if sure >= SURELY_ABSENT and says_not_shown(_text(found)):
                     empty.append(place)
@@ -259,6 +262,7 @@ class Looks:
 
         Raises:
             Stopped: by the watch.
+            ContextOverflowError: it does not fit.
         """
         inputs = self._prepare([image], enlargement)
         self._begin_look()

@@ -11,7 +11,8 @@ from dsvl2_app.state.session import Attachment
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.prompt_parts import ImagePart, user_message
-from dsvl2_runtime.engine.protocol import Ask, Command, Load, Loaded, Stop
+from dsvl2_runtime.engine.protocol import Ask, Command, Finished, Load, Loaded, Stop
+from dsvl2_runtime.engine.wire_error import WireError
 from small_models import small_config
 
 SHA256 = "0123456789abcdef" * 4
@@ -51,6 +52,9 @@ def other_image(number: int, size: tuple[int, int] = (4, 3)) -> Attachment:
     return image(f"/{number}.png", f"{number:064x}", size)
 
 
+DOUBTFUL = Finished(0, "stop", 2, 0.5, confidence=0.25)
+"""The end of an answer of which the model is not sure."""
+NOT_FINITE = WireError("GenerationError", "not finite", 8, 500)
 LOADED = Loaded("m", "int4", "")
 """A model of which nothing is known."""
 CONFIG = small_config("small")

@@ -27,13 +27,10 @@ from dsvl2_runtime.engine.protocol import (
     Wrote,
 )
 from dsvl2_runtime.engine.wire_error import WireError
-from sessions import LOADED, SHA256, Sent, image, other_image
+from sessions import DOUBTFUL, LOADED, NOT_FINITE, SHA256, Sent, image, other_image
 from windows import ask, wait_for
 
 pytestmark = pytest.mark.gui
-
-DOUBTFUL = Finished(0, "stop", 2, 0.5, confidence=0.25)
-NOT_FINITE = WireError("GenerationError", "not finite", 8, 500)
 
 
 def answered(session: ChatSession, question: str = "What?") -> Turn:

@@ -30,7 +30,6 @@ from dsvl2_runtime.bundle.releases import official_config
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.protocol import (
     Failed,
-    Finished,
     FirstAnswer,
     LooksAgain,
     Prepared,
@@ -38,33 +37,31 @@ from dsvl2_runtime.engine.protocol import (
     Stop,
     Wrote,
 )
-from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.machine.speeds import Measured, Speeds
 from event_loop import LONGEST_GAP, Watchdog
 from hard_picture import PICTURE, QUESTION, RIGHT, WRONG
 from histories import new_id
-from sessions import LOADED, Sent, image
+from sessions import DOUBTFUL, LOADED, NOT_FINITE, Sent, image
 from small_models import FIGURE
 from windows import PATIENCE, OpenWindow, ask, wait_for
 
 pytestmark = pytest.mark.gui
 
-FIRST = Finished(0, "stop", 2, 0.5, confidence=0.25)
-SECOND = replace(FIRST, seconds=1.25, confidence=0.875, looks=2)
+SECOND = replace(DOUBTFUL, seconds=1.25, confidence=0.875, looks=2)
 LOOKS_AGAIN = replace(LOADED, looks_again=True)
-FAILED = Failed(0, WireError("GenerationError", "not finite", 8, 500))
+FAILED = Failed(0, NOT_FINITE)
 
 
 def doubtful() -> Turn:
     """An answer about a picture after one look."""
-    return Turn(0, "What?", (image(),), "38", "done", FIRST, present=(image(),))
+    return Turn(0, "What?", (image(),), "38", "done", DOUBTFUL, present=(image(),))
 
 
 def looking(session: ChatSession) -> Turn:
     """A turn whose first answer is there, and the model looks again."""
     session.add_image(image())
     session.ask("What?")
-    for event in (Prepared(0, (), 90, 80, ((4, 3),)), Wrote(0, "38"), LooksAgain(0, FIRST)):
+    for event in (Prepared(0, (), 90, 80, ((4, 3),)), Wrote(0, "38"), LooksAgain(0, DOUBTFUL)):
         session.take(event)
     return session.turns[0]
 
@@ -95,7 +92,7 @@ def test_the_first_answer_stays_until_a_surer_one_replaces_it(session: ChatSessi
 def test_an_answer_that_stays_is_marked_too(qtbot: QtBot) -> None:
     """Its doubt stays, and there is nothing more to try; exact places are called so."""
     turn = doubtful()
-    turn.end = replace(FIRST, looks=2)
+    turn.end = replace(DOUBTFUL, looks=2)
     view = TurnView(turn)
     qtbot.addWidget(view)
     assert view.doubt == "The model is not sure of this answer (25 %)"
@@ -125,7 +122,7 @@ def test_whatever_ends_the_second_look_the_first_answer_counts(session: ChatSess
     else:
         session.stop()
         assert turn.state == "stopping"
-        session.take(replace(FIRST, looks=2))
+        session.take(replace(DOUBTFUL, looks=2))
     assert (turn.state, turn.answer, turn.is_looking, turn.is_told) == ("done", "38", False, True)
     assert (turn.confidence, turn.looks, turn.can_look) == (0.25, 1, True)
     failures = {"failed": FAILED.error, "engine": EngineEnd("exit", 7)}
@@ -144,7 +141,7 @@ def test_a_button_looks_where_nothing_did_so_by_itself(
     session.add_image(image())
     session.ask("What?")
     assert [asked.look_again for asked in sent.asks] == [None if is_on else False]
-    for event in (Prepared(0, (), 90, 80, ((4, 3),)), Wrote(0, "38"), FIRST):
+    for event in (Prepared(0, (), 90, 80, ((4, 3),)), Wrote(0, "38"), DOUBTFUL):
         session.take(event)
     (turn,) = session.turns
     view = TurnView(turn)
@@ -165,7 +162,7 @@ def test_a_button_looks_where_nothing_did_so_by_itself(
     assert (turn.state, turn.is_looking, turn.answer) == ("streaming", True, "38")
     session.look_closer(turn)
     assert sent.asks[-1] is asked
-    session.take(LooksAgain(0, FIRST))
+    session.take(LooksAgain(0, DOUBTFUL))
     session.take(Replaced(0, "47"))
     session.take(SECOND)
     assert (turn.state, turn.answer, turn.first_answer, turn.can_look) == ("done", "47", "38", False)
@@ -175,9 +172,9 @@ def test_a_button_looks_where_nothing_did_so_by_itself(
     "turn",
     [
         replace(doubtful(), images=(), present=()),
-        replace(doubtful(), end=replace(FIRST, confidence=0.75)),
+        replace(doubtful(), end=replace(DOUBTFUL, confidence=0.75)),
         replace(doubtful(), end=None, state="streaming"),
-        replace(doubtful(), end=replace(FIRST, reason="length")),
+        replace(doubtful(), end=replace(DOUBTFUL, reason="length")),
     ],
 )
 def test_other_answers_are_not_offered_a_look(turn: Turn) -> None:
@@ -187,9 +184,9 @@ def test_other_answers_are_not_offered_a_look(turn: Turn) -> None:
 
 def test_an_answer_that_nobody_believes_has_less_than_a_percent() -> None:
     """And never none."""
-    turn = replace(doubtful(), end=replace(FIRST, confidence=0.004))
+    turn = replace(doubtful(), end=replace(DOUBTFUL, confidence=0.004))
     assert texts.talk.doubt(turn) == "The model is not sure of this answer (less than 1 %)"
-    turn.end = replace(FIRST, confidence=0.006)
+    turn.end = replace(DOUBTFUL, confidence=0.006)
     assert texts.talk.doubt(turn) == "The model is not sure of this answer (1 %)"
 
 
@@ -197,7 +194,7 @@ def test_what_counts_is_kept_and_exported(tmp_path: Path) -> None:
     """With the number of looks and what was read first; while the model looks again the first answer is kept."""
     turn = doubtful()
     turn.image_sizes = ((4, 3),)
-    turn.take(LooksAgain(0, FIRST))
+    turn.take(LooksAgain(0, DOUBTFUL))
     turn.state = "streaming"
     assert (saved_turn(turn, LOADED).state, saved_turn(turn, LOADED).answer) == ("done", "38")
     turn.take(Replaced(0, "47"))

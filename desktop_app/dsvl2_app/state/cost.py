@@ -58,6 +58,11 @@ class Cost:
         return first if first is None or again is None else first + again
 
 
+def can_take(question: str, cost: Cost | None) -> bool:
+    """Whether a question with this cost would be taken: it has a text, and nothing says that it cannot fit."""
+    return bool(question.strip()) and (cost is None or cost.obstacle is None)
+
+
 def image_tokens(sizes: Sequence[tuple[int, int]], config: ModelConfig) -> int:
     """Positions of the context that images of (width, height) pixels take together."""
     return sum(tiling.token_count(config.cells) for tiling in plan_tiling(sizes, config))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dsvl2_app.state.cost import Cost, question_cost
+from dsvl2_app.state.cost import Cost, can_take, question_cost
 from dsvl2_app.state.engine_handle import EngineHandle
 from dsvl2_app.state.prompt_messages import look_images, new_images, prompt_messages, told_turns
 from dsvl2_app.state.time_left import LoadingTime, TimeLeft
@@ -136,10 +136,7 @@ class ChatSession:
 
     def can_ask(self, question: str) -> bool:
         """Whether a question would be taken: it has a text, and nothing says that it cannot fit."""
-        if not question.strip():
-            return False
-        cost = self.cost(question)
-        return cost is None or cost.obstacle is None
+        return can_take(question, self.cost(question))
 
     def ask(self, question: str, task: Task = "question", options: GenerationOptions | None = None) -> bool:
         """Ask about the present images, or each page, now or when it is its turn; False if it cannot be asked.

@@ -221,10 +221,7 @@ class Turn:
             if event.reason == "stop" and self._is_look_stopped:
                 self.cut("done", event)  # it counts as not begun
             elif event.reason == "stop" and self.is_looking and event.looks == 1:
-                self.state, self.is_looking = (
-                    "done",
-                    False,
-                )  # nothing larger was seen, and the figures are the first ones
+                self.state, self.is_looking = "done", False  # nothing larger was seen; the figures are the first ones
             elif event.reason == "stop":
                 self.state, self.end, self.is_looking = "done", event, False
             else:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 from dsvl2_app import texts
 from dsvl2_app.image_reader import ImageReader
+from dsvl2_app.state.cost import can_take
 from dsvl2_app.state.presets import QUESTIONS, task_options
 from dsvl2_app.state.prompt_messages import shown_images
 from dsvl2_app.state.session import Change, ChatSession
@@ -148,7 +149,7 @@ class Asking(QObject):
             why = "" if text.strip() else texts.prompt.needs_text()
         is_answering = session.open_turn is not None or self._held is not None
         is_obstacle = cost is not None and cost.obstacle is not None
-        prompt.set_answering(is_answering, bool(text.strip()) and not is_obstacle, why)
+        prompt.set_answering(is_answering, can_take(text, cost), why)
         prompt.show_line(
             why if is_obstacle or self._held is not None else "",
             is_error=is_obstacle,

@@ -147,21 +147,23 @@ def together(estimates: Sequence[Estimate]) -> Estimate | None:
     """Several prompts one after the other; None of none."""
     if not estimates:
         return None
-
-    def total(seconds: Sequence[float | None]) -> float | None:
-        return None if None in seconds else math.fsum(each for each in seconds if each is not None)
-
     return Estimate(
         sum(each.num_tiles for each in estimates),
         sum(each.prompt_tokens for each in estimates),
         estimates[0].context,
         sum(each.answer_tokens for each in estimates),
         all(each.fits for each in estimates),
-        total([each.seconds_to_first_token for each in estimates]),
-        total([each.seconds for each in estimates]),
+        known_sum(each.seconds_to_first_token for each in estimates),
+        known_sum(each.seconds for each in estimates),
         sum(each.cached_tiles for each in estimates),
         sum(each.cached_tokens for each in estimates),
     )
+
+
+def known_sum(seconds: Iterable[float | None]) -> float | None:
+    """The sum; None where one of them is not known."""
+    all_seconds = list(seconds)
+    return None if None in all_seconds else math.fsum(each for each in all_seconds if each is not None)
 
 
 def _sum(parts: Sequence[tuple[int, float | None]]) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, further_looks, together
+from dsvl2_runtime.answers.estimate import Estimate, TokenCounts, estimate, further_looks, known_sum, together
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.machine.provider import Provider
@@ -69,8 +69,7 @@ def time_needed(first: float | None, whole: float | None) -> str:
 
 def total_seconds(estimates: Iterable[Estimate]) -> float | None:
     """Of several prompts; None where one is not known."""
-    seconds = [each.seconds for each in estimates]
-    return None if None in seconds else sum(each for each in seconds if each is not None)
+    return known_sum(each.seconds for each in estimates)
 
 
 def second_looks(found: Iterable[Estimate]) -> str:

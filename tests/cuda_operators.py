@@ -189,10 +189,10 @@ def attention(inputs: list[Any], a: dict[str, Any]) -> Array:
     return like(q, (weights @ heads[2]).transpose(0, 2, 1, 3).reshape(q.shape[0], q.shape[1], -1))
 
 
-def scatter_rows(inputs: list[Any], _: dict[str, Any]) -> Any:
-    data, index, rows = inputs
+def scatter_nd(inputs: list[Any], _: dict[str, Any]) -> Any:
+    data, index, updates = inputs
     found = data.copy()
-    found[index[..., 0]] = rows
+    found[tuple(np.moveaxis(index, -1, 0))] = updates
     return found
 
 
@@ -261,7 +261,7 @@ OPERATORS: dict[str, Callable[[list[Any], dict[str, Any]], Any]] = {
     "Reshape": lambda i, _: i[0].reshape(i[1]),
     "RotaryEmbedding": rotary,
     "ScatterElements": scatter_elements,
-    "ScatterND": scatter_rows,
+    "ScatterND": scatter_nd,
     "Sigmoid": floats(lambda x: 1 / (1 + np.exp(-x))),
     "SimplifiedLayerNormalization": lambda i, a: rms(i[0], i[1], a["epsilon"]),
     "SkipSimplifiedLayerNormalization": skip_norm,

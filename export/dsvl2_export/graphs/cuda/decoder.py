@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto
 
-from dsvl2_export.graphs.cuda.attention import Place, latent_attention, plain_attention, rope
+from dsvl2_export.graphs.cuda.attention import Place, latent_attention, plain_attention, rope, row_index
 from dsvl2_export.graphs.cuda.experts import experts
 from dsvl2_export.graphs.cuda.stored_weights import StoredWeights
 from dsvl2_export.graphs.cuda.writer import MASKED, CudaWriter, float_value, int64_value, typed_value
@@ -38,9 +38,10 @@ def write_step(writer: CudaWriter, source: Source) -> None:
     positions = writer.shared("positions", lambda: np.arange(context, dtype=np.int64)[None])  # [1, context]
     seen = writer.node("LessOrEqual", [positions, graph_io.POSITION_IDS])
     mask = writer.node("Where", [seen, writer.number(0.0, element), writer.number(MASKED, element)])
-    at = Place(graph_io.POSITION_IDS, mask, *rope(writer, config), index=graph_io.POSITION_IDS)
-    rows = _embedded(writer, source)  # [1, 1, hidden]
     cache = graph_io.cache_tensors(config, writer.form.cache(config))
+    (row,) = {tensor.row for tensor in cache}
+    at = Place(graph_io.POSITION_IDS, mask, *rope(writer, config), index=row_index(writer, row))
+    rows = _embedded(writer, source)  # [1, 1, hidden]
     _write_layers(writer, source, rows, cache, at)
     inputs = [
         int64_value(graph_io.INPUT_IDS, [1, 1]),

@@ -9,11 +9,16 @@ import ctypes
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 """Of the operators and their attributes; `CMakeLists.txt` has the same number. Graphs of an earlier version run too."""
+SINCE = {"PlainStep": 4}
+"""The version that has an operator first, of those that came after the third."""
+EARLIEST = 3
+"""The version that a graph without any of these names: a library of it runs that graph as well."""
 DOMAIN = "dsvl2"
 """Of the operators in a graph."""
 SETTING = "DSVL2_KERNELS"
@@ -46,6 +51,11 @@ class Kernels:
     """All that can be used here, the slowest first."""
     stale: bool = False
     """It lies in a checkout whose sources have changed since it was built."""
+
+
+def version_of(operators: Iterable[str]) -> int:
+    """The earliest version of the library that runs a graph with these operators as it is written today."""
+    return max((SINCE.get(operator, EARLIEST) for operator in operators), default=EARLIEST)
 
 
 def describe(path: Path) -> dict[str, object]:

@@ -145,6 +145,20 @@ inline Case latent_prompt(Random& random) {
   return c;
 }
 
+inline Case plain_step(Random& random) {
+  const int64_t heads = between(random, 1, 5), width = between(random, 1, 70), row = heads * width;
+  const int64_t past = between(random, 0, 3) ? between(random, 0, 150) : 0;
+  const int64_t seq = between(random, 0, 1) ? 1 : between(random, 0, 3) ? between(random, 0, 20) : between(random, 60, 70);
+  Case c;
+  c.name = "PlainStep";
+  c.inputs.push_back(floats(random, {1, heads, seq, width}, false, between(random, 0, 3) ? 1.f : 100.f));
+  for (int i = 0; i < 2; ++i) {
+    c.inputs.push_back(floats(random, {past, row}, false));
+    c.inputs.push_back(floats(random, {seq, row}, false));
+  }
+  return c;
+}
+
 inline Case columns(Random& random) {
   int64_t depth = between(random, 1, 150), width = between(random, 1, 80), rows = between(random, 0, 70);
   switch (between(random, 0, 29)) {
@@ -183,8 +197,8 @@ inline Case patches(Random& random) {
 
 inline Case draw(Random& random) {
   using Maker = Case (*)(Random&);
-  const Maker makers[] = {linear, experts, latent_inputs, latent_step, latent_prompt, columns, patches};
-  Case c = makers[between(random, 0, 6)](random);
+  const Maker makers[] = {linear, experts, latent_inputs, latent_step, latent_prompt, plain_step, columns, patches};
+  Case c = makers[between(random, 0, 7)](random);
   c.threads = size_t(between(random, 1, 4));
   return c;
 }

@@ -6,6 +6,7 @@
 #pragma once
 #include "attention.h"
 #include "compiler.h"
+#include "power_of_two.h"
 
 namespace dsvl2 {
 
@@ -20,19 +21,7 @@ struct Attention {
   static DSVL2_INLINE Vector load(const float* at, size_t n) { return n >= W ? V::load(at) : V::load_first(at, n); }
   static DSVL2_INLINE void store(float* at, Vector v, size_t n) { n >= W ? V::store(at, v) : V::store_first(at, v, n); }
 
-  // 2^x with an error of 2e-7; 0 far below.
-  static DSVL2_INLINE Vector exp2(Vector x) {
-    x = V::max(x, V::set1(-126.f));
-    const Vector n = V::round(x), r = V::sub(x, n);
-    Vector p = V::set1(1.5403530e-4f);
-    p = V::fma(p, r, V::set1(1.3333558e-3f));
-    p = V::fma(p, r, V::set1(9.6181291e-3f));
-    p = V::fma(p, r, V::set1(5.5504109e-2f));
-    p = V::fma(p, r, V::set1(2.4022651e-1f));
-    p = V::fma(p, r, V::set1(6.9314718e-1f));
-    p = V::fma(p, r, V::set1(1.f));
-    return V::times_power(p, n);
-  }
+  static DSVL2_INLINE Vector exp2(Vector x) { return power_of_two<V>(x); }
 
   // ------------------------------------------------------------------------------------------------ many queries
 

@@ -106,14 +106,18 @@ bool has_dot_products() {
 #endif
 
 std::vector<Level> found_levels() {
-  std::vector<Level> found{{"reference", reference::kBlocks, reference::kColumnKernels, reference::kAttention, reference::kRouter}};
+  std::vector<Level> found{{"reference", reference::kBlocks, reference::kColumnKernels, reference::kAttention, reference::kRouter,
+                            reference::kPlainStep}};
 #if defined(DSVL2_X86)
   const Processor processor;
-  if (processor.avx2) found.push_back({"avx2", avx2::kBlocks, avx2::kColumnKernels, avx2::kAttention, avx2::kRouter});
+  if (processor.avx2)
+    found.push_back({"avx2", avx2::kBlocks, avx2::kColumnKernels, avx2::kAttention, avx2::kRouter, avx2::kPlainStep});
 #if defined(DSVL2_AVX_VNNI_BUILT)
-  if (processor.avxvnni) found.push_back({"avxvnni", avxvnni::kBlocks, avxvnni::kColumnKernels, avx2::kAttention, avx2::kRouter});
+  if (processor.avxvnni)
+    found.push_back({"avxvnni", avxvnni::kBlocks, avxvnni::kColumnKernels, avx2::kAttention, avx2::kRouter, avx2::kPlainStep});
 #endif
-  if (processor.avx512) found.push_back({"avx512", avx512::kBlocks, avx512::kColumnKernels, avx512::kAttention, avx512::kRouter});
+  if (processor.avx512)
+    found.push_back({"avx512", avx512::kBlocks, avx512::kColumnKernels, avx512::kAttention, avx512::kRouter, avx512::kPlainStep});
 #if defined(DSVL2_AMX)
   static BlockKernels blocks = avx512::kBlocks;
   static ColumnKernels columns = avx512::kColumnKernels;
@@ -128,11 +132,13 @@ std::vector<Level> found_levels() {
   attention.attend_patches = amx::attend_patches;
   attention.rows_scratch = amx::rows_scratch;
   attention.attend_rows = amx::attend_rows;
-  if (processor.amx) found.push_back({"amx", blocks, columns, attention, avx512::kRouter});
+  if (processor.amx)
+    found.push_back({"amx", blocks, columns, attention, avx512::kRouter, avx512::kPlainStep});
 #endif
 #endif
 #if defined(DSVL2_NEON)
-  if (has_dot_products()) found.push_back({"neon", neon::kBlocks, neon::kColumnKernels, neon::kAttention, neon::kRouter});
+  if (has_dot_products())
+    found.push_back({"neon", neon::kBlocks, neon::kColumnKernels, neon::kAttention, neon::kRouter, neon::kPlainStep});
 #endif
   return found;
 }

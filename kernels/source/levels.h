@@ -7,6 +7,7 @@
 #include "attention.h"
 #include "blocks.h"
 #include "columns.h"
+#include "plain_step_kernels.h"
 #include "router_kernels.h"
 
 namespace dsvl2 {
@@ -17,6 +18,7 @@ struct Level {
   const ColumnKernels& columns;
   const AttentionKernels& attention;
   const RouterKernels& router;
+  const PlainStepKernels& plain_step;
 };
 
 // What can run here, the plain reference first and the fastest last.

@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "column_kernels.h"
 #include "neon_vectors.h"
+#include "plain_step_kernels.h"
 #include "router_kernels.h"
 
 namespace dsvl2::neon {
@@ -207,5 +208,6 @@ const ColumnKernels kColumnKernels = {1,
                                       ColumnFunctions::multiply<column_product>};
 const AttentionKernels kAttention = Attention<Vectors>::kernels();
 const RouterKernels kRouter = {RouterProduct<Vectors>::product};
+const PlainStepKernels kPlainStep = {PlainStepLoops<Vectors>::weigh, PlainStepLoops<Vectors>::mix};
 
 }  // namespace dsvl2::neon

@@ -4,6 +4,7 @@
 #include "experts.h"
 #include "latent_attention.h"
 #include "latent_inputs.h"
+#include "plain_step.h"
 #include "vision_attention.h"
 
 namespace {
@@ -37,7 +38,7 @@ DSVL2_EXPORT OrtStatus* DSVL2_ORT_CALL RegisterCustomOps(OrtSessionOptions* opti
       OrtCustomOpDomain* made = nullptr;
       api.check(api.call<OrtStatus*, const char*, OrtCustomOpDomain**>(ort::kCreateCustomOpDomain, kDomain, &made));
       add_all<dsvl2::BlockLinear, dsvl2::ColumnLinear, dsvl2::Experts, dsvl2::LatentInputs, dsvl2::LatentStep,
-              dsvl2::LatentPrompt, dsvl2::VisionAttention>(api, made);
+              dsvl2::LatentPrompt, dsvl2::PlainStep, dsvl2::VisionAttention>(api, made);
       return made;
     }();
     api.check(api.call<OrtStatus*, OrtSessionOptions*, OrtCustomOpDomain*>(ort::kAddCustomOpDomain, options, domain));

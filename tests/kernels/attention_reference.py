@@ -1,4 +1,4 @@
-"""Latent attention in NumPy, in double precision, by its formula."""
+"""Attention of a decoder in NumPy, in double precision, by its formula."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     result: NDArray[np.float64] = weights / weights.sum(-1, keepdims=True)
     return result
+
+
+def plain_step(q: NDArray[F], keys: NDArray[F], values: NDArray[F]) -> NDArray[np.float64]:
+    """[heads, seq, width] over [total, heads * width], the last rows of which are the positions' own -> [seq, row]."""
+    heads, seq, width = q.shape
+    total = len(keys)
+    by_head = [rows.reshape(total, heads, width).transpose(1, 0, 2).astype(np.float64) for rows in (keys, values)]
+    scores = q.astype(np.float64) @ by_head[0].transpose(0, 2, 1) / np.sqrt(width)
+    hidden = np.arange(total)[None, :] > np.arange(total - seq, total)[:, None]
+    mixed = softmax(np.where(hidden, -np.inf, scores)) @ by_head[1]
+    return np.asarray(mixed.transpose(1, 0, 2).reshape(seq, -1), np.float64)
 
 
 def latent_step(

@@ -142,7 +142,7 @@ def test_a_graph_of_an_earlier_version_keeps_its_rows_in_float32(
     new = load_model(folder, threads=1)
     halves = new.next_token_logits("?", pictures(1))
     with monkeypatch.context() as patch:
-        patch.setattr(own_operators, "VERSION", 2)
+        patch.setattr(own_operators, "version_of", lambda operators: 2)
         patch.setattr(own_operators, "keep_rows_in_bfloat16", lambda graph: None)
         assert upgrade_bundle(folder)
     old, plan = load_model(folder, threads=1), plan_memory(Bundle.open(folder), 1)

@@ -7,7 +7,7 @@ are of bfloat16, the type that the checkpoints compute in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from dsvl2_export.graphs.bfloat16_rows import keep_rows_in_bfloat16
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
 from dsvl2_export.graphs.own_fusions import fuse_operators
 from dsvl2_export.graphs.unused import drop_unused, needed_nodes
-from dsvl2_kernels.library import DOMAIN, VERSION
+from dsvl2_kernels.library import DOMAIN, version_of
 
 BITS = (4, 8)
 LARGEST_BLOCK = 256
@@ -54,10 +54,19 @@ def replace_operators(model: Any) -> int:
     _absorb_a_few(model.graph)
     keep_rows_in_bfloat16(model.graph)
     if count:
-        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
         drop_unused(model.graph)
         count += fuse_operators(model.graph)
+        model.opset_import.append(helper.make_opsetid(DOMAIN, version_of(_operators(model.graph))))
     return count
+
+
+def _operators(graph: Any) -> Iterator[str]:
+    """Names of all operators, also inside branches."""
+    for node in graph.node:
+        yield node.op_type
+        for value in attributes_of(node).values():
+            if isinstance(value, onnx.GraphProto):
+                yield from _operators(value)
 
 
 def _replace_in(graph: Any, shapes: dict[str, tuple[int, ...]]) -> int:

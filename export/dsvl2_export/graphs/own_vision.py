@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.unused import drop_unused
-from dsvl2_kernels.library import DOMAIN, VERSION
+from dsvl2_kernels.library import DOMAIN, EARLIEST
 
 LARGEST_DEPTH = 65793
 """Features of a weight; `kernels/source/columns.h`."""
@@ -53,7 +53,7 @@ def replace_vision_operators(model: Any) -> int:
         if node.op_type == "MultiHeadAttention":
             rewriting.replace_attention(node)
     count = rewriting.finish()
-    model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+    model.opset_import.append(helper.make_opsetid(DOMAIN, EARLIEST))
     drop_unused(model.graph)
     return count
 

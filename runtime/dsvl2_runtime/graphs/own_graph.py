@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsvl2_kernels.library import DOMAIN, VERSION, Kernels
+from dsvl2_kernels.library import DOMAIN, EARLIEST, VERSION, Kernels
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, GraphEntry
 from dsvl2_runtime.machine.kernels import usable_kernels
@@ -12,9 +12,9 @@ REMEDY = "verify the bundle with `dsvl2-onnx verify`, or export it again"
 
 
 def has_older_graph(bundle: Bundle, name: str) -> bool:
-    """Whether the graph of that name with our operators was written for an earlier version of the library."""
+    """Whether the graph of that name with our operators is not what `upgrade` would write today."""
     found = own_graph(bundle, name)
-    return found is not None and found[0].opsets[DOMAIN] < VERSION
+    return found is not None and found[0].opsets[DOMAIN] < EARLIEST
 
 
 def own_graph(bundle: Bundle, name: str) -> tuple[GraphEntry, Kernels] | None:

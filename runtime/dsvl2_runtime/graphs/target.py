@@ -101,6 +101,17 @@ class Target:
             options.add_run_config_entry("gpu_graph_id", str(number))
         return options
 
+    def shrinking_run(self) -> onnxruntime.RunOptions:
+        """Options of a run of its own kernels, behind which what no run holds goes back to the card.
+
+        ONNX Runtime keeps the memory of each session for its next run, also what it took to find the fastest kernels.
+        """
+        options = onnxruntime.RunOptions()
+        if self.is_gpu:
+            options.add_run_config_entry("gpu_graph_id", "-1")  # neither captured nor repeated
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self.device_id}")
+        return options
+
     def bind_input_at(
         self, binding: onnxruntime.IOBinding, name: str, element: int, shape: tuple[int, ...], address: int
     ) -> None:

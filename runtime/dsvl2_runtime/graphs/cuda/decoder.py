@@ -57,11 +57,18 @@ class CudaDecoder:
         return Sequence(cache, DeviceLogits(cache))
 
     def warm(self, watch: Watch = UNWATCHED) -> None:
-        """Try out the sizes of prompt runs, and capture a step for each slot; runs are filled up from now on."""
-        held = [self.new_sequence() for _ in self._slots.slots]
-        for size in (size for size in WARMED if size < self.context_tokens):
+        """Try out the sizes of prompt runs, and capture a step for each slot; runs are filled up from now on.
+
+        To find its kernels a session takes more memory than to run them, which it gives back.
+        """
+        held, shrinking = [self.new_sequence() for _ in self._slots.slots], self._target.shrinking_run()
+        sizes = [size for size in WARMED if size < self.context_tokens]
+        for size in sizes:
             watch.check()
             self._run_prompt(held[0], self._empty(size))
+        for options in (shrinking, None):  # the second takes what prompts need
+            self._run_prompt(held[0], self._empty(sizes[-1]), options)
+        self._run_step(held[0], 0, shrinking)
         for sequence in held:
             watch.check()
             self._run_step(sequence, 0)
@@ -110,17 +117,21 @@ class CudaDecoder:
         logits: DeviceLogits = sequence.logits
         return logits
 
-    def _run_step(self, sequence: Sequence, token_id: int) -> tuple[float, float]:
+    def _run_step(
+        self, sequence: Sequence, token_id: int, options: onnxruntime.RunOptions | None = None
+    ) -> tuple[float, float]:
         cache = _cache_of(sequence)
         slot = self._slots.take(cache)
         if slot.number not in self._steps:
             self._steps[slot.number] = self._bind_step(slot)
             self._captured[slot.number] = self._target.captured_run(slot.number)
         self._slots.memory.write(slot.step, np.array([token_id, cache.length], np.int64))
-        run_bound(self._step, self._steps[slot.number], self._captured[slot.number])
+        run_bound(self._step, self._steps[slot.number], options or self._captured[slot.number])
         return self._results(slot)
 
-    def _run_prompt(self, sequence: Sequence, rows: PromptRows) -> tuple[float, float]:
+    def _run_prompt(
+        self, sequence: Sequence, rows: PromptRows, options: onnxruntime.RunOptions | None = None
+    ) -> tuple[float, float]:
         cache = _cache_of(sequence)
         slot, past = self._slots.take(cache), cache.length
         filled = rows.filled(min(self._filled_size(len(rows)), self.context_tokens - past))
@@ -146,7 +157,7 @@ class CudaDecoder:
             target.bind_input_at(binding, tensor.past, element.onnx, (past, tensor.row), start)
             target.bind_output_at(binding, tensor.new, element.onnx, (seq, tensor.row), new)
         self._bind_results(binding, slot)
-        run_bound(self._prompt, binding)
+        run_bound(self._prompt, binding, options)
         return self._results(slot)
 
     def _bind_step(self, slot: Slot) -> onnxruntime.IOBinding:

@@ -72,7 +72,7 @@ class CudaImageEncoder:
         """Along a side of a tile, after the projector."""
         self._side = config.vision_config.image_size
 
-    def encode_to(self, pictures: NDArray[np.uint8], row: int) -> None:
+    def encode_to(self, pictures: NDArray[np.uint8], row: int, options: onnxruntime.RunOptions | None = None) -> None:
         """Write the features of some tiles [num_tiles, image_size, image_size, 3] into the store, from a row on."""
         store, tiles = self._store, len(pictures)
         binding = self._session.io_binding()
@@ -84,14 +84,22 @@ class CudaImageEncoder:
         )
         for name, shape, at in outputs:
             self._target.bind_output_at(binding, name, store.element.onnx, shape, store.address(at))
-        run_bound(self._session, binding)
+        run_bound(self._session, binding, options)
 
-    def warm(self, tiles: int) -> None:
+    def warm(self, tiles: int, options: onnxruntime.RunOptions | None = None) -> None:
         """Run once with some empty tiles, which finds the kernels for that many."""
         start = self._store.take(tiles * self.cells**2)
         if start is not None:
-            self.encode_to(np.zeros((tiles, self._side, self._side, 3), np.uint8), start)
+            self.encode_to(np.zeros((tiles, self._side, self._side, 3), np.uint8), start, options)
             self._store.give_back(start)
+
+    def warm_all(self, watch: Watch = UNWATCHED) -> None:
+        """Find the kernels of each size of a batch, and keep the memory of the largest alone."""
+        for tiles in TILE_BATCHES:
+            watch.check()
+            self.warm(tiles)
+        self.warm(TILE_BATCHES[0], self._target.shrinking_run())
+        self.warm(TILE_BATCHES[0])
 
 
 def batches(tiles: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

@@ -18,7 +18,7 @@ from dsvl2_runtime.graphs.cuda.memory import CudaMemory, DeviceMemory, HostMemor
 from dsvl2_runtime.graphs.cuda.prompt_rows import PromptEmbedding
 from dsvl2_runtime.graphs.cuda.weights import Fill, SharedWeights
 from dsvl2_runtime.graphs.elements import BY_NAME
-from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, TILE_BATCHES
+from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS
 from dsvl2_runtime.graphs.image_cache import KEPT_CONTEXTS
 from dsvl2_runtime.graphs.session import Shape, open_session
 from dsvl2_runtime.graphs.target import Target
@@ -102,9 +102,7 @@ def open_cuda_graphs(
     vision.warm(1)  # also on the CPU: it writes the newline and the separator of all images
     watch.report("load", 3, STAGES)
     if target.is_gpu:
-        for tiles in TILE_BATCHES:
-            watch.check()
-            vision.warm(tiles)
+        vision.warm_all(watch)
         decoder.warm(watch)
     watch.report("load", 4, STAGES)
     return CudaGraphs(vision, PromptEmbedding(), decoder, DeviceImageCache(manifest_sha256, store), weights)

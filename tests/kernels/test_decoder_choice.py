@@ -14,7 +14,7 @@ from dsvl2_export.graphs import own_operators
 from dsvl2_export.upgrade import upgrade_bundle
 from dsvl2_kernels import library
 from dsvl2_kernels.library import DOMAIN, SETTING, VERSION, Kernels, open_kernels
-from dsvl2_runtime import VisionLanguageModel, load_model
+from dsvl2_runtime import GenerationOptions, VisionLanguageModel, load_model
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import GraphEntry
 from dsvl2_runtime.cli.doctor import examine
@@ -159,6 +159,33 @@ def test_a_graph_of_an_earlier_version_keeps_its_rows_in_float32(
     examine(str(folder), 1, as_json=False)
     assert advice not in capsys.readouterr().out
     np.testing.assert_array_equal(load_model(folder, threads=1).next_token_logits("?", pictures(1)), halves)
+
+
+def test_a_graph_of_plain_attention_without_its_step_is_called_old(
+    bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the release before wrote it; it runs, with logits and tokens like those of the new one."""
+    folder = Path(shutil.copytree(bundle("tiny", "int4"), tmp_path / "bundle"))
+    new = load_model(folder, threads=1)
+    asked = ("What is it?", pictures(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(own_operators, "replace_plain_steps", lambda graph: 0)
+        assert upgrade_bundle(folder)
+    assert {entry.opsets[DOMAIN] for entry in Bundle.open(folder).manifest.graphs if DOMAIN in entry.opsets} == {3}
+    old = load_model(folder, threads=1)
+    assert old.kernels == new.kernels
+    expected = old.next_token_logits(*asked)
+    np.testing.assert_array_equal(new.next_token_logits(*asked), expected)  # of a prompt, which is as it was
+    options = GenerationOptions(max_new_tokens=24)
+    texts = ["".join(chunk.text for chunk in model.generate(*asked, options)) for model in (old, new)]
+    assert texts[0] == texts[1] != ""
+    monkeypatch.setenv("COLUMNS", "500")
+    plan = plan_memory(Bundle.open(folder), 1)
+    for advised in (True, False):
+        examine(str(folder), 1, as_json=False)
+        assert ("of an earlier version and slower" in capsys.readouterr().out) == advised
+        assert upgrade_bundle(folder)
+    assert plan_memory(Bundle.open(folder), 1).total <= plan.total
 
 
 def rows_of(model: VisionLanguageModel) -> set[str]:

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from dsvl2_export.graphs.own_operators import with_own_operators
 from dsvl2_export.graphs.unused import tensors_read
-from dsvl2_kernels.library import DOMAIN, open_kernels
+from dsvl2_kernels.library import DOMAIN, SETTING, open_kernels
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.target import CPU
 from kernels.attention_reference import bf16, widened
@@ -79,13 +79,26 @@ def test_everything_there_is_an_operator_for_is_replaced(
     assert not {"MatMulNBits", "QMoE"} & left
     assert ours["Experts"] > 0
     assert sum(ours.values()) == count
-    if variant == "tiny":  # plain attention has no operator of ours
-        assert ours.total() == ours["Experts"] + ours["BlockLinear"]
+    if variant == "tiny":  # its prompts keep ONNX Runtime's products, and its rows are float32
+        assert 2 * ours["PlainStep"] == layers
+        assert ours.total() == ours["Experts"] + ours["BlockLinear"] + ours["PlainStep"]
+        assert not any(is_bfloat16(entry) for entry in [*graph.input, *graph.output])
+        assert not [entry.name for entry in graph.initializer if "own_head" in entry.name]
     else:
         assert ours["LatentStep"] == ours["LatentPrompt"] == layers
         halves = {entry.name for entry in [*graph.input, *graph.output] if is_bfloat16(entry)}
         assert halves == {f"{part}_latent.{layer}" for layer in range(layers) for part in ("past", "new")}
         assert "DynamicQuantizeMatMul" not in left
+
+
+@pytest.mark.parametrize(("variant", "version"), [("tiny", 4), ("small", 3), ("base", 3)])
+def test_a_graph_names_the_version_that_it_needs(
+    bundle: MakeBundle, tmp_path: Path, variant: str, version: int
+) -> None:
+    """Not a later one: `doctor` would call a graph old that no `upgrade` makes faster."""
+    path, _ = own_graph(bundle(variant, "int4"), tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    assert [entry.version for entry in model.opset_import if entry.domain == DOMAIN] == [version]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -228,6 +241,37 @@ def test_a_few_positions_over_a_long_cache_are_absorbed(
     assert session.run_with(feeds)[branch].tolist() == [absorbed]
 
 
+@pytest.mark.parametrize(("seq", "cached"), [(1, 0), (1, 40), (8, 0), (8, 3000), (9, 0), (9, 3000)])
+def test_a_few_positions_take_the_step_of_plain_attention(
+    bundle: MakeBundle, tmp_path: Path, seq: int, cached: int
+) -> None:
+    path, _ = own_graph(bundle("tiny", "int4"), tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    (branch,) = {node.input[0] for node in model.graph.node if node.op_type == "If"}
+    model.graph.output.append(onnx.helper.make_tensor_value_info(branch, onnx.TensorProto.BOOL, [1]))
+    path.write_bytes(model.SerializeToString())
+    session = Session(path, own=True)
+    hidden = session.session.get_inputs()[0].shape[2]
+    feeds = {name: np.zeros((cached, array.shape[1]), F) for name, array in session.past.items()}
+    feeds[graph_io.INPUTS_EMBEDS] = np.ones((1, seq, hidden), F)
+    feeds[graph_io.POSITION_IDS] = np.arange(seq, dtype=np.int64)[None]  # the tables are short
+    assert session.run_with(feeds)[branch].tolist() == [seq <= 8]
+
+
+def test_a_step_of_plain_attention_has_the_same_bits_on_every_level(
+    level: str, bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = own_graph(bundle("tiny", "int4"), tmp_path)
+    session = Session(path, own=True)
+    monkeypatch.setenv(SETTING, "reference")
+    other, rng = Session(path, own=True), np.random.default_rng(3)
+    hidden = session.session.get_inputs()[0].shape[2]
+    for seq in (30, 1, 1, 5, 1):
+        x = rng.standard_normal((1, seq, hidden), F)
+        found, _ = session.run(x, session.past)
+        np.testing.assert_array_equal(found, other.run(x, other.past)[0])
+
+
 @pytest.mark.parametrize("seq", [1, 2, 9])
 def test_a_row_is_rounded_once_and_nothing_sees_it_before(
     bundle: MakeBundle, tmp_path: Path, seq: int, monkeypatch: pytest.MonkeyPatch
@@ -263,7 +307,7 @@ def test_a_layer_is_a_few_nodes(bundle: MakeBundle, tmp_path: Path, variant: str
     model = onnx.load(str(path), load_external_data=False)
     left = operators(model.graph)
     inside = {"SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "Softmax", "Pad", "TopK", "MatMul"}
-    if variant == "tiny":  # plain attention keeps its softmax and its products
+    if variant == "tiny":  # a prompt's attention keeps its softmax and its products
         inside -= {"Softmax", "MatMul"}
     assert not inside & {operator for _, operator in left}
     gated = [node for node in model.graph.node if node.op_type == "Experts"]

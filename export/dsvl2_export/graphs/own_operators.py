@@ -18,6 +18,7 @@ from dsvl2_export.graphs.attributes import attributes_of
 from dsvl2_export.graphs.bfloat16_rows import keep_rows_in_bfloat16
 from dsvl2_export.graphs.builder import CONTRIB_DOMAIN
 from dsvl2_export.graphs.own_fusions import fuse_operators
+from dsvl2_export.graphs.own_plain_step import replace_plain_steps
 from dsvl2_export.graphs.unused import drop_unused, needed_nodes
 from dsvl2_kernels.library import DOMAIN, version_of
 
@@ -54,6 +55,7 @@ def replace_operators(model: Any) -> int:
     _absorb_a_few(model.graph)
     keep_rows_in_bfloat16(model.graph)
     if count:
+        count += replace_plain_steps(model.graph)
         drop_unused(model.graph)
         count += fuse_operators(model.graph)
         model.opset_import.append(helper.make_opsetid(DOMAIN, version_of(_operators(model.graph))))

@@ -15,9 +15,8 @@ from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.cli.console import print_table
 from dsvl2_runtime.cli.doctor_gpu import add_gpu_rows, gpu_report
 from dsvl2_runtime.errors import Dsvl2Error
-from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.memory_plan import MemoryPlan, plan_memory
-from dsvl2_runtime.graphs.own_graph import has_older_graph
+from dsvl2_runtime.graphs.own_graph import has_older_decoder
 from dsvl2_runtime.machine.cores import choose_threads
 from dsvl2_runtime.machine.files import bytes_in, cache_folder
 from dsvl2_runtime.machine.machine import Machine, describe_machine, gigabytes
@@ -77,7 +76,7 @@ def _table(machine: Machine, bundle: Bundle | None, plan: MemoryPlan | None, gpu
     table.add_row("model", f"{bundle.manifest.name}, {bundle.manifest.variant}, {bundle.manifest.precision}")
     for name in ("weights", "cache", "scratch", "images", "program"):
         table.add_row(name, gigabytes(getattr(plan, name)))
-    if has_older_graph(bundle, graph_io.DECODER):
+    if has_older_decoder(bundle):
         advice = f"`dsvl2-onnx upgrade {bundle.folder}` writes it for the present kernels"
         table.add_row("graph", f"the decoder's is of an earlier version and slower: {advice}")
     fits = plan.total <= machine.available_bytes

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dsvl2_kernels.library import DOMAIN, EARLIEST, VERSION, Kernels
+from dsvl2_kernels.library import DOMAIN, VERSION, Kernels, version_of
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_entry import CPU_TARGET, GraphEntry
+from dsvl2_runtime.graphs.graph_io import DECODER
 from dsvl2_runtime.machine.kernels import usable_kernels
 
 REMEDY = "verify the bundle with `dsvl2-onnx verify`, or export it again"
 """What to do about one that cannot be loaded."""
 
 
-def has_older_graph(bundle: Bundle, name: str) -> bool:
-    """Whether the graph of that name with our operators is not what `upgrade` would write today."""
-    found = own_graph(bundle, name)
-    return found is not None and found[0].opsets[DOMAIN] < EARLIEST
+def has_older_decoder(bundle: Bundle) -> bool:
+    """Whether the decoder with our operators is not what `upgrade` would write today."""
+    found = own_graph(bundle, DECODER)
+    attention = "LatentStep" if bundle.manifest.config.language_config.use_mla else "PlainStep"
+    return found is not None and found[0].opsets[DOMAIN] < version_of([attention])
 
 
 def own_graph(bundle: Bundle, name: str) -> tuple[GraphEntry, Kernels] | None:

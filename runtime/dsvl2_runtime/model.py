@@ -7,7 +7,7 @@ from collections import abc
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,8 +215,21 @@ class VisionLanguageModel:
         inputs = self.prepare(question, images)
         sequence = sequence or self.new_sequence()
         sequence.begin_run()
-        with stops_as_errors(), self.components.turns.take(watch):
+        with self.components.turns.take(watch):
             return np.array(read_prompt(self.components, inputs, sequence, watch, prefill_chunk))
+
+    def tune(self, watch: Watch = UNWATCHED) -> None:
+        """Find the fastest kernels of a GPU for long prompts too: for programs that answer for long, such as a server.
+
+        It takes longer than the rest of a load (docs/performance-gpu.md). On the CPU there is nothing to find.
+
+        Raises:
+            GenerationError, OutOfMemoryError: the GPU failed, or has too little memory.
+        """
+        if self.provider is Provider.CUDA:
+            decoder: Any = self.components.decoder
+            with self.components.turns.take(watch):
+                decoder.tune(watch)
 
     def ask(
         self,

@@ -113,6 +113,25 @@ def test_a_model_too_large_for_the_memory_is_loaded_only_by_force(force: bool, m
     assert asked == [(force, "cuda")]
 
 
+@pytest.mark.parametrize("tune", [False, True])
+def test_a_model_that_shall_answer_for_long_is_tuned_before_it_is_ready(
+    tune: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said to be loaded before."""
+
+    class Tuned:
+        def tune(self) -> None:
+            raise EndOfTestError("tuned")
+
+        @property
+        def name(self) -> str:
+            raise EndOfTestError("ready")
+
+    monkeypatch.setattr(engine_process, "load_model", lambda *_, **__: Tuned())
+    with pytest.raises(EndOfTestError, match="tuned" if tune else "ready"):
+        engine_process.load(Load("m", tune=tune), lambda event: None)
+
+
 def test_it_greets_before_it_is_asked_and_refuses_another_version() -> None:
     """Its own hello comes first, so the client can name both versions; the exit code says why it ended."""
     command = [sys.executable, "-m", "dsvl2_runtime.engine.process"]

@@ -22,7 +22,6 @@ from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_tensors import read_external_tensors
 from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, SequenceFullError
 from dsvl2_runtime.graphs import graph_io
-from dsvl2_runtime.graphs.cuda import decoder as cuda_decoder
 from dsvl2_runtime.graphs.cuda.cache import DeviceCache
 from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
 from dsvl2_runtime.graphs.cuda.images import FIRST_FREE, FeatureStore, batches
@@ -109,8 +108,7 @@ def test_runs_are_filled_up_to_sizes_that_were_tried_out(
     assert isinstance(decoder, CudaDecoder)
     ids = np.random.default_rng(4).integers(0, 500, decoder.context_tokens)
     plain = np.array(decoder.prefill(small.new_sequence(), embedding.tokens(ids[:70])))
-    monkeypatch.setattr(decoder, "fills_up", True)
-    monkeypatch.setattr(cuda_decoder, "WARMED", (8, 64, 256))
+    monkeypatch.setattr(decoder, "known_sizes", (8, 64, 256))
     assert [decoder._filled_size(seq) for seq in (1, 5, 8, 9, 40, 64, 65, 200, 300)] == [
         5, 5, 8, 33, 40, 64, 129, 200, 300,
     ]  # fmt: skip

@@ -12,8 +12,8 @@ import pytest
 
 from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.graphs.cuda.cache import DeviceCache
-from dsvl2_runtime.graphs.cuda.decoder import WARMED, CudaDecoder
-from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS
+from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
+from dsvl2_runtime.graphs.gpu_memory import CACHE_SLOTS, GPU_CHUNK
 from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.model import VisionLanguageModel
 from small_models import VARIANTS, pictures
@@ -135,10 +135,8 @@ def test_no_size_is_met_for_the_first_time_in_the_middle(small: VisionLanguageMo
     decoder = small.components.decoder
     assert isinstance(decoder, CudaDecoder)
     mark = log.mark()
-    for seq in (2, 3, 5, 33, 63, 64, 65, 100, 257, 511, 513, 1025, 1415, 2047, max(WARMED)):
-        run(small, small.new_sequence(), [1] * seq)
-    long = small.components.embedding.tokens(np.ones(3000, np.int64))
-    decoder.prefill(small.new_sequence(), long)
+    for seq in (2, 3, 5, 33, 63, 64, 65, 100, 257, 511, 512, 513, 1025, 1415, 2047, 3000):
+        decoder.prefill(small.new_sequence(), small.components.embedding.tokens(np.ones(seq, np.int64)))
     small.image_cache.clear()
     for count in range(1, 4):
         small.next_token_logits(QUESTION, pictures(count))
@@ -151,10 +149,33 @@ def test_sizes_are_tried_out_at_load(gpu_bundle: Callable[[str], Path], log: Lau
     model = load_model(gpu_bundle("small"), threads=1, provider="cuda")
     assert kinds(log.since(mark), "timed")
     assert isinstance(model.components.decoder, CudaDecoder)
-    model.components.decoder.fills_up = False
+    model.components.decoder.known_sizes = ()
     mark = log.mark()
     run(model, model.new_sequence(), [1] * 200)
     assert kinds(log.since(mark), "timed")
+
+
+def test_a_tuned_model_reads_long_prompts_in_fewer_runs(gpu_bundle: Callable[[str], Path], log: LaunchLog) -> None:
+    """No kernel is timed for them afterwards, whatever their length; to tune again finds nothing new."""
+    model = load_model(gpu_bundle("small"), threads=1, provider="cuda")
+    decoder, embedding = model.components.decoder, model.components.embedding
+    lengths = (513, 1025, 1415, 2047, 2048, 3000)
+
+    def results(length: int) -> int:
+        mark = log.mark()
+        decoder.prefill(model.new_sequence(), embedding.tokens(np.ones(length, np.int64)))
+        events = log.since(mark)
+        assert not kinds(events, "timed")
+        return copies(events, FROM_GPU).count(RESULT)
+
+    assert [results(length) for length in lengths] == [-(-length // 512) for length in lengths]
+    mark = log.mark()
+    model.tune()
+    assert kinds(log.since(mark), "timed")
+    assert [results(length) for length in lengths] == [-(-length // GPU_CHUNK) for length in lengths]
+    mark = log.mark()
+    model.tune()
+    assert not log.since(mark)
 
 
 def test_attention_needs_no_plan_for_a_new_length(small: VisionLanguageModel, log: LaunchLog) -> None:

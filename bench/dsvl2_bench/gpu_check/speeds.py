@@ -49,10 +49,20 @@ def speed(folder: Path, device: str) -> None:
     """Steps, prompts, a screenshot and a question behind it, then tiles; what has a goal comes first."""
     say_card(device, "before")
     with full_model(folder, device) as model:
-        for part in (_steps, _prompts, _first_tokens, _tiles, _between_steps):
+        for part in (_tuning, _steps, _prompts, _first_tokens, _tiles, _between_steps):
             with guarded(part=part.__name__.strip("_")):
                 part(model)
             say_card(device, f"behind {part.__name__.strip('_')}")
+
+
+def _tuning(model: VisionLanguageModel) -> None:
+    """Prompts as a question finds them that a load is made for, then what it takes to read them faster."""
+    from dsvl2_bench import phases
+
+    untuned = phases.prefill_rates(model, REPEATS)
+    start = time.perf_counter()
+    model.tune()
+    say(untuned_tok_s=untuned, tune_s=round(time.perf_counter() - start, 2))
 
 
 def _steps(model: VisionLanguageModel) -> None:

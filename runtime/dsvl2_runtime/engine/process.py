@@ -153,6 +153,8 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
     try:
         with measured_load(bytes_to_load(command), lambda done, total: send(Progressed("load", done, total))):
             model = load_model(command.model, command.threads, force=command.force, provider=command.provider)
+            if command.tune:
+                model.tune()
     except Exception as error:  # as in `serve`
         send(LoadFailed(wire_error(error)))
         return None

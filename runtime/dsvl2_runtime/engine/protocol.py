@@ -23,7 +23,7 @@ from dsvl2_runtime.machine.speeds import Speeds
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
@@ -87,6 +87,8 @@ class Load:
     """Load even a model that seems too large for the memory."""
     provider: Provider | None = None
     """Where it shall run; None asks the engine's environment."""
+    tune: bool = False
+    """Take longer, and answer faster afterwards; `VisionLanguageModel.tune`."""
     kind: Literal["load"] = "load"
 
 

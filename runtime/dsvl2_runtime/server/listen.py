@@ -59,7 +59,7 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
         EngineError: the model cannot be loaded.
     """
     address = listen_address(options.host, options.api_key)
-    load = Load(options.model, options.threads, options.force, options.provider)
+    load = Load(options.model, options.threads, options.force, options.provider, tune=True)
     answers = Answers(load, options.queue, seconds=options.timeout)
     with open_socket(address, options.port) as listening:
         try:

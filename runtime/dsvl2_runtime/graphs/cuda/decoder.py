@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import onnxruntime
@@ -21,9 +22,10 @@ from dsvl2_runtime.graphs.session import bind_copies, run_bound
 from dsvl2_runtime.graphs.target import Target
 from dsvl2_runtime.progress import UNWATCHED, Watch
 
-WARMED = (64, 512, GPU_CHUNK)
-"""Sizes of prompt runs that are tried out at load. ONNX Runtime looks for the fastest kernel for experts the first time
-that a number of rows, rounded up to a power of two, is run; a run of another size is filled up to the next of these."""
+WARMED = (64, 512)
+"""Sizes of prompt runs that are tried out at load. ONNX Runtime looks for the fastest kernels for experts the first
+time that a number of rows, rounded up to a power of two, is run, in each layer anew; other runs are filled up to
+the next of these. `tune` tries `GPU_CHUNK` as well, which takes longer than all else of a load."""
 
 
 class CudaDecoder:
@@ -48,8 +50,8 @@ class CudaDecoder:
         self._gives_logprob = all(graph_io.LOGPROB in names for names in outputs)
         self._steps: dict[int, onnxruntime.IOBinding] = {}
         self._captured: dict[int, onnxruntime.RunOptions] = {}
-        self.fills_up = False
-        """Whether runs are filled up to sizes that were tried out."""
+        self.known_sizes: tuple[int, ...] = ()
+        """Of runs that were tried out, rising; others are filled up to one of them, and longer ones are cut."""
 
     def new_sequence(self) -> Sequence:
         """An empty sequence of this model; it takes a slot of the GPU when it runs."""
@@ -57,22 +59,30 @@ class CudaDecoder:
         return Sequence(cache, DeviceLogits(cache))
 
     def warm(self, watch: Watch = UNWATCHED) -> None:
-        """Try out the sizes of prompt runs, and capture a step for each slot; runs are filled up from now on.
-
-        To find its kernels a session takes more memory than to run them, which it gives back.
-        """
-        held, shrinking = [self.new_sequence() for _ in self._slots.slots], self._target.shrinking_run()
-        sizes = [size for size in WARMED if size < self.context_tokens]
-        for size in sizes:
-            watch.check()
-            self._run_prompt(held[0], self._empty(size))
-        for options in (shrinking, None):  # the second takes what prompts need
-            self._run_prompt(held[0], self._empty(sizes[-1]), options)
-        self._run_step(held[0], 0, shrinking)
+        """Try out the sizes of prompt runs, and capture a step for each slot."""
+        self._try_out(WARMED, watch)
+        held = [self.new_sequence() for _ in self._slots.slots]
+        self._run_step(held[0], 0, self._target.shrinking_run())
         for sequence in held:
             watch.check()
             self._run_step(sequence, 0)
-        self.fills_up = True
+
+    def tune(self, watch: Watch = UNWATCHED) -> None:
+        """Try out long runs as well: prompts are read in fewer of them from now on."""
+        self._try_out((GPU_CHUNK,), watch)
+
+    def _try_out(self, sizes: Iterable[int], watch: Watch) -> None:
+        """To find its kernels the session takes more memory than to run them, which it gives back."""
+        new = [size for size in sizes if size < self.context_tokens and size not in self.known_sizes]
+        if not new:
+            return
+        sequence = self.new_sequence()
+        for size in new:
+            watch.check()
+            self._run_prompt(sequence, self._empty(size))
+        for options in (self._target.shrinking_run(), None):  # the second run takes what prompts need
+            self._run_prompt(sequence, self._empty(new[-1]), options)
+        self.known_sizes = (*self.known_sizes, *new)
 
     def run(self, sequence: Sequence, rows: PromptRows) -> DeviceLogits:
         """Append positions to a sequence.
@@ -108,7 +118,7 @@ class CudaDecoder:
         self, sequence: Sequence, rows: PromptRows, watch: Watch = UNWATCHED, chunk: int | None = None
     ) -> DeviceLogits:
         """Append a prompt to a sequence, `chunk` positions at a time; see `decoder.Decoder.prefill`."""
-        chunk, seq = chunk or GPU_CHUNK, len(rows)
+        chunk, seq = chunk or max(self.known_sizes, default=GPU_CHUNK), len(rows)
         watch.report("prefill", 0, seq)
         for start in range(0, seq, chunk):
             watch.check()
@@ -188,9 +198,7 @@ class CudaDecoder:
 
     def _filled_size(self, seq: int) -> int:
         """The fewest rows, at least `seq`, for which a kernel is known."""
-        if not self.fills_up:
-            return seq
-        return next((max(seq, size // 2 + 1) for size in WARMED if size >= seq), seq)
+        return next((max(seq, size // 2 + 1) for size in self.known_sizes if size >= seq), seq)
 
     def _empty(self, seq: int) -> PromptRows:
         zeros = np.zeros(seq, np.int64)

@@ -57,7 +57,9 @@ def bench(
     """
     from dsvl2_bench.synthetic_models import synthetic_bundle
     from dsvl2_runtime.bundle.bundle import Bundle
+    from dsvl2_runtime.graphs.gpu_choice import chosen_obstacle
     from dsvl2_runtime.machine.cores import choose_threads
+    from dsvl2_runtime.machine.provider import asked_provider
 
     if (model is None) == (synthetic is None):
         raise UsageError(f"give either --model BUNDLE or --synthetic {'|'.join(Variant)}")
@@ -66,7 +68,8 @@ def bench(
     threads = choose_threads(threads).count
     others = peer_programs(peers.split(",") if peers else [], str(synthetic), threads, llama_bench, keep)
     folder = find_model(model) if model else synthetic_bundle(str(synthetic), precision.value, layers, keep)
-    Bundle.open(folder)  # a damaged bundle is reported here, not by the process that measures
+    # A damaged bundle, and a GPU that cannot be used, are reported here, not by the process that measures.
+    chosen_obstacle(Bundle.open(folder), asked_provider(provider))
     # Alone, one process repeats its figures; with others, whole processes take turns.
     within, rounds = (1, repeats) if others else (repeats, 1)
     ours = (

@@ -68,6 +68,14 @@ def test_a_bundle_that_is_not_there_is_said_to_be_missing() -> None:
     assert "measuring" not in found.stderr
 
 
+def test_a_gpu_that_cannot_be_used_is_said_before_anything_is_measured(bundle: MakeBundle) -> None:
+    """With the exit code that `run` has for it, and not with what a process that measures said last."""
+    found = call("--model", str(bundle("tiny", "int4")), "--provider", "cuda")
+    assert found.returncode == 2
+    assert "the provider cuda cannot be used" in found.stderr
+    assert "measuring" not in found.stderr
+
+
 def test_random_weights_are_a_source_like_a_checkpoint(tmp_path: Path) -> None:
     """Every tensor has its shape and its own values, the same each time, and the bundle loads and answers."""
     config = small_config("base")

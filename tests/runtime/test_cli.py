@@ -97,6 +97,7 @@ def test_every_mistake_has_its_exit_code_and_one_line(model: Path, bill: Path, t
         ("run", "x", "-m", model, "--repetition-penalty", "1e-50"): (2, "repetition_penalty"),
         ("run", "x", "-m", model, "--threads", "99999999999"): (2, "threads"),
         ("run", "x", "-m", "m" * 300): (3, "no such folder"),
+        ("run", "x", "-m", "demmo"): (3, "dsvl2-onnx ls"),
         ("run", "x", "-m", model, *("-i", bill) * 50): (6, "fewer or smaller pictures"),
         ("run",): (2, "question"),
         ("run", "x", "--no-such-option"): (2, "no-such-option"),

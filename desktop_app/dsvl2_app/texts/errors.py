@@ -70,6 +70,9 @@ SAID: tuple[object, ...] = (
     QT_TRANSLATE_NOOP("errors", "{path}: no such folder; {advice}"),
     QT_TRANSLATE_NOOP("errors", "{path}: missing, so this folder is no bundle; {advice}"),
     QT_TRANSLATE_NOOP("errors", "make a bundle with `dsvl2-onnx export`"),
+    QT_TRANSLATE_NOOP(
+        "errors", "`dsvl2-onnx ls` lists the models that have a name; make a bundle with `dsvl2-onnx export`"
+    ),
     QT_TRANSLATE_NOOP("errors", "internal error: {error}"),
 )
 """Whole messages, and what they are put together from; `{…}` stands for anything."""

@@ -374,6 +374,10 @@
         <translation>请用 `dsvl2-onnx export` 制作模型包</translation>
     </message>
     <message>
+        <source>`dsvl2-onnx ls` lists the models that have a name; make a bundle with `dsvl2-onnx export`</source>
+        <translation>`dsvl2-onnx ls` 会列出有名称的模型；也可用 `dsvl2-onnx export` 制作模型包</translation>
+    </message>
+    <message>
         <source>internal error: {error}</source>
         <translation>内部错误：{error}</translation>
     </message>

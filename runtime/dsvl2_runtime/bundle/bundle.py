@@ -47,7 +47,9 @@ class Bundle:
         path = folder / MANIFEST
         advice = "make a bundle with `dsvl2-onnx export`"
         if not stat.S_ISDIR(mode_and_size(folder)[0]):
-            raise ModelNotFoundError(folder, "no such folder", advice)
+            raise ModelNotFoundError(
+                folder, "no such folder", f"`dsvl2-onnx ls` lists the models that have a name; {advice}"
+            )
         if not stat.S_ISREG(mode_and_size(path)[0]):
             raise ModelNotFoundError(path, "missing, so this folder is no bundle", advice)
         manifest = read_manifest(path)

@@ -11,6 +11,7 @@ SECONDS = {
     "parity": 60,
     "speed": 130,
     "answers": 150,
+    "program": 45,
     "torch": 60,
     "llama.cpp": 110,
     "profile": 90,

@@ -102,11 +102,12 @@ def opened(folder: Path, device: str, fill: Fill | None = None, target: Target |
 
     bundle, threads = Bundle.open(folder), os.cpu_count() or 1
     model = VisionLanguageModel(bundle, threads, watch=Watch(on_progress), target=target, fill=fill)
-    say(load_s=round(time.perf_counter() - start, 2), bundle=folder.name, free_gb=_free_gb(device))
+    say(load_s=round(time.perf_counter() - start, 2), bundle=folder.name, free_gb=free_gb(device))
     return model
 
 
-def _free_gb(device: str) -> float | None:
+def free_gb(device: str) -> float | None:
+    """Of the card's memory; None where there is none, or where it does not answer."""
     if device != "cuda":
         return None
     try:

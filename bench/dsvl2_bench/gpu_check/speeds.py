@@ -16,10 +16,10 @@ import numpy as np
 
 from dsvl2_bench.gpu_check import kernel_times
 from dsvl2_bench.gpu_check.plan import ROOM
-from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card
+from dsvl2_bench.gpu_check.said import form_folder, free_gb, guarded, opened, say, say_card
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.bundle.releases import Variant
-from dsvl2_runtime.graphs.gpu_memory import TILE_BATCHES
+from dsvl2_runtime.graphs.gpu_memory import TILE_BATCHES, plan_gpu_memory
 from dsvl2_runtime.graphs.target import CUDA, CUDA_ON_CPU, Target
 from dsvl2_runtime.inputs.processor import read_image
 from dsvl2_runtime.model import VisionLanguageModel
@@ -48,11 +48,22 @@ def full_model(folder: Path, device: str, target: Target | None = None) -> Itera
 def speed(folder: Path, device: str) -> None:
     """Steps, prompts, a screenshot and a question behind it, then tiles; what has a goal comes first."""
     say_card(device, "before")
+    before = free_gb(device)
     with full_model(folder, device) as model:
         for part in (_tuning, _steps, _prompts, _first_tokens, _tiles, _between_steps):
             with guarded(part=part.__name__.strip("_")):
                 part(model)
             say_card(device, f"behind {part.__name__.strip('_')}")
+        _memory(model, before, free_gb(device))
+
+
+def _memory(model: VisionLanguageModel, before: float | None, after: float | None) -> None:
+    """What is taken behind everything, beside the plan by which `auto` takes the card or leaves it."""
+    planned = plan_gpu_memory(model.bundle).total / 1e9
+    if before is None or after is None:
+        say(planned_gb=round(planned, 2), taken_gb=None)
+        return
+    say(planned_gb=round(planned, 2), taken_gb=round(before - after, 2), ok=before - after <= planned)
 
 
 def _tuning(model: VisionLanguageModel) -> None:

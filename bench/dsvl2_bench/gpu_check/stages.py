@@ -22,6 +22,7 @@ import numpy as np
 import PIL
 
 from dsvl2_bench.gpu_check.plan import FORM, SECONDS_OF_STAGE
+from dsvl2_bench.gpu_check.program import program
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
 from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
 from dsvl2_bench.gpu_check.verdict import Verdict, logprob_error, verdict
@@ -274,6 +275,7 @@ STAGES: dict[str, Callable[[Path, str], None]] = {
     "parity": parity,
     "speed": speed,
     "answers": answers,
+    "program": program,
     "torch": torch_peer,
     "llama.cpp": llama_cpp,
     "profile": profile,

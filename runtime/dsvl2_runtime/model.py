@@ -215,7 +215,7 @@ class VisionLanguageModel:
         inputs = self.prepare(question, images)
         sequence = sequence or self.new_sequence()
         sequence.begin_run()
-        with self.components.turns.take(watch):
+        with stops_as_errors(), self.components.turns.take(watch):
             return np.array(read_prompt(self.components, inputs, sequence, watch, prefill_chunk))
 
     def tune(self, watch: Watch = UNWATCHED) -> None:
@@ -224,11 +224,11 @@ class VisionLanguageModel:
         It takes longer than the rest of a load (docs/performance-gpu.md). On the CPU there is nothing to find.
 
         Raises:
-            GenerationError, OutOfMemoryError: the GPU failed, or has too little memory.
+            GenerationError, OutOfMemoryError, CancelledError, TimeLimitError: as `load_model`.
         """
         if self.provider is Provider.CUDA:
             decoder: Any = self.components.decoder
-            with self.components.turns.take(watch):
+            with stops_as_errors(), self.components.turns.take(watch):
                 decoder.tune(watch)
 
     def ask(

@@ -20,7 +20,7 @@ from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.answers.sampling import Sampler
 from dsvl2_runtime.bundle.bundle import Bundle
 from dsvl2_runtime.bundle.graph_tensors import read_external_tensors
-from dsvl2_runtime.errors import GenerationError, ModelCorruptError, OutOfMemoryError, SequenceFullError
+from dsvl2_runtime.errors import CancelledError, GenerationError, ModelCorruptError, OutOfMemoryError, SequenceFullError
 from dsvl2_runtime.graphs import graph_io
 from dsvl2_runtime.graphs.cuda.cache import DeviceCache
 from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
@@ -119,6 +119,21 @@ def test_runs_are_filled_up_to_sizes_that_were_tried_out(
     assert sequence.cache.length == decoder.context_tokens
     with pytest.raises(SequenceFullError):
         decoder.run(sequence, embedding.tokens(ids[:1]))
+
+
+def test_tuning_can_be_stopped(small: VisionLanguageModel, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop is an error of this program and leaves the model as it was; on the CPU there is nothing to tune."""
+    decoder = small.components.decoder
+    assert isinstance(decoder, CudaDecoder)
+    monkeypatch.setattr("dsvl2_runtime.graphs.cuda.decoder.GPU_CHUNK", 64)
+    monkeypatch.setattr(decoder, "known_sizes", ())
+    stopped = Watch(should_stop=lambda: True)
+    with pytest.raises(CancelledError):
+        small.tune(stopped)
+    assert decoder.known_sizes == ()
+    small.tune()
+    assert decoder.known_sizes == (64,)
+    load_model(bundle("small", "int4"), threads=1).tune(stopped)
 
 
 def test_sequences_take_turns_with_the_slots(small: VisionLanguageModel) -> None:

@@ -62,10 +62,11 @@ def model_of(folder: Path) -> str:
 
 def read_cases(folder: Path) -> list[PackedCase]:
     """What `write_cases` wrote."""
-    return list(_cases(folder))
+    return list(each_case(folder))
 
 
-def _cases(folder: Path) -> Iterator[PackedCase]:
+def each_case(folder: Path) -> Iterator[PackedCase]:
+    """The same one by one, so that who wants few of them reads few pages."""
     for index, each in enumerate(_document(folder)["cases"]):
         pages = (Image.open(_page(folder, index, number)) for number in range(each["images"]))
         yield PackedCase(

@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from dsvl2_bench.gpu_check.packed_cases import PackedCase, read_cases
+from dsvl2_bench.gpu_check.packed_cases import PackedCase, each_case
 from dsvl2_bench.gpu_check.said import guarded, say
 
 COMMAND = [sys.executable, "-c", "from dsvl2_runtime.cli.main import main; main()"]
@@ -34,9 +35,8 @@ def program(folder: Path, device: str) -> None:
 
 def _plain_cases(folder: Path) -> Iterator[PackedCase]:
     """Those whose question is plain text about one page."""
-    found = (each for each in read_cases(folder / "answers") if each.case.task == "value")
-    for _, each in zip(range(CASES), found, strict=False):
-        yield each
+    found = (each for each in each_case(folder / "answers") if each.case.task == "value")
+    return islice(found, CASES)
 
 
 def _ask(bundle: Path, page: Path, each: PackedCase) -> None:

@@ -46,7 +46,7 @@ def full_model(folder: Path, device: str, target: Target | None = None) -> Itera
 
 
 def speed(folder: Path, device: str) -> None:
-    """Steps, prompts, a screenshot and a question behind it, then tiles; what has a goal comes first."""
+    """Untuned prompts, then what has a goal: steps, prompts, a screenshot, a question behind it; then tiles."""
     say_card(device, "before")
     before = free_gb(device)
     with full_model(folder, device) as model:

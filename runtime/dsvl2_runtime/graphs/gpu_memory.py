@@ -70,10 +70,19 @@ def _values_of_experts(language: LanguageConfig) -> int:
     return experts * 3 * language.hidden_size * (language.moe_intermediate_size or 0)
 
 
+def _rows_of_experts(language: LanguageConfig) -> int:
+    """Values of the rows of all chosen experts in a run of a prompt, before, in and behind them."""
+    chosen = (language.num_experts_per_tok or 0) + (language.n_shared_experts or 0)
+    positions = min(GPU_CHUNK, language.max_position_embeddings)
+    return positions * chosen * (2 * language.hidden_size + 3 * language.moe_intermediate_size)
+
+
 def _search(bundle: Bundle) -> int:
-    """ONNX Runtime tries the kernels for experts with made-up experts of one layer."""
-    values = _values_of_experts(bundle.manifest.config.language_config)
-    return values if bundle.manifest.precision == "int8" else values // 2
+    """ONNX Runtime tries the kernels for experts with made-up experts of one layer, and with rows for them."""
+    language = bundle.manifest.config.language_config
+    values = _values_of_experts(language)
+    weights = values if bundle.manifest.precision == "int8" else values // 2
+    return weights + HALF_BYTES * _rows_of_experts(language)
 
 
 def _prefill(config: ModelConfig) -> int:
@@ -81,11 +90,10 @@ def _prefill(config: ModelConfig) -> int:
     language = config.language_config
     context, hidden = language.max_position_embeddings, language.hidden_size
     chunk = min(GPU_CHUNK, context)
-    chosen = (language.num_experts_per_tok or 0) + (language.n_shared_experts or 0)
     heads = 4 * context * language.num_attention_heads * language.head_dim
-    experts = chunk * chosen * (2 * hidden + 3 * language.moe_intermediate_size)
     dense = chunk * (8 * hidden + 3 * language.intermediate_size) + 2 * hidden * language.intermediate_size
-    return HALF_BYTES * (heads + experts + dense + chunk * context) + 2 * FLOAT_BYTES * language.vocab_size
+    values = heads + _rows_of_experts(language) + dense + chunk * context
+    return HALF_BYTES * values + 2 * FLOAT_BYTES * language.vocab_size
 
 
 def _vision(config: ModelConfig) -> int:

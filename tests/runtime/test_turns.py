@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -75,3 +78,52 @@ def test_who_would_wait_for_himself_is_refused() -> None:
         pass
     with turns.take(UNWATCHED):
         pass
+
+
+class Interrupting:
+    """Raises `KeyboardInterrupt` at the n-th of the places where Python meets a signal.
+
+    These are the beginnings of functions, and where one has returned.
+    """
+
+    FILES = ("turns.py", "threading.py", "contextlib.py")
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
+        if event != "c_call" and Path(frame.f_code.co_filename).name in self.FILES:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+def test_ctrl_c_anywhere_leaves_the_model_to_the_next_caller() -> None:
+    """Also between a place in the queue and its `try`, and while the turn is given back."""
+    interrupted = 0
+    while True:
+        turns, profile = Turns(), Interrupting(interrupted + 1)
+        before = sys.getprofile()
+        try:
+            sys.setprofile(profile)
+            with turns.take(UNWATCHED):
+                pass
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(before)
+        if profile.left > 0:
+            break
+        interrupted += 1
+        passed: list[str] = []
+        _take(turns, passed)
+        other = threading.Thread(target=_take, args=(turns, passed), daemon=True)
+        other.start()
+        other.join(PATIENCE)
+        assert len(passed) == 2, f"the turn was lost at place {interrupted}"
+    assert interrupted > 30
+
+
+def _take(turns: Turns, passed: list[str]) -> None:
+    with turns.take(UNWATCHED):
+        passed.append(threading.current_thread().name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -110,6 +112,35 @@ def test_what_is_read_is_no_foreign_file(form: object) -> None:
     assert image_format(data) == form
     assert foreign_format(data) is None
     assert decode_image(data).size == (20, 10)
+
+
+LISTS_PLUGINS = """
+import sys
+from dsvl2_runtime.errors import ImageError
+from dsvl2_runtime.inputs.images import decode_image
+try:
+    print(decode_image(sys.stdin.buffer.read()).size)
+except ImageError:
+    print("refused")
+print([name for name in ("PIL.PsdImagePlugin", "PIL.EpsImagePlugin", "PIL.FitsImagePlugin") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("form", [*(form.name for form in FORMATS), "PDF", "ICO", "EPS"])
+def test_only_modules_for_what_is_read_are_imported(form: str) -> None:
+    """Pillow imports those of all its formats for a file of one that it does not know yet, which takes 50 ms."""
+    command = [sys.executable, "-c", LISTS_PLUGINS]
+    found = subprocess.run(command, input=saved(form), capture_output=True, check=True)
+    read = "(20, 10)" if form in {each.name for each in FORMATS} else "refused"
+    assert found.stdout.decode().splitlines() == [read, "[]"]
+
+
+def test_a_bmp_with_used_reserved_bytes_is_read() -> None:
+    """Its first bytes are not those of the list; Pillow takes it, as others do."""
+    data = bytearray(saved("BMP"))
+    data[6:10] = b"\1\2\3\4"
+    assert image_format(bytes(data)) is None
+    assert decode_image(bytes(data)).size == (20, 10)
 
 
 @pytest.mark.parametrize("form", ["AVIF", "WEBP"])

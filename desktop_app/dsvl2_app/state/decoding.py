@@ -26,7 +26,7 @@ from dsvl2_app.state.display import LONGEST_SHOWN, Level, ShownPicture
 from dsvl2_app.state.parts import Corners
 from dsvl2_app.state.thumbnail import SmallVersion
 from dsvl2_runtime.errors import ImageError, OutOfMemoryError
-from dsvl2_runtime.inputs.images import PILLOW_FORMATS
+from dsvl2_runtime.inputs.pillow_file import open_pillow_file
 from dsvl2_runtime.machine.own_modules import module_arguments
 
 LARGE = 4_000_000
@@ -68,7 +68,7 @@ def is_large(path: Path) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes below our own limit
         try:
-            with Image.open(path, formats=PILLOW_FORMATS) as opened:
+            with path.open("rb") as file, open_pillow_file(file) as opened:
                 return opened.width * opened.height > LARGE
         except Exception:  # whoever decodes it says what is wrong
             return False

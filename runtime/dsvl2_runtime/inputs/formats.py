@@ -23,6 +23,8 @@ class ImageFormat:
     """File endings in the order of their use, with the dot."""
     start: re.Pattern[bytes]
     """Matches the first bytes of such a file."""
+    plugin: str
+    """The module of Pillow that reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,15 @@ def _iso_media(*brands: bytes) -> re.Pattern[bytes]:
 
 
 FORMATS = (
-    ImageFormat("PNG", (".png", ".apng"), _bytes(rb"\x89PNG\r\n\x1a\n")),
-    ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _bytes(rb"\xff\xd8\xff")),
-    ImageFormat("WEBP", (".webp",), _bytes(rb"RIFF.{4}WEBP")),
-    ImageFormat("BMP", (".bmp",), _bytes(rb"BM.{4}\x00\x00\x00\x00")),
-    ImageFormat("TIFF", (".tif", ".tiff"), _bytes(rb"II\*\x00|MM\x00\*|II\+\x00|MM\x00\+")),
-    ImageFormat("GIF", (".gif",), _bytes(rb"GIF8[79]a")),
-    ImageFormat("AVIF", (".avif",), _iso_media(rb"avif", rb"avis", rb"(?:mif1|msf1).{4,60}?avi[fs]")),
+    ImageFormat("PNG", (".png", ".apng"), _bytes(rb"\x89PNG\r\n\x1a\n"), "PngImagePlugin"),
+    ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _bytes(rb"\xff\xd8\xff"), "JpegImagePlugin"),
+    ImageFormat("WEBP", (".webp",), _bytes(rb"RIFF.{4}WEBP"), "WebPImagePlugin"),
+    ImageFormat("BMP", (".bmp",), _bytes(rb"BM.{4}\x00\x00\x00\x00"), "BmpImagePlugin"),
+    ImageFormat("TIFF", (".tif", ".tiff"), _bytes(rb"II\*\x00|MM\x00\*|II\+\x00|MM\x00\+"), "TiffImagePlugin"),
+    ImageFormat("GIF", (".gif",), _bytes(rb"GIF8[79]a"), "GifImagePlugin"),
+    ImageFormat(
+        "AVIF", (".avif",), _iso_media(rb"avif", rb"avis", rb"(?:mif1|msf1).{4,60}?avi[fs]"), "AvifImagePlugin"
+    ),
 )
 IMAGE_ENDINGS = tuple(ending for form in FORMATS for ending in form.endings)
 """Endings of files that can be read, for a file dialog."""

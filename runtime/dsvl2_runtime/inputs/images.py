@@ -22,7 +22,6 @@ from dsvl2_runtime.errors import ImageError, OutOfMemoryError
 from dsvl2_runtime.geometry import LARGEST_PIXELS, TILE_PIXELS
 from dsvl2_runtime.inputs.deep_colour import decode_low_bytes, low_byte_tiles, with_low_bytes
 from dsvl2_runtime.inputs.formats import (
-    FORMATS,
     FORMATS_ADVICE,
     HEAD_BYTES,
     RAW_PICTURE,
@@ -31,6 +30,7 @@ from dsvl2_runtime.inputs.formats import (
     image_format,
 )
 from dsvl2_runtime.inputs.jpeg_scans import MOST_SCANS, has_too_many_scans
+from dsvl2_runtime.inputs.pillow_file import open_pillow_file
 from dsvl2_runtime.inputs.png_texts import without_long_texts
 from dsvl2_runtime.inputs.rgb import LARGE_PIXELS, bands, to_rgb
 from dsvl2_runtime.machine.stderr import silent_stderr
@@ -48,7 +48,6 @@ class ImageBytes:
 ImageSource = str | os.PathLike[str] | bytes | ImageBytes | Image.Image | NDArray[np.uint8]
 """A file's path, its bytes, a Pillow image, or an array [height, width] or [height, width, 3 or 4] of uint8."""
 
-PILLOW_FORMATS = tuple(form.name for form in FORMATS)
 LARGEST_FILE_BYTES = 500_000_000
 HASHED_PIXELS = 250_000
 """At a time; so few stay in the processor's cache, and each piece takes the memory of the one before."""
@@ -278,7 +277,7 @@ def _require_file_size(name: str, size: int) -> None:
 def _image_in(name: str, file: BinaryIO) -> Image.Image:
     """The image in a file, not decoded yet, or an error that says what the file is instead."""
     try:
-        image = Image.open(file, formats=PILLOW_FORMATS)
+        image = open_pillow_file(file)
         if image.format in ("JPEG", "MPO"):
             file.seek(0)
             if has_too_many_scans(file.read()):

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from dsvl2_runtime.answers import sampling
 from dsvl2_runtime.cli import run as run_module
 from dsvl2_runtime.cli import run_report
-from dsvl2_runtime.cli.exit_codes import Terminated
 from dsvl2_runtime.cli.run import run_question
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
+from dsvl2_runtime.cli.stop_signals import Terminated
 from dsvl2_runtime.cli.verbs import app
 from dsvl2_runtime.errors import ContextOverflowError, TimeLimitError, UsageError
 

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
+from dsvl2_runtime.cli.stop_signals import StopSignals, Terminated, stop_behind
 from dsvl2_runtime.cli.streams import print_message
 from dsvl2_runtime.errors import DISK_ERRNOS, Dsvl2Error, MissingExtraError, OutOfMemoryError, ResourceError
 
@@ -35,31 +35,21 @@ EXTRA_OF_MODULE = {
 }
 
 
-class Terminated(BaseException):
-    """SIGTERM came; raised wherever the program is, as `KeyboardInterrupt` is for Ctrl-C, so that it can clean up."""
-
-
 def exit_code_of(call: Callable[[], Any]) -> int:
     """Run a call to its end, an error or a signal.
 
     Usage errors, and Ctrl-C within a verb, are handled by Typer, which leaves with 2 and 130.
     """
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # where it is ignored, as by nohup, it stays so
-        signal.signal(signal.SIGTERM, _terminate)
+    signals = StopSignals()
     try:
+        signals.take()
         return _exit_code_of(call)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Terminated:
         return TERMINATED
     finally:
-        # What is left is a moment of tidying up: a signal that comes now must not turn a whole answer into a failure.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+        signals.has_ended = True
 
 
 def _exit_code_of(call: Callable[[], Any]) -> int:
@@ -67,20 +57,26 @@ def _exit_code_of(call: Callable[[], Any]) -> int:
         call()
     except SystemExit as end:
         return _code_of_exit(end)
-    except (Dsvl2Error, MemoryError) as error:
-        return print_error(error if isinstance(error, Dsvl2Error) else OutOfMemoryError())
-    except ImportError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a compiled module was loaded
-            return INTERRUPTED
-        module = (error.name or "").split(".")[0]
-        if not isinstance(error, ModuleNotFoundError) or module not in EXTRA_OF_MODULE:
-            raise
-        return print_error(MissingExtraError(module, EXTRA_OF_MODULE[module]))
-    except OSError as error:
-        if error.errno not in DISK_ERRNOS:
-            raise
-        return _print_system_error(error)
+    except Exception as error:
+        if (stop := stop_behind(error)) is not None:
+            raise stop from None
+        return _code_of_error(error)
     return 0
+
+
+def _code_of_error(error: Exception) -> int:
+    """Of an error that a user can cause, which is told in a line; any other one is raised, with its traceback."""
+    if isinstance(error, MemoryError):
+        error = OutOfMemoryError()
+    if isinstance(error, Dsvl2Error):
+        return print_error(error)
+    if isinstance(error, ModuleNotFoundError):
+        module = (error.name or "").split(".")[0]
+        if module in EXTRA_OF_MODULE:
+            return print_error(MissingExtraError(module, EXTRA_OF_MODULE[module]))
+    if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+        return _print_system_error(error)
+    raise error
 
 
 def _code_of_exit(end: SystemExit) -> int:

@@ -20,10 +20,10 @@ from dsvl2_runtime.answers.second_look import Looks, LookSequences
 from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.cli.console import ProgressBars, progress_bars
 from dsvl2_runtime.cli.cost import announce, show_costs
-from dsvl2_runtime.cli.exit_codes import Terminated
 from dsvl2_runtime.cli.parts import Part, parts_of, strips_of
 from dsvl2_runtime.cli.run_options import AnswerFormat, RunOptions
 from dsvl2_runtime.cli.run_report import Answered, Events, Stopwatch, finish_reason, run_report
+from dsvl2_runtime.cli.stop_signals import Terminated
 from dsvl2_runtime.cli.streams import print_json, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, GenerationError, TimeLimitError
 from dsvl2_runtime.inputs.prompt import Content, Message, question_content, special_parts

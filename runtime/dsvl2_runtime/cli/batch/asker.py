@@ -17,6 +17,7 @@ from dsvl2_runtime.cli.extract import ExtractRun
 from dsvl2_runtime.cli.parts import Part
 from dsvl2_runtime.cli.run import Run
 from dsvl2_runtime.cli.run_report import Events, finish_reason, images_report, rounded, usage_report
+from dsvl2_runtime.cli.stop_signals import stop_behind
 from dsvl2_runtime.errors import (
     CancelledError,
     Dsvl2Error,
@@ -121,7 +122,13 @@ class Asker:
 
 
 def failure(error: Exception) -> Line:
-    """What went wrong, as a part of a line; of an error that nobody foresaw the log has the traceback."""
+    """What went wrong, as a part of a line; of an error that nobody foresaw the log has the traceback.
+
+    Raises:
+        KeyboardInterrupt, Terminated: the error is what became of a signal, which ends the run.
+    """
+    if (stop := stop_behind(error)) is not None:
+        raise stop from None
     if isinstance(error, MemoryError):
         error = OutOfMemoryError()
     if not isinstance(error, Dsvl2Error):

@@ -26,6 +26,7 @@ NoticeCode = Literal[
     "image.first_page",
     "image.ground",
     "image.one_tile",
+    "image.read_in_part",
     "image.scaled_down",
     "image.stretched",
     "image.uniform",
@@ -43,6 +44,11 @@ class Notice:
 
     code: NoticeCode
     values: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether something may be wrong with the answer, unlike what a model says of itself, and where it read."""
+        return self.code not in ("model.note", "image.read_in_part")
 
     def of_image(self, number: int) -> Self:
         """The same notice about the image with this number, counted from 1 in the order of the prompt."""

@@ -31,6 +31,10 @@ SENTENCES: dict[NoticeCode, str] = {
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}, because "
         "more than {most_tiled} pictures get one tile each; ask about {most_tiled} at a time"
     ),
+    "image.read_in_part": (
+        "picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and "
+        "{right} pixels from the left, and between {top} and {bottom} from the top"
+    ),
     "image.scaled_down": (
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small "
         "print may be lost: cut out the part that matters"

@@ -38,6 +38,7 @@ from dsvl2_runtime.engine.protocol import (
     Wrote,
 )
 from dsvl2_runtime.machine.speeds import Measured, Speeds
+from dsvl2_runtime.notices import Notice
 from event_loop import LONGEST_GAP, Watchdog
 from hard_picture import PICTURE, QUESTION, RIGHT, WRONG
 from histories import new_id
@@ -188,6 +189,25 @@ def test_an_answer_that_nobody_believes_has_less_than_a_percent() -> None:
     assert texts.talk.doubt(turn) == "The model is not sure of this answer (less than 1 %)"
     turn.end = replace(DOUBTFUL, confidence=0.006)
     assert texts.talk.doubt(turn) == "The model is not sure of this answer (1 %)"
+
+
+def test_where_it_was_read_is_said_instead_of_how_small_it_is_seen(session: ChatSession) -> None:
+    """Below the answer, and kept with it."""
+    session.add_image(image())
+    session.ask("What?")
+    scaled = Notice("image.scaled_down", {"width": 1920, "height": 1080, "seen_width": 1365, "seen_height": 768})
+    first = Notice("image.first_frame").of_image(1)
+    prepared = Prepared(0, (first, scaled.of_image(1)), 90, 80, ((1920, 1080),))
+    for event in (prepared, Wrote(0, "38"), LooksAgain(0, DOUBTFUL), Replaced(0, "47")):
+        session.take(event)
+    (turn,) = session.turns
+    assert turn.notices == prepared.notices
+    session.take(replace(SECOND, looks=4, part=(823, 0, 1920, 617)))
+    values = {"image": 1, "left": 823, "top": 0, "right": 1920, "bottom": 617}
+    assert turn.notices == (first, Notice("image.read_in_part", values))
+    assert "between 823 and 1920 pixels from the left, and between 0 and 617 from the top" in texts.talk.remark(turn)
+    assert "but the model sees it at" not in texts.talk.remark(turn)
+    assert saved_turn(turn, LOADED).notices[1].values == values
 
 
 def test_what_counts_is_kept_and_exported(tmp_path: Path) -> None:

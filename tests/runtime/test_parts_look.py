@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from dsvl2_runtime import GenerationOptions, load_model
 from dsvl2_runtime.answers.confidence import UNSURE
@@ -16,11 +19,17 @@ from dsvl2_runtime.answers.generate import TextChunk
 from dsvl2_runtime.answers.parts_look import is_read_at_one_place, may_be_read_in_a_part, part_rounds, sizes_of
 from dsvl2_runtime.answers.second_look import SURE, Looks, LookSequences, known_answer
 from dsvl2_runtime.bundle.releases import official_config
+from dsvl2_runtime.cli.verbs import app
+from dsvl2_runtime.engine.answering import Question, answer
+from dsvl2_runtime.engine.prompt_parts import ImagePart, user_message
+from dsvl2_runtime.engine.protocol import Ask, Event, Finished, Prepared
 from dsvl2_runtime.errors import ContextOverflowError, OutOfMemoryError
 from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.processor import ModelInputs
 from dsvl2_runtime.inputs.tiling import choose_tiling
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import UNWATCHED
+from dsvl2_runtime.server.completions import Completion
 from runtime.test_second_look import Scripted, answer_of, text
 
 CONFIG = official_config("small")
@@ -81,7 +90,7 @@ def test_the_surest_answer_of_a_part_counts() -> None:
     assert text(found.chunks(look_again=True)) == "c"
     sizes = [SCREEN, *sizes_of(HALVES), *sizes_of(QUARTERS)]
     assert prepared == [(SCREEN, 1.0), *((size, ENLARGEMENT) for size in sizes[1:])]
-    assert found.count == 7
+    assert (found.count, found.part) == (7, QUARTERS[2])
     assert (found.inputs, found.sequence) == model.asked[0]  # a conversation goes on from the whole image
 
 
@@ -102,7 +111,7 @@ def test_an_answer_that_is_more_likely_right_is_not_asked_about_parts() -> None:
 def test_a_sure_answer_of_a_part_ends_the_looks() -> None:
     model = Scripted([answer_of("a", 0.2), answer_of("b", SURE)])
     found, _ = looks_at(model)
-    assert (text(found.chunks(look_again=True)), found.count) == ("b", 2)
+    assert (text(found.chunks(look_again=True)), found.count, found.part) == ("b", 2, HALVES[0])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +129,7 @@ def test_a_sure_answer_of_a_part_ends_the_looks() -> None:
 def test_otherwise_the_first_answer_counts(others: list[list[TextChunk]]) -> None:
     """Where no part is surer, and where its answer is about no place in it."""
     found, _ = looks_at(Scripted([answer_of("a", 0.45), *others]))
-    assert (text(found.chunks(look_again=True)), found.count) == ("a", 7)
+    assert (text(found.chunks(look_again=True)), found.count, found.part) == ("a", 7, None)
 
 
 @pytest.mark.parametrize("first", ["yes", "No.", "two\nlines", "x" * 200, ""])
@@ -210,17 +219,61 @@ def test_the_estimate_counts_all_parts() -> None:
     assert [each.num_tiles for each in further_looks(full, [SCREEN], CONFIG)] == [9] * 4
 
 
-def test_the_demonstration_model_reads_a_window_of_a_screen_in_parts() -> None:
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A window on a screen of 1920x1080; its name is at the right of the middle, 490 pixels from the top."""
+    path = tmp_path_factory.mktemp("pictures") / "screen.png"
+    with Image.open(WINDOW) as window:
+        screen = Image.new("RGB", SCREEN, (58, 110, 165))
+        screen.paste(window, (1100, 400))
+    screen.save(path)
+    return path
+
+
+def codes(notices: Sequence[Notice]) -> list[str]:
+    return [notice.code for notice in notices]
+
+
+def test_the_demonstration_model_reads_a_window_of_a_screen_in_parts(screen: Path) -> None:
     """The window alone is read right at once; on the screen it is seen at 0.7 times its size.
 
     With level `avx2` the answers have 0.02 and 0.98.
     """
-    with Image.open(WINDOW) as window:
-        screen = Image.new("RGB", SCREEN, (58, 110, 165))
-        screen.paste(window, (1100, 400))
     demo = load_model("demo", threads=1)
     once, parts = (demo.ask("What is the host name?", screen, look_again=again) for again in (False, None))
-    assert (once.text != "orion-7", once.looks) == (True, 1)
+    assert (once.text != "orion-7", once.looks, codes(once.notices)) == (True, 1, ["image.scaled_down"])
     assert parts.text == "orion-7"
     assert 1 < parts.looks <= 1 + len((*HALVES, *QUARTERS))
     assert (once.confidence or 0) < UNSURE < (parts.confidence or 0)
+    (notice,) = parts.notices
+    assert notice.code == "image.read_in_part"
+    assert tuple(notice.values[side] for side in ("left", "top", "right", "bottom")) in (*HALVES, *QUARTERS)
+    assert int(notice.values["left"]) > 0
+
+
+def test_the_report_says_where_it_was_read(screen: Path) -> None:
+    """Instead of that the picture is seen smaller, which on standard error had been said before."""
+    command = ["run", "What is the host name?", "-i", str(screen), "-m", "demo", "--threads", "1", "--format", "json"]
+    found = CliRunner().invoke(app, command, catch_exceptions=False)
+    warnings = json.loads(found.stdout)["warnings"]
+    assert [warning["code"] for warning in warnings] == ["model.note", "image.read_in_part"]
+    assert "but the model sees it at 1365x768" in found.stderr
+    assert found.stderr.splitlines()[-1] == f"note: {warnings[-1]['text']}"
+
+
+def test_the_engine_says_where_it_was_read(screen: Path) -> None:
+    """With the end of the answer, from which the server and the window make the notice."""
+    events: list[Event] = []
+    asking = Ask(1, (user_message("What is the host name?", [ImagePart(str(screen))]),), GenerationOptions())
+    never = SimpleNamespace(is_stopped=lambda turn: False)
+    answer(load_model("demo", threads=1), Question(asking, None), cast("Any", never), events.append)
+    prepared = next(event for event in events if isinstance(event, Prepared))
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert end.part in (*HALVES, *QUARTERS)
+    assert codes(prepared.notices) == ["image.scaled_down"]
+    completion = Completion("demo")
+    for event in (prepared, end):
+        completion.take(event)
+    (warning,) = completion.whole()["x_dsvl2"]["warnings"]
+    assert warning["code"] == "image.read_in_part"

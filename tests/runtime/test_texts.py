@@ -27,6 +27,10 @@ SAID: list[tuple[Notice, str]] = [
         "4000x3000 pixels, but the model sees it at 1152x864; small print",
     ),
     (
+        Notice("image.read_in_part", {"left": 823, "top": 0, "right": 1920, "bottom": 617}),
+        "read between 823 and 1920 pixels from the left, and between 0 and 617 from the top",
+    ),
+    (
         Notice("image.one_tile", SIZES | {"most_tiled": 2}),
         "more than 2 pictures get one tile each; ask about 2",
     ),

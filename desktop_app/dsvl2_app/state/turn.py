@@ -11,6 +11,7 @@ from PIL import Image
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import SHORT_TOKENS, unsure_notices
+from dsvl2_runtime.answers.parts_look import notices_beside
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -224,6 +225,7 @@ class Turn:
                 self.state, self.is_looking = "done", False  # nothing larger was seen; the figures are the first ones
             elif event.reason == "stop":
                 self.state, self.end, self.is_looking = "done", event, False
+                self.notices = notices_beside(event.part, self.notices)
             else:
                 self.cut("stopped" if event.reason == "cancelled" else "done", event)
         elif isinstance(event, Failed):

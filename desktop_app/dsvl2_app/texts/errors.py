@@ -114,6 +114,11 @@ NOTICES: tuple[object, ...] = (
     ),
     QT_TRANSLATE_NOOP(
         "errors",
+        "picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and "
+        "{right} pixels from the left, and between {top} and {bottom} from the top",
+    ),
+    QT_TRANSLATE_NOOP(
+        "errors",
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small "
         "print may be lost: cut out the part that matters",
     ),

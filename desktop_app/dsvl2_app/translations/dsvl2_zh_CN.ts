@@ -430,6 +430,10 @@
         <translation>图片 {image} 有 {width}×{height} 像素，但模型只看到 {seen_width}×{seen_height}，因为图片超过 {most_tiled} 张时每张只有一个图块；请一次只问 {most_tiled} 张</translation>
     </message>
     <message>
+        <source>picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and {right} pixels from the left, and between {top} and {bottom} from the top</source>
+        <translation>图片 {image} 还分块放大看过；答案读自距左边 {left} 到 {right} 像素、距上边 {top} 到 {bottom} 像素之间</translation>
+    </message>
+    <message>
         <source>picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small print may be lost: cut out the part that matters</source>
         <translation>图片 {image} 有 {width}×{height} 像素，但模型只看到 {seen_width}×{seen_height}；小字可能看不清：请截出要紧的部分</translation>
     </message>

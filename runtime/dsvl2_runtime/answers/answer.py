@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
+from dsvl2_runtime.answers.parts_look import notices_beside
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
 from dsvl2_runtime.inputs.processor import ModelInputs
@@ -59,7 +60,10 @@ class Answer(Iterator[TextChunk]):
         self.image_sizes = tuple(image.size for image in inputs.images)
         """(width, height) in pixels of each image of the conversation, upright."""
         self.notices = notices
-        """What the user should know about this question, such as an image that is scaled down."""
+        """What the user should know about this question, such as an image that is scaled down.
+
+        At the end it also says in which part of the image the answer was read, where that is not all of it.
+        """
         self.text = ""
         """What has come so far."""
         self.token_ids: list[int] = []
@@ -104,6 +108,8 @@ class Answer(Iterator[TextChunk]):
     def _let_go(self) -> None:
         """Of what was computed: an answer that is kept shall not keep rows and images."""
         self._num_looks = self.looks
+        if self._looks is not None:
+            self.notices = notices_beside(self._looks.part, self.notices)
         self._sequence = self._looks = None
 
     @property

@@ -16,6 +16,7 @@ from dsvl2_runtime.answers.tasks import says_not_shown
 from dsvl2_runtime.config import ModelConfig
 from dsvl2_runtime.geometry import ENLARGEMENT
 from dsvl2_runtime.inputs.tiling import choose_tiling
+from dsvl2_runtime.notices import Notice
 
 OVERLAP = 0.25
 """Of two neighbouring parts, as a share of their length; what stands across the middle is whole in one of them."""
@@ -77,6 +78,20 @@ def is_read_at_one_place(answer: str) -> bool:
 def may_be_read_in_a_part(answer: str) -> bool:
     """Whether a question can be asked about parts, by its answer about the whole image."""
     return says_not_shown(answer) or is_read_at_one_place(answer)
+
+
+def notices_beside(answer_part: Place | None, notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """What is told beside an answer: where it was read, instead of that the image is seen smaller than it is.
+
+    Args:
+        answer_part: in which the answer was read; None where it was read in the whole image.
+        notices: about the whole image.
+    """
+    if answer_part is None:
+        return tuple(notices)
+    values = dict(zip(("left", "top", "right", "bottom"), answer_part, strict=True))
+    kept = (notice for notice in notices if notice.code != "image.scaled_down")
+    return (*kept, Notice("image.read_in_part", values).of_image(1))  # only what is alone is looked at in parts
 
 
 def sizes_of(places: Sequence[Place]) -> list[tuple[int, int]]:

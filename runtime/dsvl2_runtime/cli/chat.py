@@ -156,8 +156,9 @@ class Repl:
             self.last = answer = self.chat.ask(
                 question, self.waiting, options, watch, look_again=self.request.look_again
             )
+            told = answer.notices
             if not self.request.quiet:
-                print_notices(answer.notices)
+                print_notices(told)
                 self._announce(answer.usage.prompt_tokens, before)
             boxes, in_line = BoxStream(self.box_style, answer.image_sizes), False
             try:
@@ -182,6 +183,7 @@ class Repl:
         if answer.finish_reason in ENDINGS:
             print_message(ENDINGS[answer.finish_reason])
         elif answer.finish_reason == "stop":
+            print_notices(notice for notice in answer.notices if notice not in told)
             print_notices(unsure_notices(answer.confidence, answer.usage.completion_tokens))
 
     def _announce(self, prompt_tokens: int, read_before: int) -> None:

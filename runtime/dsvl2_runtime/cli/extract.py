@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dsvl2_runtime.answers.fields import Fields
-from dsvl2_runtime.answers.second_look import LookSequences
+from dsvl2_runtime.answers.second_look import Looks, LookSequences
 from dsvl2_runtime.answers.tasks import field_question, fields_question
 from dsvl2_runtime.cli.console import ProgressBars
 from dsvl2_runtime.cli.parts import Part
@@ -70,6 +70,9 @@ class ExtractRun(Run):
                 self.confidences[name] = rounded(self.answered[-1].confidence)
                 if self.values[name] is not None:
                     self.say_if_unsure(name)
+
+    def say_where_it_was_read(self, part: Part, looks: Looks) -> None:
+        """Not said: each field may be read in another part."""
 
     def further_report(self) -> dict[str, Any]:
         """How sure the model is of each field."""

@@ -15,6 +15,7 @@ from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
 from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.generate import TextChunk
+from dsvl2_runtime.answers.parts_look import notices_beside
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.second_look import Looks, LookSequences
 from dsvl2_runtime.answers.tasks import says_not_shown
@@ -152,6 +153,16 @@ class Run:
         self.say_if_unsure("" if part.is_alone else part.name)
         return answer
 
+    def say_where_it_was_read(self, part: Part, looks: Looks) -> None:
+        """In which part of the picture, if not in all of it; that it is seen smaller than it is no longer holds."""
+        if looks.part is None:
+            return
+        before = looks.inputs.notices
+        in_whole = part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.part)).px
+        told = notices_beside(in_whole, before)
+        self.notices = [notice for notice in self.notices if notice in told or notice not in before]
+        self.say([notice for notice in told if notice not in before])
+
     def say_if_unsure(self, what: str) -> None:
         """Say that the model is not sure of the last answer, by the name of what was asked for if there is one.
 
@@ -202,6 +213,7 @@ class Run:
             self.meter.answered(len(answer.token_ids))
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
         self.say(dropped)
+        self.say_where_it_was_read(part, looks)
         found = tuple(part.box_in_whole(box) for box in in_answer)
         for box in found:
             self.write_box(box)
@@ -326,7 +338,7 @@ def stream(chunks: Iterator[tuple[TextChunk, str]], bars: ProgressBars) -> Itera
 
 
 def require_no_warning(notices: Items[Notice]) -> None:
-    """What `--strict` asks for: the first warning is an error; what a model says about itself is no warning.
+    """What `--strict` asks for: the first warning is an error.
 
     Raises:
         GenerationError: there is one.
@@ -334,5 +346,5 @@ def require_no_warning(notices: Items[Notice]) -> None:
     from dsvl2_runtime.texts import notice_text
 
     for notice in notices:
-        if notice.code != "model.note":
+        if notice.is_warning:
             raise GenerationError(f"{notice_text(notice)}; without --strict this is a warning")

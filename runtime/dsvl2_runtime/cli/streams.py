@@ -94,5 +94,5 @@ def print_notices(notices: Iterable[Notice]) -> None:
     from dsvl2_runtime.texts import notice_text  # with pydantic, for which `--help` need not wait
 
     for notice in notices:
-        kind = "note" if notice.code == "model.note" else "warning"
+        kind = "warning" if notice.is_warning else "note"
         print_message(f"{kind}: {notice_text(notice)}")

@@ -23,7 +23,7 @@ from dsvl2_runtime.machine.speeds import Speeds
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason, Phase
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 """Raised with every change after which one side would refuse or misread a line of the other."""
 LONGEST_LINE = 1_000_000
 """Bytes, the line end included; the longest question that fits a context is far below."""
@@ -238,6 +238,8 @@ class Finished:
     """The probability that the model gave to this answer, if the options asked for it (`answers/confidence.py`)."""
     looks: int = 1
     """How many there were (`answers/second_look.py`)."""
+    part: tuple[int, int, int, int] | None = None
+    """Of the one image, in which the answer was read: (left, top, right, bottom) in pixels; None for all of it."""
     kind: Literal["finished"] = "finished"
 
 

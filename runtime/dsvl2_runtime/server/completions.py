@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dsvl2_runtime.answers.boxes import parse_boxes
+from dsvl2_runtime.answers.parts_look import notices_beside
 from dsvl2_runtime.engine.protocol import Finished, Prepared, Replaced, Wrote
 from dsvl2_runtime.progress import FinishReason
 from dsvl2_runtime.server.answers import AnswerEvent
@@ -93,7 +94,7 @@ class Completion:
             "confidence": None if end.confidence is None else round(end.confidence, 4),
             "looks": end.looks,
             "boxes": [asdict(box) for box in boxes],
-            "warnings": [notice_json(notice) for notice in (*notices, *dropped)],
+            "warnings": [notice_json(notice) for notice in (*notices_beside(end.part, notices), *dropped)],
             "seconds": end.seconds,
         }
 

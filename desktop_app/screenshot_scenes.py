@@ -112,6 +112,23 @@ def unsure(stage: Stage) -> Script:
     stage.save()
 
 
+def whole_screen(stage: Stage) -> Script:
+    """A window on a screen of 1920x1080, which is seen too small as a whole; its answer is read in a part."""
+    path = Path.home() / "screen.png"
+    with Image.open(EXAMPLES / "settings.png") as settings:
+        screen = Image.new("RGB", (1920, 1080), (58, 110, 165))
+        screen.paste(settings, (1100, 400))
+        screen.save(path)
+    yield stage.ready
+    stage.keep_demonstration()
+    stage.add(str(path))
+    yield stage.ready
+    stage.window.session.ask("What is the host name?")
+    yield stage.answered
+    yield stage.settled()
+    stage.save()
+
+
 def scale_150(stage: Stage) -> Script:
     """The same on a laptop whose screen is set to 150 %."""
     yield from _ask_about_receipt(stage)
@@ -287,6 +304,7 @@ SCENES = {
         Scene(pdf),
         Scene(dark),
         Scene(unsure),
+        Scene(whole_screen),
         Scene(region),
         Scene(settings),
         Scene(models),

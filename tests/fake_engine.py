@@ -45,7 +45,7 @@ def send(event: object) -> None:
 def answer(ask: Ask) -> None:
     parts = ask.messages[-1].content
     text = "".join(part.text for part in parts if isinstance(part, TextPart))
-    images = [part for part in parts if isinstance(part, ImagePart)]
+    images = [part for message in ask.messages for part in message.content if isinstance(part, ImagePart)]
     send(Prepared(ask.turn, (), 7 + len(images), len(images), ((100, 200),) * len(images)))
     reason = "stop"
     if text == "wait":
@@ -81,6 +81,13 @@ def answer(ask: Ask) -> None:
             send(LooksAgain(ask.turn, first))
             send(Replaced(ask.turn, "47"))
             send(replace(first, looks=2, confidence=0.875))
+        return
+    elif text == "part":
+        first = Finished(ask.turn, "stop", 2, 0.5, confidence=0.25)
+        send(Wrote(ask.turn, "38"))
+        send(LooksAgain(ask.turn, first))
+        send(Replaced(ask.turn, "47"))
+        send(replace(first, looks=3, confidence=0.875, part=(8, 0, 24, 12)))
         return
     elif text in ("length", "repetition", "timeout"):
         reason = text

@@ -32,8 +32,8 @@ SENTENCES: dict[NoticeCode, str] = {
         "more than {most_tiled} pictures get one tile each; ask about {most_tiled} at a time"
     ),
     "image.read_in_part": (
-        "picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and "
-        "{right} pixels from the left, and between {top} and {bottom} from the top"
+        "picture {image} was read in an enlarged part: {left} to {right} pixels from the left, {top} to {bottom} from "
+        "the top"
     ),
     "image.scaled_down": (
         "picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small "

@@ -60,6 +60,8 @@ def as_in_the_program() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()  # what is left belongs to the session
+    left = QApplication.activeModalWidget()
+    assert left is None, f"{left!r} takes all input from the windows of other tests"
 
 
 @pytest.fixture

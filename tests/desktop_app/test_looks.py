@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
 from pytestqt.qtbot import QtBot
 
 from dsvl2_app import texts
@@ -24,6 +24,8 @@ from dsvl2_app.state.session import ChatSession, Turn
 from dsvl2_app.widgets.choices import Choices
 from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
+from dsvl2_app.widgets.picture_items import PartItem
+from dsvl2_app.widgets.picture_view import PictureView
 from dsvl2_app.widgets.turn_view import TurnView
 from dsvl2_runtime.bundle.model_names import find_model
 from dsvl2_runtime.bundle.releases import official_config
@@ -205,9 +207,33 @@ def test_where_it_was_read_is_said_instead_of_how_small_it_is_seen(session: Chat
     session.take(replace(SECOND, looks=4, part=(823, 0, 1920, 617)))
     values = {"image": 1, "left": 823, "top": 0, "right": 1920, "bottom": 617}
     assert turn.notices == (first, Notice("image.read_in_part", values))
-    assert "between 823 and 1920 pixels from the left, and between 0 and 617 from the top" in texts.talk.remark(turn)
+    assert "in an enlarged part: 823 to 1920 pixels from the left, 0 to 617 from the top" in texts.talk.remark(turn)
     assert "but the model sees it at" not in texts.talk.remark(turn)
     assert saved_turn(turn, LOADED).notices[1].values == values
+
+
+def test_the_part_that_was_read_is_framed_in_the_picture(
+    fake_window: MainWindow, image_file: Path, qtbot: QtBot
+) -> None:
+    """As soon as the answer is there, without a click; another question about the picture takes it away."""
+    window = fake_window
+    wait_for(qtbot, lambda: window.session.engine_state == "ready")
+    window.add_images([image_file])
+    wait_for(qtbot, lambda: bool(window.session.images) and not window.reader.unread)
+    ask(window, qtbot, "part")
+    wait_for(qtbot, lambda: not window.session.turns[0].is_open)
+    view = window.picture_pane.view
+    wait_for(qtbot, lambda: bool(parts_in(view)))
+    assert parts_in(view) == [QRectF(8, 0, 16, 12)]
+    ask(window, qtbot, "box")
+    wait_for(qtbot, lambda: bool(window.session.turns[1].boxes))
+    wait_for(qtbot, lambda: not parts_in(view))
+    window.talk.turn_chosen.emit(window.session.turns[0])
+    assert parts_in(view) == [QRectF(8, 0, 16, 12)]
+
+
+def parts_in(view: PictureView) -> list[QRectF]:
+    return [item.rect() for item in view.scene().items() if isinstance(item, PartItem)]
 
 
 def test_what_counts_is_kept_and_exported(tmp_path: Path) -> None:
@@ -361,6 +387,7 @@ def test_the_setting_turns_the_automatic_look_off(
         dialog.model.looks_again.click()
         assert not fake_window.session.looks_again
         assert not keeper.settings.looks_again
+        dialog.close()
     finally:
         keeping.close()
         keeping.wait_until_gone(PATIENCE / 1000)

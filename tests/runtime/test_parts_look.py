@@ -245,9 +245,11 @@ def test_the_demonstration_model_reads_a_window_of_a_screen_in_parts(screen: Pat
     assert parts.text == "orion-7"
     assert 1 < parts.looks <= 1 + len((*HALVES, *QUARTERS))
     assert (once.confidence or 0) < UNSURE < (parts.confidence or 0)
+    assert once.read_in is None
+    assert parts.read_in in (*HALVES, *QUARTERS)
     (notice,) = parts.notices
     assert notice.code == "image.read_in_part"
-    assert tuple(notice.values[side] for side in ("left", "top", "right", "bottom")) in (*HALVES, *QUARTERS)
+    assert tuple(notice.values[side] for side in ("left", "top", "right", "bottom")) == parts.read_in
     assert int(notice.values["left"]) > 0
 
 
@@ -255,7 +257,9 @@ def test_the_report_says_where_it_was_read(screen: Path) -> None:
     """Instead of that the picture is seen smaller, which on standard error had been said before."""
     command = ["run", "What is the host name?", "-i", str(screen), "-m", "demo", "--threads", "1", "--format", "json"]
     found = CliRunner().invoke(app, command, catch_exceptions=False)
-    warnings = json.loads(found.stdout)["warnings"]
+    report = json.loads(found.stdout)
+    warnings = report["warnings"]
+    assert tuple(report["read_in"]) in (*HALVES, *QUARTERS)
     assert [warning["code"] for warning in warnings] == ["model.note", "image.read_in_part"]
     assert "but the model sees it at 1365x768" in found.stderr
     assert found.stderr.splitlines()[-1] == f"note: {warnings[-1]['text']}"
@@ -275,5 +279,7 @@ def test_the_engine_says_where_it_was_read(screen: Path) -> None:
     completion = Completion("demo")
     for event in (prepared, end):
         completion.take(event)
-    (warning,) = completion.whole()["x_dsvl2"]["warnings"]
+    extension = completion.whole()["x_dsvl2"]
+    (warning,) = extension["warnings"]
+    assert extension["read_in"] == end.part
     assert warning["code"] == "image.read_in_part"

@@ -28,7 +28,7 @@ SAID: list[tuple[Notice, str]] = [
     ),
     (
         Notice("image.read_in_part", {"left": 823, "top": 0, "right": 1920, "bottom": 617}),
-        "read between 823 and 1920 pixels from the left, and between 0 and 617 from the top",
+        "was read in an enlarged part: 823 to 1920 pixels from the left, 0 to 617 from the top",
     ),
     (
         Notice("image.one_tile", SIZES | {"most_tiled": 2}),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import SHORT_TOKENS, unsure_notices
-from dsvl2_runtime.answers.parts_look import notices_beside
+from dsvl2_runtime.answers.parts_look import Place, notices_beside, part_in
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -172,6 +172,11 @@ class Turn:
     def looks(self) -> int:
         """How many there were at its images."""
         return self.end.looks if isinstance(self.end, Finished) else 1
+
+    @property
+    def part(self) -> Place | None:
+        """In which part of its one picture the answer was read: (left, top, right, bottom) in pixels; None for all."""
+        return None if self.is_open else part_in(self.notices)
 
     @property
     def can_look(self) -> bool:

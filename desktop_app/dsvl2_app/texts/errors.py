@@ -114,8 +114,8 @@ NOTICES: tuple[object, ...] = (
     ),
     QT_TRANSLATE_NOOP(
         "errors",
-        "picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and "
-        "{right} pixels from the left, and between {top} and {bottom} from the top",
+        "picture {image} was read in an enlarged part: {left} to {right} pixels from the left, {top} to {bottom} from "
+        "the top",
     ),
     QT_TRANSLATE_NOOP(
         "errors",

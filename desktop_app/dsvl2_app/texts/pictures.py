@@ -85,6 +85,11 @@ def box_name(number: int, label: str) -> str:
     return QCoreApplication.translate("pictures", "box {number}: {label}").format(number=number, label=label)
 
 
+def read_here() -> str:
+    """The name of the part of a picture in which an answer was read."""
+    return QCoreApplication.translate("pictures", "read here")
+
+
 def chip_figures(size: tuple[int, int], tokens: int | None) -> tuple[str, ...]:
     """The lines of a chip below its name."""
     pixels = f"{size[0]} × {size[1]}"

@@ -430,8 +430,8 @@
         <translation>图片 {image} 有 {width}×{height} 像素，但模型只看到 {seen_width}×{seen_height}，因为图片超过 {most_tiled} 张时每张只有一个图块；请一次只问 {most_tiled} 张</translation>
     </message>
     <message>
-        <source>picture {image} was also asked about in parts, which are seen larger; the answer was read between {left} and {right} pixels from the left, and between {top} and {bottom} from the top</source>
-        <translation>图片 {image} 还分块放大看过；答案读自距左边 {left} 到 {right} 像素、距上边 {top} 到 {bottom} 像素之间</translation>
+        <source>picture {image} was read in an enlarged part: {left} to {right} pixels from the left, {top} to {bottom} from the top</source>
+        <translation>图片 {image} 是在放大的一部分里读到的：距左边 {left} 到 {right} 像素，距上边 {top} 到 {bottom} 像素</translation>
     </message>
     <message>
         <source>picture {image} has {width}x{height} pixels, but the model sees it at {seen_width}x{seen_height}; small print may be lost: cut out the part that matters</source>
@@ -1114,6 +1114,10 @@ A second start of the program tells the open window what to open, through a sock
     <message>
         <source>box {number}: {label}</source>
         <translation>框 {number}：{label}</translation>
+    </message>
+    <message>
+        <source>read here</source>
+        <translation>答案读自此处</translation>
     </message>
     <message>
         <source>{tokens} tokens</source>

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dsvl2_app import texts
 from dsvl2_app.state.display import Level, ShownPicture
 from dsvl2_app.widgets import theme
 from dsvl2_app.widgets.colours import ON_BOX
@@ -193,6 +194,20 @@ class BoxItem(QGraphicsRectItem):
         """The pointer goes."""
         self._on_hover(None)
         super().hoverLeaveEvent(event)
+
+
+class PartItem(QGraphicsRectItem):
+    """The part of the picture in which an answer was read."""
+
+    def __init__(self, place: QRectF) -> None:
+        super().__init__(place)
+        colour = theme.box_colour(1)  # an answer that was read in a part has no boxes
+        pen = QPen(colour, LINE, Qt.PenStyle.DashLine)
+        pen.setCosmetic(True)
+        self.setPen(pen)
+        self.setZValue(1)
+        self.label = LabelItem(texts.pictures.read_here(), colour, self)
+        self.label.setPos(place.topLeft())
 
 
 class RegionItem(QGraphicsRectItem):

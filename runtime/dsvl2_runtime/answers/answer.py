@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import confidence_of
 from dsvl2_runtime.answers.generate import TextChunk
-from dsvl2_runtime.answers.parts_look import notices_beside
+from dsvl2_runtime.answers.parts_look import Place, notices_beside
 from dsvl2_runtime.errors import BusyError
 from dsvl2_runtime.graphs.sequence import Sequence as TokenSequence
 from dsvl2_runtime.inputs.processor import ModelInputs
@@ -62,8 +62,11 @@ class Answer(Iterator[TextChunk]):
         self.notices = notices
         """What the user should know about this question, such as an image that is scaled down.
 
-        At the end it also says in which part of the image the answer was read, where that is not all of it.
+        At the end it also says where the answer was read, as `read_in`.
         """
+        self.read_in: Place | None = None
+        """In which part of the one image the whole answer was read: (left, top, right, bottom) in pixels; None for all
+        of it."""
         self.text = ""
         """What has come so far."""
         self.token_ids: list[int] = []
@@ -109,7 +112,8 @@ class Answer(Iterator[TextChunk]):
         """Of what was computed: an answer that is kept shall not keep rows and images."""
         self._num_looks = self.looks
         if self._looks is not None:
-            self.notices = notices_beside(self._looks.part, self.notices)
+            self.read_in = self._looks.part
+            self.notices = notices_beside(self.read_in, self.notices)
         self._sequence = self._looks = None
 
     @property

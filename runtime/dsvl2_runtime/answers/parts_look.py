@@ -26,6 +26,7 @@ SURELY_ABSENT = 0.99
 """Confidence of the answer that something is not shown in a half, whose quarters are not asked about then."""
 Place = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels."""
+SIDES = ("left", "top", "right", "bottom")
 _OF_ALL = frozenset({"yes", "no", "true", "false"})
 """Answers about a whole image, in small letters."""
 
@@ -89,9 +90,18 @@ def notices_beside(answer_part: Place | None, notices: Sequence[Notice]) -> tupl
     """
     if answer_part is None:
         return tuple(notices)
-    values = dict(zip(("left", "top", "right", "bottom"), answer_part, strict=True))
+    values = dict(zip(SIDES, answer_part, strict=True))
     kept = (notice for notice in notices if notice.code != "image.scaled_down")
     return (*kept, Notice("image.read_in_part", values).of_image(1))  # only what is alone is looked at in parts
+
+
+def part_in(notices: Sequence[Notice]) -> Place | None:
+    """The part in which an answer was read, by what is told beside it."""
+    for notice in notices:
+        if notice.code == "image.read_in_part":
+            left, top, right, bottom = (int(notice.values[side]) for side in SIDES)
+            return left, top, right, bottom
+    return None
 
 
 def sizes_of(places: Sequence[Place]) -> list[tuple[int, int]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dsvl2_runtime.answers.fields import Fields
-from dsvl2_runtime.answers.second_look import Looks, LookSequences
+from dsvl2_runtime.answers.parts_look import Place
+from dsvl2_runtime.answers.second_look import LookSequences
 from dsvl2_runtime.answers.tasks import field_question, fields_question
 from dsvl2_runtime.cli.console import ProgressBars
 from dsvl2_runtime.cli.parts import Part
@@ -20,6 +21,7 @@ from dsvl2_runtime.cli.streams import write_answer
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.inputs.prompt import Content
 from dsvl2_runtime.model import VisionLanguageModel
+from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import Watch
 
 
@@ -71,7 +73,7 @@ class ExtractRun(Run):
                 if self.values[name] is not None:
                     self.say_if_unsure(name)
 
-    def say_where_it_was_read(self, part: Part, looks: Looks) -> None:
+    def say_where_it_was_read(self, before: Sequence[Notice], read_in: Place | None) -> None:
         """Not said: each field may be read in another part."""
 
     def further_report(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dsvl2_runtime.answers.boxes import Box, BoxStream, parse_boxes
 from dsvl2_runtime.answers.confidence import unsure_notices
 from dsvl2_runtime.answers.estimate import TokenCounts, estimate
 from dsvl2_runtime.answers.generate import TextChunk
-from dsvl2_runtime.answers.parts_look import notices_beside
+from dsvl2_runtime.answers.parts_look import Place, notices_beside
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.answers.second_look import Looks, LookSequences
 from dsvl2_runtime.answers.tasks import says_not_shown
@@ -153,13 +153,14 @@ class Run:
         self.say_if_unsure("" if part.is_alone else part.name)
         return answer
 
-    def say_where_it_was_read(self, part: Part, looks: Looks) -> None:
-        """In which part of the picture, if not in all of it; that it is seen smaller than it is no longer holds."""
-        if looks.part is None:
-            return
-        before = looks.inputs.notices
-        in_whole = part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.part)).px
-        told = notices_beside(in_whole, before)
+    def say_where_it_was_read(self, before: Items[Notice], read_in: Place | None) -> None:
+        """In which part of the picture, if not in all of it; that it is seen smaller than it is no longer holds.
+
+        Args:
+            before: what was told about the whole picture.
+            read_in: the part.
+        """
+        told = notices_beside(read_in, before)
         self.notices = [notice for notice in self.notices if notice in told or notice not in before]
         self.say([notice for notice in told if notice not in before])
 
@@ -213,7 +214,8 @@ class Run:
             self.meter.answered(len(answer.token_ids))
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
         self.say(dropped)
-        self.say_where_it_was_read(part, looks)
+        read_in = None if looks.part is None else part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.part)).px
+        self.say_where_it_was_read(looks.inputs.notices, read_in)
         found = tuple(part.box_in_whole(box) for box in in_answer)
         for box in found:
             self.write_box(box)
@@ -229,6 +231,7 @@ class Run:
                 found,
                 answer.confidence,
                 looks.count,
+                read_in,
             )
         )
         return text

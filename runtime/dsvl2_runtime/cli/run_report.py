@@ -12,6 +12,7 @@ import psutil
 
 from dsvl2_runtime.answers.boxes import Box
 from dsvl2_runtime.answers.generate import image_spans
+from dsvl2_runtime.answers.parts_look import Place
 from dsvl2_runtime.cli.streams import print_json
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.inputs.processor import ModelInputs
@@ -90,6 +91,8 @@ class Answered:
     """The probability that the model gave to this answer (`answers/confidence.py`)."""
     looks: int
     """How many there were at its images (`answers/second_look.py`)."""
+    read_in: Place | None = None
+    """The part of its one image in which the answer was read, in pixels of what the user gave; None for all of it."""
 
 
 def run_report(
@@ -119,6 +122,7 @@ def run_report(
         "finish_reason": finish_reason(answered),
         "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
         "looks": sum(each.looks for each in answered),
+        "read_in": answered[0].read_in if len(answered) == 1 else None,
         "boxes": [asdict(box) for each in answered for box in each.boxes],
         "images": [image for each in answered for image in images_report(each, model.config.cells)],
         "usage": usage,

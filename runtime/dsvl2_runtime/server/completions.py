@@ -93,6 +93,7 @@ class Completion:
             "finish_reason": end.reason,
             "confidence": None if end.confidence is None else round(end.confidence, 4),
             "looks": end.looks,
+            "read_in": end.part,
             "boxes": [asdict(box) for box in boxes],
             "warnings": [notice_json(notice) for notice in (*notices_beside(end.part, notices), *dropped)],
             "seconds": end.seconds,

@@ -112,6 +112,7 @@ class Asker:
             "finish_reason": reason,
             "confidence": rounded(answered[0].confidence) if len(answered) == 1 else None,
             "looks": sum(each.looks for each in answered),
+            "read_in": answered[0].read_in if len(answered) == 1 else None,
             "boxes": [asdict(box) for each in answered for box in each.boxes],
             "images": images_report(answered[0], self.model.config.cells),
             "usage": usage,

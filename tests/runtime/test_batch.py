@@ -39,8 +39,8 @@ def test_there_is_a_line_for_each_file_in_the_order_of_names(folder: Path, out: 
     assert lines[1]["images"][0]["sha256"] == lines[2]["images"][0]["sha256"]
     assert lines[1]["sha256"] != lines[2]["sha256"]
     assert set(lines[1]) == {
-        "schema", "file", "answer", "finish_reason", "confidence", "looks", "boxes", "images", "usage", "seconds",
-        "warnings", "last", "sha256", "question", "task", "model", "run",
+        "schema", "file", "answer", "finish_reason", "confidence", "looks", "read_in", "boxes", "images", "usage",
+        "seconds", "warnings", "last", "sha256", "question", "task", "model", "run",
     }  # fmt: skip
     assert (lines[1]["schema"], lines[1]["question"], lines[1]["finish_reason"]) == ("dsvl2.batch/1", NAME, "stop")
     assert lines[1]["usage"]["image"] == 421

@@ -94,8 +94,8 @@ def test_the_report_is_complete() -> None:
     """Every field of the contract, with values of this picture and this model."""
     found = report("run", "What is the name?", "-i", FORM)
     assert set(found) == {
-        "schema", "answer", "finish_reason", "confidence", "looks", "boxes", "images", "usage", "timings", "memory",
-        "model", "warnings",
+        "schema", "answer", "finish_reason", "confidence", "looks", "read_in", "boxes", "images", "usage", "timings",
+        "memory", "model", "warnings",
     }  # fmt: skip
     (image,) = found["images"]
     assert image.items() >= {"width": 224, "height": 224, "tiles": [1, 1], "tokens": 421, "cached": False}.items()

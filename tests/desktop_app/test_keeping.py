@@ -184,10 +184,16 @@ def test_what_another_version_has_kept_is_read_as_far_as_it_is_known(tmp_path: P
     with Store(tmp_path) as store:
         turn = SavedTurn(
             new_id(), "q", 1.0, "a", "open", (SavedImage("lost.png", "a" * 64, 1, 1),), task="sing",
-            notices=(SavedNotice("image.sung"),), end=SavedEnd("singing", message="la"),
+            notices=(
+                SavedNotice("image.sung"), SavedNotice("image.ground", {"image": 1}),
+                SavedNotice("image.read_in_part", {"image": 1, "left": "far", "top": 0, "right": 9, "bottom": 9}),
+                SavedNotice("image.first_page", {"image": 1}),
+            ),
+            end=SavedEnd("singing", message="la"),
         )  # fmt: skip
         back = restored(SavedConversation(new_id(), "t", 1.0, 1.0, (turn,)), store.pictures).turns[0]
-    assert (back.state, back.task, back.notices, back.images) == ("stopped", "question", (), ())
+    assert (back.state, back.task, back.images) == ("stopped", "question", ())
+    assert back.notices == (Notice("image.first_page", {"image": 1}),)  # the one that can be said
     assert back.end == WireError("singing", "la", 1, 500)
 
 

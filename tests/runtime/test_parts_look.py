@@ -265,6 +265,20 @@ def test_the_report_says_where_it_was_read(screen: Path) -> None:
     assert found.stderr.splitlines()[-1] == f"note: {warnings[-1]['text']}"
 
 
+def test_a_page_of_several_says_it_among_its_own(screen: Path, tmp_path: Path) -> None:
+    """The notices are those of all pages, and tell that the first one is seen smaller."""
+    document = tmp_path / "two.pdf"
+    with Image.open(screen) as first, Image.new("RGB", (400, 300), "white") as second:
+        first.save(document, "PDF", resolution=96, quality=95, save_all=True, append_images=[second])
+    command = ["run", "What is the host name?", "--pdf", str(document), "--dpi", "96", "-m", "demo", "--threads", "1"]
+    found = CliRunner().invoke(app, [*command, "--format", "json"], catch_exceptions=False)
+    report = json.loads(found.stdout)
+    assert report["read_in"] is None
+    assert report["parts"][0]["answer"] == "orion-7"
+    assert tuple(report["parts"][0]["read_in"]) in (*HALVES, *QUARTERS)
+    assert "image.read_in_part" not in [warning["code"] for warning in report["warnings"]]
+
+
 def test_the_engine_says_where_it_was_read(screen: Path) -> None:
     """With the end of the answer, from which the server and the window make the notice."""
     events: list[Event] = []

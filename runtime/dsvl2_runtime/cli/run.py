@@ -215,7 +215,8 @@ class Run:
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
         self.say(dropped)
         read_in = None if looks.part is None else part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.part)).px
-        self.say_where_it_was_read(looks.inputs.notices, read_in)
+        if part.is_alone:  # otherwise it would not be known of which page
+            self.say_where_it_was_read(looks.inputs.notices, read_in)
         found = tuple(part.box_in_whole(box) for box in in_answer)
         for box in found:
             self.write_box(box)

@@ -145,6 +145,7 @@ def run_report(
                 "answer": each.answer,
                 "finish_reason": each.finish_reason,
                 "confidence": rounded(each.confidence),
+                "read_in": each.read_in,
             }
             for each in answered
         ]

@@ -19,6 +19,7 @@ from dsvl2_app.state.history.records import (
 )
 from dsvl2_app.state.session import Conversation
 from dsvl2_app.state.turn import Attachment, Task, Turn, TurnState
+from dsvl2_runtime.answers.parts_look import part_in
 from dsvl2_runtime.engine.client import EndReason, EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import Finished, Loaded
@@ -26,6 +27,7 @@ from dsvl2_runtime.engine.wire_error import WireError
 from dsvl2_runtime.errors import Dsvl2Error
 from dsvl2_runtime.notices import Notice
 from dsvl2_runtime.progress import FinishReason
+from dsvl2_runtime.texts import notice_text
 
 ENGINE = "engine: "
 """Before the reason of an engine that ended."""
@@ -134,6 +136,9 @@ def _end(number: int, saved: SavedTurn) -> Finished | WireError | EngineEnd | No
 
 def _notice(saved: SavedNotice) -> Notice | None:
     try:
-        return _NOTICE.validate_python({"code": saved.code, "values": saved.values})
-    except ValidationError:  # of another version
+        notice = _NOTICE.validate_python({"code": saved.code, "values": saved.values})
+        notice_text(notice)
+        part_in([notice])
+    except (ValidationError, LookupError, ValueError):  # of another version, with other values
         return None
+    return notice

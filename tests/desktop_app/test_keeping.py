@@ -138,7 +138,7 @@ def test_a_turn_survives_being_kept(tmp_path: Path, end: Finished | WireError | 
         answer="<|ref|>total<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>",
         state="done",
         end=end,
-        notices=(Notice("image.one_tile", {"image": 1}),),
+        notices=(Notice("image.first_page", {"image": 1}), Notice("image.ground", {"image": 1, "ground": "black"})),
         task="locate",
         image_sizes=((40, 30),),
     )

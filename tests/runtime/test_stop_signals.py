@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the program also where Python would drop them, and never a moment too late."""
+"""Ctrl-C and SIGTERM end the program also where Python would drop them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = on_posix
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
 PROGRAM = """
-import atexit, os, signal, sys, time
+import os, signal, sys, time
 from dsvl2_runtime.cli.exit_codes import exit_code_of
 
 def stop():
@@ -64,13 +64,6 @@ def test_a_signal_is_not_lost_where_nobody_called(name: str, where: str) -> None
     """The program goes on there, and is ended a moment later, although it sleeps by then."""
     found = run(LOST[where], name)
     assert (found.returncode, found.stdout, found.stderr) == (EXIT_CODES[name], "goes on\n", "")
-
-
-@pytest.mark.parametrize("name", EXIT_CODES)
-def test_a_signal_after_the_end_changes_nothing(name: str) -> None:
-    """Neither the exit code nor what is printed."""
-    found = run("atexit.register(stop); raise SystemExit(0)", name)
-    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
 
 def test_other_errors_of_finalisers_are_told_as_always() -> None:

@@ -85,6 +85,19 @@ def test_a_screenshot_is_timed_in_parts(packed: Path, capsys: pytest.CaptureFixt
     assert last["follow_up_s"] < last["prepare_and_follow_up_s"]
 
 
+def test_an_untuned_model_is_timed_as_a_tuned_one(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A question finds it so, for which a model is loaded; its figures are not taken for those that have goals."""
+    model = said_module.opened(packed / "small", "cpu")
+    capsys.readouterr()
+    speeds._tuning(model)
+    speeds._first_tokens(model)
+    lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    untuned = next(line for line in lines if "untuned_first_token_s" in line)
+    assert untuned.keys() == {f"untuned_{name}" for name in lines[-1]}
+    assert not untuned.keys() & lines[-1].keys()
+    assert lines.index(untuned) < next(at for at, line in enumerate(lines) if "tune_s" in line)
+
+
 def test_logits_that_differ_are_a_failure(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the figure that tells how much."""
     said: list[dict[str, Any]] = []

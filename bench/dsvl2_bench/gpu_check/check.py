@@ -34,7 +34,7 @@ SHOWN_LINE = 6000
 FIGURES = {
     "worst_of_all_steps", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared",
     "load_s", "tune_s", "between_steps_ms", "tiles_ms", "card_ms", "nodes_ms", "switched", "card", "taken_gb",
-    "program_s",
+    "program_s", "untuned_tok_s", "untuned_first_token_s",
 }  # fmt: skip
 """Lines with any of these are in the table."""
 LONGEST_FIGURE, LONGEST_PROFILE = 400, 2000

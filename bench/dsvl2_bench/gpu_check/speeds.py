@@ -70,10 +70,11 @@ def _tuning(model: VisionLanguageModel) -> None:
     """Prompts as a question finds them that a load is made for, then what it takes to read them faster."""
     from dsvl2_bench import phases
 
-    untuned = phases.prefill_rates(model, REPEATS)
+    say(untuned_tok_s=phases.prefill_rates(model, REPEATS))
+    say(**{f"untuned_{name}": seconds for name, seconds in _screen_seconds(model).items()})
     start = time.perf_counter()
     model.tune()
-    say(untuned_tok_s=untuned, tune_s=round(time.perf_counter() - start, 2))
+    say(tune_s=round(time.perf_counter() - start, 2))
 
 
 def _steps(model: VisionLanguageModel) -> None:
@@ -129,7 +130,12 @@ def _between_steps(model: VisionLanguageModel) -> None:
 
 
 def _first_tokens(model: VisionLanguageModel) -> None:
-    """A screenshot of 1920x1080 and a question about it; then another question about it."""
+    """What has a goal, with a tuned model."""
+    say(**_screen_seconds(model))
+
+
+def _screen_seconds(model: VisionLanguageModel) -> dict[str, float]:
+    """A screenshot of 1920x1080 and a question about it; then another question about it. Medians, in seconds."""
     options = GenerationOptions(max_new_tokens=1)
     screen = np.random.default_rng(1).integers(0, 256, SCREEN, np.uint8)
     found: dict[str, list[float]] = {}
@@ -159,13 +165,19 @@ def _first_tokens(model: VisionLanguageModel) -> None:
     say(prompt_tokens=len(inputs.input_ids), tiles=[len(image.tiles) for image in inputs.images])
     say(all_ms={kind: [round(1000 * s, 2) for s in times] for kind, times in found.items()})
     medians = {kind: round(statistics.median(times), 4) for kind, times in found.items()}
-    say(
-        first_token_s=medians["first"], follow_up_s=medians["follow_up"], prepare_s=medians["prepare"],
-        prepare_and_first_token_s=round(medians["prepare"] + medians["first"], 4),
-        prepare_and_follow_up_s=round(medians["prepare_again"] + medians["follow_up"], 4),
-        first_vision_s=medians.get("first_vision"), first_prompt_s=medians.get("first_prefill"),
-        follow_up_prompt_s=medians.get("follow_up_prefill"),
-    )  # fmt: skip
+    seconds = {
+        "first_token_s": medians["first"],
+        "follow_up_s": medians["follow_up"],
+        "prepare_s": medians["prepare"],
+        "prepare_and_first_token_s": round(medians["prepare"] + medians["first"], 4),
+        "prepare_and_follow_up_s": round(medians["prepare_again"] + medians["follow_up"], 4),
+    }
+    named = {
+        "first_vision": "first_vision_s",
+        "first_prefill": "first_prompt_s",
+        "follow_up_prefill": "follow_up_prompt_s",
+    }
+    return seconds | {name: medians[kind] for kind, name in named.items() if kind in medians}
 
 
 def _runs(model: VisionLanguageModel) -> dict[str, Callable[[], object]]:

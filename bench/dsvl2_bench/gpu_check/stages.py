@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL
 
+from dsvl2_bench.gpu_check.kernel_search import kernel_search
 from dsvl2_bench.gpu_check.plan import FORM, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.program import program
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
@@ -281,6 +282,7 @@ STAGES: dict[str, Callable[[Path, str], None]] = {
     "profile": profile,
     "nodes": nodes,
     "quick": quick,
+    "search": kernel_search,
 }
 """Those of `plan.SECONDS` and `plan.MORE_SECONDS`."""
 

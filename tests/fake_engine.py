@@ -87,7 +87,7 @@ def answer(ask: Ask) -> None:
         send(Wrote(ask.turn, "38"))
         send(LooksAgain(ask.turn, first))
         send(Replaced(ask.turn, "47"))
-        send(replace(first, looks=3, confidence=0.875, part=(8, 0, 24, 12)))
+        send(replace(first, looks=3, confidence=0.875, read_in=(8, 0, 24, 12)))
         return
     elif text in ("length", "repetition", "timeout"):
         reason = text

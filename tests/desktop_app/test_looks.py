@@ -24,7 +24,7 @@ from dsvl2_app.state.session import ChatSession, Turn
 from dsvl2_app.widgets.choices import Choices
 from dsvl2_app.widgets.keeping import Keeping
 from dsvl2_app.widgets.main_window import MainWindow
-from dsvl2_app.widgets.picture_items import PartItem
+from dsvl2_app.widgets.picture_items import ReadInItem
 from dsvl2_app.widgets.picture_view import PictureView
 from dsvl2_app.widgets.turn_view import TurnView
 from dsvl2_runtime.bundle.model_names import find_model
@@ -204,7 +204,7 @@ def test_where_it_was_read_is_said_instead_of_how_small_it_is_seen(session: Chat
         session.take(event)
     (turn,) = session.turns
     assert turn.notices == prepared.notices
-    session.take(replace(SECOND, looks=4, part=(823, 0, 1920, 617)))
+    session.take(replace(SECOND, looks=4, read_in=(823, 0, 1920, 617)))
     values = {"image": 1, "left": 823, "top": 0, "right": 1920, "bottom": 617}
     assert turn.notices == (first, Notice("image.read_in_part", values))
     assert "in an enlarged part: 823 to 1920 pixels from the left, 0 to 617 from the top" in texts.talk.remark(turn)
@@ -233,7 +233,7 @@ def test_the_part_that_was_read_is_framed_in_the_picture(
 
 
 def parts_in(view: PictureView) -> list[QRectF]:
-    return [item.rect() for item in view.scene().items() if isinstance(item, PartItem)]
+    return [item.rect() for item in view.scene().items() if isinstance(item, ReadInItem)]
 
 
 def test_what_counts_is_kept_and_exported(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from dsvl2_app.state.display import LONGEST_SHOWN, ShownPicture, shown_picture
 from dsvl2_app.state.parts import pixels_with_boxes, save_with_boxes, write_part
-from dsvl2_app.widgets.picture_items import BoxItem, GridItem, PartItem
+from dsvl2_app.widgets.picture_items import BoxItem, GridItem, ReadInItem
 from dsvl2_app.widgets.picture_view import LARGEST_FIT, PictureView
 from dsvl2_runtime.answers.boxes import Box
 from dsvl2_runtime.errors import UsageError
@@ -173,15 +173,15 @@ def test_the_part_in_which_an_answer_was_read_is_framed_and_named(view: PictureV
     """One at a time; another picture has none."""
     for part, shown in [((0, 0, 500, 400), [QRectF(0, 0, 500, 400)]), ((300, 0, 900, 400), [QRectF(300, 0, 500, 400)])]:
         view.show_boxes(())
-        view.show_part(part)
-        assert [item.rect() for item in view.scene().items() if isinstance(item, PartItem)] == shown
+        view.show_read_in(part)
+        assert [item.rect() for item in view.scene().items() if isinstance(item, ReadInItem)] == shown
         assert view.accessibleDescription() == "read here"
     view.show_boxes(())
-    assert not any(isinstance(item, PartItem) for item in view.scene().items())
+    assert not any(isinstance(item, ReadInItem) for item in view.scene().items())
     assert view.accessibleDescription() == ""
-    view.show_part((0, 0, 500, 400))
+    view.show_read_in((0, 0, 500, 400))
     view.show_picture(None)
-    view.show_part((0, 0, 500, 400))
+    view.show_read_in((0, 0, 500, 400))
     assert not view.scene().items()
 
 

@@ -90,7 +90,7 @@ def test_the_surest_answer_of_a_part_counts() -> None:
     assert text(found.chunks(look_again=True)) == "c"
     sizes = [SCREEN, *sizes_of(HALVES), *sizes_of(QUARTERS)]
     assert prepared == [(SCREEN, 1.0), *((size, ENLARGEMENT) for size in sizes[1:])]
-    assert (found.count, found.part) == (7, QUARTERS[2])
+    assert (found.count, found.read_in) == (7, QUARTERS[2])
     assert (found.inputs, found.sequence) == model.asked[0]  # a conversation goes on from the whole image
 
 
@@ -111,7 +111,7 @@ def test_an_answer_that_is_more_likely_right_is_not_asked_about_parts() -> None:
 def test_a_sure_answer_of_a_part_ends_the_looks() -> None:
     model = Scripted([answer_of("a", 0.2), answer_of("b", SURE)])
     found, _ = looks_at(model)
-    assert (text(found.chunks(look_again=True)), found.count, found.part) == ("b", 2, HALVES[0])
+    assert (text(found.chunks(look_again=True)), found.count, found.read_in) == ("b", 2, HALVES[0])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_sure_answer_of_a_part_ends_the_looks() -> None:
 def test_otherwise_the_first_answer_counts(others: list[list[TextChunk]]) -> None:
     """Where no part is surer, and where its answer is about no place in it."""
     found, _ = looks_at(Scripted([answer_of("a", 0.45), *others]))
-    assert (text(found.chunks(look_again=True)), found.count, found.part) == ("a", 7, None)
+    assert (text(found.chunks(look_again=True)), found.count, found.read_in) == ("a", 7, None)
 
 
 @pytest.mark.parametrize("first", ["yes", "No.", "two\nlines", "x" * 200, ""])
@@ -288,12 +288,12 @@ def test_the_engine_says_where_it_was_read(screen: Path) -> None:
     prepared = next(event for event in events if isinstance(event, Prepared))
     end = events[-1]
     assert isinstance(end, Finished)
-    assert end.part in (*HALVES, *QUARTERS)
+    assert end.read_in in (*HALVES, *QUARTERS)
     assert codes(prepared.notices) == ["image.scaled_down"]
     completion = Completion("demo")
     for event in (prepared, end):
         completion.take(event)
     extension = completion.whole()["x_dsvl2"]
     (warning,) = extension["warnings"]
-    assert extension["read_in"] == end.part
+    assert extension["read_in"] == end.read_in
     assert warning["code"] == "image.read_in_part"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dsvl2_runtime.answers.boxes import Box, parse_boxes
 from dsvl2_runtime.answers.confidence import SHORT_TOKENS, unsure_notices
-from dsvl2_runtime.answers.parts_look import Place, notices_beside, part_in
+from dsvl2_runtime.answers.parts_look import Place, notices_beside, read_in_of
 from dsvl2_runtime.answers.sampling import GenerationOptions
 from dsvl2_runtime.engine.client import EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
@@ -174,9 +174,9 @@ class Turn:
         return self.end.looks if isinstance(self.end, Finished) else 1
 
     @property
-    def part(self) -> Place | None:
+    def read_in(self) -> Place | None:
         """In which part of its one picture the answer was read: (left, top, right, bottom) in pixels; None for all."""
-        return None if self.is_open else part_in(self.notices)
+        return None if self.is_open else read_in_of(self.notices)
 
     @property
     def can_look(self) -> bool:
@@ -230,7 +230,7 @@ class Turn:
                 self.state, self.is_looking = "done", False  # nothing larger was seen; the figures are the first ones
             elif event.reason == "stop":
                 self.state, self.end, self.is_looking = "done", event, False
-                self.notices = notices_beside(event.part, self.notices)
+                self.notices = notices_beside(event.read_in, self.notices)
             else:
                 self.cut("stopped" if event.reason == "cancelled" else "done", event)
         elif isinstance(event, Failed):

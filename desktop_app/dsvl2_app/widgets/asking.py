@@ -197,14 +197,14 @@ class Asking(QObject):
 
     def _show_boxes_of_new(self) -> None:
         over = [turn for turn in self._session.turns if not turn.is_open]
-        if over and over[-1] is not self._shown_turn and (over[-1].boxes or over[-1].part):
+        if over and over[-1] is not self._shown_turn and (over[-1].boxes or over[-1].read_in):
             self._show_boxes_of(over[-1])
 
     def _show_boxes_of(self, turn: Turn) -> None:
         images = shown_images(self._session.turns, turn)
-        if (turn.boxes or turn.part) and images:
+        if (turn.boxes or turn.read_in) and images:
             self._shown_turn = turn
-            self._pane.show_boxes(images[-1], turn.boxes, turn.part)
+            self._pane.show_boxes(images[-1], turn.boxes, turn.read_in)
 
     def _hover_in_answer(self, turn: Turn, number: int | None) -> None:
         if number is not None and turn is not self._shown_turn:

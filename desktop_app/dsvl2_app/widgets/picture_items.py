@@ -196,7 +196,7 @@ class BoxItem(QGraphicsRectItem):
         super().hoverLeaveEvent(event)
 
 
-class PartItem(QGraphicsRectItem):
+class ReadInItem(QGraphicsRectItem):
     """The part of the picture in which an answer was read."""
 
     def __init__(self, place: QRectF) -> None:

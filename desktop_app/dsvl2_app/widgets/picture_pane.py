@@ -65,7 +65,7 @@ class PicturePane(QWidget):
         self._images: list[Attachment] = []
         self._recent = Recent()
         self._boxes: dict[str, tuple[Box, ...]] = {}
-        self._parts: dict[str, Place | None] = {}
+        self._read_in: dict[str, Place | None] = {}
         self._current: Attachment | None = None
         self._tiles: dict[str, tuple[int, int]] = {}
         self._loader = PictureLoader(self)
@@ -156,13 +156,13 @@ class PicturePane(QWidget):
         self.cost.setText(text)
         self._fit_cost()
 
-    def show_boxes(self, image: Attachment, boxes: Sequence[Box], part: Place | None = None) -> None:
+    def show_boxes(self, image: Attachment, boxes: Sequence[Box], read_in: Place | None = None) -> None:
         """Show the boxes of an answer on a picture, and the part in which it was read; it is looked at from now on."""
-        self._boxes[image.content.sha256], self._parts[image.content.sha256] = tuple(boxes), part
+        self._boxes[image.content.sha256], self._read_in[image.content.sha256] = tuple(boxes), read_in
         self.look_at(image)
         self._look_at(image)
         self.view.show_boxes(boxes)
-        self.view.show_part(part)
+        self.view.show_read_in(read_in)
 
     def look_at(self, image: Attachment) -> None:
         """Choose the chip of a picture."""
@@ -230,7 +230,7 @@ class PicturePane(QWidget):
             # The thumbnail at once, the picture when it is decoded.
             self.view.show_picture(thumbnail_picture(image.content.sha256, image.size, image.thumbnail), image.name)
             self.view.show_boxes(self._boxes.get(image.content.sha256, ()))
-            self.view.show_part(self._parts.get(image.content.sha256))
+            self.view.show_read_in(self._read_in.get(image.content.sha256))
             self._loader.load(image)
         self._show_tiles()
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 from dsvl2_app import texts
 from dsvl2_app.state.display import ShownPicture
 from dsvl2_app.widgets import theme
-from dsvl2_app.widgets.picture_items import BoxItem, GridItem, PartItem, PictureItem, RegionItem
+from dsvl2_app.widgets.picture_items import BoxItem, GridItem, PictureItem, ReadInItem, RegionItem
 from dsvl2_runtime.answers.boxes import Box
 from dsvl2_runtime.answers.parts_look import Place
 
@@ -64,7 +64,7 @@ class PictureView(QGraphicsView):
         self.setMinimumSize(1, 1)
         self._picture: PictureItem | None = None
         self._boxes: list[BoxItem] = []
-        self._part: PartItem | None = None
+        self._read_in: ReadInItem | None = None
         self._grid: GridItem | None = None
         self._tiles: tuple[int, int] | None = None
         self._is_fitted = True
@@ -92,7 +92,7 @@ class PictureView(QGraphicsView):
     def show_picture(self, picture: ShownPicture | None, name: str = "") -> None:
         """Show a picture without boxes, fitted; None shows nothing."""
         self._scene.clear()
-        self._picture, self._boxes, self._part, self._grid, self._region = None, [], None, None, None
+        self._picture, self._boxes, self._read_in, self._grid, self._region = None, [], None, None, None
         if picture is None:
             self.setAccessibleName(texts.pictures.no_picture())
             return
@@ -125,19 +125,19 @@ class PictureView(QGraphicsView):
             self._boxes.append(item)
         names = [texts.pictures.box_name(number, box.label) for number, box in enumerate(boxes, 1)]
         self.setAccessibleDescription("; ".join(names))
-        self.show_part(None)
+        self.show_read_in(None)
 
-    def show_part(self, part: Place | None) -> None:
+    def show_read_in(self, read_in: Place | None) -> None:
         """Show in which part of this picture the answer was read whose boxes were shown; None for all of it."""
-        if self._part is not None:
-            self._scene.removeItem(self._part)
-            self._part = None
-        if self._picture is None or part is None:
+        if self._read_in is not None:
+            self._scene.removeItem(self._read_in)
+            self._read_in = None
+        if self._picture is None or read_in is None:
             return
-        left, top, right, bottom = part
+        left, top, right, bottom = read_in
         place = QRectF(left, top, right - left, bottom - top).intersected(self._picture.boundingRect())
-        self._part = PartItem(place)
-        self._scene.addItem(self._part)
+        self._read_in = ReadInItem(place)
+        self._scene.addItem(self._read_in)
         named = filter(None, [self.accessibleDescription(), texts.pictures.read_here()])
         self.setAccessibleDescription("; ".join(named))
 

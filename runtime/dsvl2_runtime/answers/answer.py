@@ -112,7 +112,7 @@ class Answer(Iterator[TextChunk]):
         """Of what was computed: an answer that is kept shall not keep rows and images."""
         self._num_looks = self.looks
         if self._looks is not None:
-            self.read_in = self._looks.part
+            self.read_in = self._looks.read_in
             self.notices = notices_beside(self.read_in, self.notices)
         self._sequence = self._looks = None
 

@@ -81,21 +81,21 @@ def may_be_read_in_a_part(answer: str) -> bool:
     return says_not_shown(answer) or is_read_at_one_place(answer)
 
 
-def notices_beside(answer_part: Place | None, notices: Sequence[Notice]) -> tuple[Notice, ...]:
+def notices_beside(read_in: Place | None, notices: Sequence[Notice]) -> tuple[Notice, ...]:
     """What is told beside an answer: where it was read, instead of that the image is seen smaller than it is.
 
     Args:
-        answer_part: in which the answer was read; None where it was read in the whole image.
+        read_in: in which the answer was read; None where it was read in the whole image.
         notices: about the whole image.
     """
-    if answer_part is None:
+    if read_in is None:
         return tuple(notices)
-    values = dict(zip(SIDES, answer_part, strict=True))
+    values = dict(zip(SIDES, read_in, strict=True))
     kept = (notice for notice in notices if notice.code != "image.scaled_down")
     return (*kept, Notice("image.read_in_part", values).of_image(1))  # only what is alone is looked at in parts
 
 
-def part_in(notices: Sequence[Notice]) -> Place | None:
+def read_in_of(notices: Sequence[Notice]) -> Place | None:
     """The part in which an answer was read, by what is told beside it."""
     for notice in notices:
         if notice.code == "image.read_in_part":

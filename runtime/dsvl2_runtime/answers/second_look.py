@@ -123,7 +123,7 @@ class Looks:
         """Of the same look."""
         self.count = 1
         """How many looks there were."""
-        self.part: Place | None = None
+        self.read_in: Place | None = None
         """Of the one image, in which the answer was read that counts; None where it was read in the whole image."""
 
     def chunks(self, *, look_again: bool | None = None) -> Generator[TextChunk, None, None]:
@@ -219,7 +219,7 @@ class Looks:
                 if sure >= SURELY_ABSENT and says_not_shown(_text(found)):
                     empty.append(place)
                 elif sure > confidence and is_read_at_one_place(_text(found)):
-                    surest, confidence, self.part = found, sure, place
+                    surest, confidence, self.read_in = found, sure, place
                 if confidence >= SURE:
                     break
         return surest

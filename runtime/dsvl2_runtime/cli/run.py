@@ -214,7 +214,7 @@ class Run:
             self.meter.answered(len(answer.token_ids))
         in_answer, dropped = parse_boxes(answer.text, answer.image_sizes, is_cut=reason != "stop")
         self.say(dropped)
-        read_in = None if looks.part is None else part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.part)).px
+        read_in = None if looks.read_in is None else part.box_in_whole(Box("", 1, (0, 0, 0, 0), looks.read_in)).px
         if part.is_alone:  # otherwise it would not be known of which page
             self.say_where_it_was_read(looks.inputs.notices, read_in)
         found = tuple(part.box_in_whole(box) for box in in_answer)

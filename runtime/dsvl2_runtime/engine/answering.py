@@ -143,7 +143,7 @@ def answer(
             send(Replaced(ask.turn, again.text))
         end = replace(end, tokens=len(again.token_ids) or end.tokens, confidence=again.confidence)
     seconds = round(time.monotonic() - start, 3) + (0.0 if ask.first is None else ask.first.seconds)
-    send(replace(end, seconds=seconds, memory_bytes=memory_bytes(), looks=looks.count, part=looks.part))
+    send(replace(end, seconds=seconds, memory_bytes=memory_bytes(), looks=looks.count, read_in=looks.read_in))
     return remember_speeds(model.speed_key, meter.take())
 
 

@@ -238,7 +238,7 @@ class Finished:
     """The probability that the model gave to this answer, if the options asked for it (`answers/confidence.py`)."""
     looks: int = 1
     """How many there were (`answers/second_look.py`)."""
-    part: tuple[int, int, int, int] | None = None
+    read_in: tuple[int, int, int, int] | None = None
     """Of the one image, in which the answer was read: (left, top, right, bottom) in pixels; None for all of it."""
     kind: Literal["finished"] = "finished"
 

@@ -93,9 +93,9 @@ class Completion:
             "finish_reason": end.reason,
             "confidence": None if end.confidence is None else round(end.confidence, 4),
             "looks": end.looks,
-            "read_in": end.part,
+            "read_in": end.read_in,
             "boxes": [asdict(box) for box in boxes],
-            "warnings": [notice_json(notice) for notice in (*notices_beside(end.part, notices), *dropped)],
+            "warnings": [notice_json(notice) for notice in (*notices_beside(end.read_in, notices), *dropped)],
             "seconds": end.seconds,
         }
 

@@ -19,7 +19,7 @@ from dsvl2_app.state.history.records import (
 )
 from dsvl2_app.state.session import Conversation
 from dsvl2_app.state.turn import Attachment, Task, Turn, TurnState
-from dsvl2_runtime.answers.parts_look import part_in
+from dsvl2_runtime.answers.parts_look import read_in_of
 from dsvl2_runtime.engine.client import EndReason, EngineEnd
 from dsvl2_runtime.engine.image_store import KeptImage
 from dsvl2_runtime.engine.protocol import Finished, Loaded
@@ -137,8 +137,8 @@ def _end(number: int, saved: SavedTurn) -> Finished | WireError | EngineEnd | No
 def _notice(saved: SavedNotice) -> Notice | None:
     try:
         notice = _NOTICE.validate_python({"code": saved.code, "values": saved.values})
-        notice_text(notice)
-        part_in([notice])
+        notice_text(notice)  # raises where its sentence, or the part that it names, cannot be made of its values
+        read_in_of([notice])
     except (ValidationError, LookupError, ValueError):  # of another version, with other values
         return None
     return notice

@@ -221,7 +221,7 @@ class VisionLanguageModel:
     def tune(self, watch: Watch = UNWATCHED) -> None:
         """Find the fastest kernels of a GPU for long prompts too: for programs that answer for long, such as a server.
 
-        It takes longer than the rest of a load (docs/performance-gpu.md). On the CPU there is nothing to find.
+        It takes about as long as a load (docs/performance-gpu.md). On the CPU there is nothing to find.
 
         Raises:
             GenerationError, OutOfMemoryError, CancelledError, TimeLimitError: as `load_model`.

@@ -25,7 +25,7 @@ from dsvl2_runtime.progress import UNWATCHED, Watch
 WARMED = (64, 512)
 """Sizes of prompt runs that are tried out at load. ONNX Runtime looks for the fastest kernels for experts the first
 time that a number of rows, rounded up to a power of two, is run, in each layer anew; other runs are filled up to
-the next of these. `tune` tries `GPU_CHUNK` as well, which takes longer than all else of a load."""
+the next of these. `tune` tries `GPU_CHUNK` as well, which takes about as long as a load."""
 
 
 class CudaDecoder:

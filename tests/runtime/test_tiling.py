@@ -24,7 +24,15 @@ from dsvl2_runtime.geometry import (
     official_resolutions,
     patches_along,
 )
-from dsvl2_runtime.inputs.tiling import Tiling, choose_resolution, choose_tiling, pad_to, pixel_tiles, plan_tiling
+from dsvl2_runtime.inputs.tiling import (
+    Tiling,
+    choose_resolution,
+    choose_tiling,
+    normalized,
+    pad_to,
+    pixel_tiles,
+    plan_tiling,
+)
 from small_models import picture
 
 CONFIG = official_config("small")
@@ -157,6 +165,22 @@ def test_pixels_are_exact(size: tuple[int, int]) -> None:
             assert np.array_equal(found[tile], expected)
             tile += 1
     assert tile == len(found)
+
+
+def test_pixels_lie_in_the_room_that_is_given() -> None:
+    """As the encoder reads them, without another copy; what the room had before is in none of them."""
+    tiles = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    room = np.full((3, 3, 16, 16), np.nan, np.float32)
+    found = normalized(tiles, room)
+    assert np.shares_memory(found, room)
+    assert np.isnan(room[2]).all()
+    assert found.flags.c_contiguous
+    assert normalized(tiles).flags.c_contiguous
+    expected = (tiles.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(normalized(tiles), expected)
+    with pytest.raises(ValueError, match="shorter"):
+        normalized(tiles, room[:1])
 
 
 @settings(deadline=None)

@@ -123,19 +123,24 @@ def cut_tiles(
     return tiles
 
 
-def normalized(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalized(tiles: NDArray[np.uint8], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Tiles as the vision encoder takes them.
 
     Args:
         tiles: [num_tiles, image_size, image_size, 3] uint8.
+        out: room for at least as many tiles as the result has, which is its beginning then; by default new memory.
 
     Returns:
-        [num_tiles, 3, image_size, image_size] float32 in -1..1.
+        [num_tiles, 3, image_size, image_size] float32 in -1..1, contiguous.
     """
-    pixels = tiles.transpose(0, 3, 1, 2).astype(np.float32)
-    pixels /= 255
-    pixels -= MEAN
-    pixels /= STD  # in the reference's order, for the same bits
+    num_tiles, high, wide, channels = tiles.shape
+    pixels = np.empty((num_tiles, channels, high, wide), np.float32) if out is None else out[:num_tiles]
+    # One after the other, as a tile stays in the processor's cache; in the reference's order, for the same bits.
+    for tile, planes in zip(tiles, pixels, strict=True):
+        planes[:] = tile.transpose(2, 0, 1)
+        np.divide(planes, 255, out=planes)
+        np.subtract(planes, MEAN, out=planes)
+        np.divide(planes, STD, out=planes)
     return pixels
 
 

@@ -70,13 +70,15 @@ class CudaImageEncoder:
         self._session, self._store, self._target = session, store, target
         self.cells = config.cells
         """Along a side of a tile, after the projector."""
-        self._side = config.vision_config.image_size
+        side = self._side = config.vision_config.image_size
+        # Kept, because new memory of this size costs as much time as what is written there.
+        self._pixels = np.empty((TILE_BATCHES[0], 3, side, side), np.float32)
 
     def encode_to(self, pictures: NDArray[np.uint8], row: int, options: onnxruntime.RunOptions | None = None) -> None:
         """Write the features of some tiles [num_tiles, image_size, image_size, 3] into the store, from a row on."""
         store, tiles = self._store, len(pictures)
         binding = self._session.io_binding()
-        bind_copies(binding, {graph_io.PIXEL_VALUES: normalized(pictures)})
+        bind_copies(binding, {graph_io.PIXEL_VALUES: normalized(pictures, self._pixels)})
         outputs = (
             (graph_io.TILE_FEATURES, (tiles, self.cells**2, store.hidden), row),
             (graph_io.IMAGE_NEWLINE, (1, store.hidden), NEWLINE),

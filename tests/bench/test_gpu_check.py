@@ -77,6 +77,14 @@ def test_times_say_what_they_go_to(packed: Path, tmp_path: Path) -> None:
     assert "quick@no-capture: well, 2 of 2 checks" in (tmp_path / "table.txt").read_text("utf-8")
 
 
+@pytest.fixture
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said is looked at, and not how long it takes."""
+    for module in (speeds, kernel_search):
+        monkeypatch.setattr(module, "REPEATS", 1)
+
+
+@pytest.mark.usefixtures("timed_once")
 def test_a_screenshot_is_timed_in_parts(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Vision and prompt apart from each other, and from what is done before."""
     model = said_module.opened(packed / "small", "cpu")
@@ -91,6 +99,7 @@ def test_a_screenshot_is_timed_in_parts(packed: Path, capsys: pytest.CaptureFixt
     assert last["follow_up_s"] < last["prepare_and_follow_up_s"]
 
 
+@pytest.mark.usefixtures("timed_once")
 def test_an_untuned_model_is_timed_as_a_tuned_one(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A question finds it so, for which a model is loaded; its figures are not taken for those that have goals."""
     model = said_module.opened(packed / "small", "cpu")
@@ -297,6 +306,7 @@ def test_a_stage_knows_how_long_it_may_take(monkeypatch: pytest.MonkeyPatch) -> 
     assert 19 < said_module.seconds_left() <= 20
 
 
+@pytest.mark.usefixtures("timed_once")
 def test_a_search_is_timed_apart_from_what_it_finds(
     packed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,7 +332,6 @@ def test_a_search_is_timed_apart_from_what_it_finds(
     assert said["search_ms"].keys() == {"64", "512", "2048"}
     for when in ("first_kernel", "first_kernel_tuned", "found_kernel_tuned"):
         assert said[f"{when}_tok_s"].keys() == {"421", "1415", "2017"}
-    half = len(switches) // 2
-    assert set(switches[:half]) == {"1"}
-    assert switches == sorted(switches, reverse=True)
-    assert switches[-1] == "0"
+    of_one_measurement = switches.count("1") // 2
+    assert of_one_measurement > 0
+    assert switches == ["1"] * 2 * of_one_measurement + ["0"] * (2 * 3 + of_one_measurement)

@@ -22,6 +22,7 @@ from dsvl2_runtime.engine.protocol import (
     LooksAgain,
     Measured,
     Prepared,
+    Progressed,
     Replaced,
     Stop,
     Wrote,
@@ -106,6 +107,9 @@ def main() -> None:
         if isinstance(command, Load):
             if command.model.endswith("slow"):
                 time.sleep(600)
+            if command.model.endswith("measured"):
+                send(Progressed("load", 10, 40))
+                send(Progressed("tune", 0, 1))
             send(Loaded("fake", "int4", ""))
         elif isinstance(command, Ask):
             stops[command.turn] = threading.Event()

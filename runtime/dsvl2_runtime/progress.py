@@ -10,7 +10,7 @@ from typing import Literal
 
 from dsvl2_runtime.errors import CancelledError, TimeLimitError
 
-Phase = Literal["pages", "load", "vision", "prefill", "decode"]
+Phase = Literal["pages", "load", "tune", "vision", "prefill", "decode"]
 StopReason = Literal["cancelled", "timeout"]
 FinishReason = Literal["stop", "length", "repetition"] | StopReason
 """Why an answer ends: the model ended it or wrote a stop text, the longest answer or the context is full, it goes round
@@ -23,7 +23,7 @@ class Progress:
 
     phase: Phase
     done: int
-    """Pages drawn, graphs loaded, tiles encoded, prompt tokens read or answer tokens written."""
+    """Pages drawn, graphs loaded, sizes tuned for, tiles encoded, prompt tokens read or answer tokens written."""
     total: int
     """The number that `done` grows to; in the phase `decode` the answer may end before it."""
 

@@ -48,6 +48,7 @@ from dsvl2_runtime.machine import speeds
 from dsvl2_runtime.machine.files import sha256
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.model import VisionLanguageModel, load_model
+from dsvl2_runtime.progress import Watch
 from small_models import MakeBundle, picture
 
 HELLO = to_line(Hello())
@@ -117,10 +118,11 @@ def test_a_model_too_large_for_the_memory_is_loaded_only_by_force(force: bool, m
 def test_a_model_that_shall_answer_for_long_is_tuned_before_it_is_ready(
     tune: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is said to be loaded before."""
+    """Nothing is said to be loaded before, and how far it is is told."""
 
     class Tuned:
-        def tune(self) -> None:
+        def tune(self, watch: Watch) -> None:
+            watch.report("tune", 0, 1)
             raise EndOfTestError("tuned")
 
         @property
@@ -128,8 +130,10 @@ def test_a_model_that_shall_answer_for_long_is_tuned_before_it_is_ready(
             raise EndOfTestError("ready")
 
     monkeypatch.setattr(engine_process, "load_model", lambda *_, **__: Tuned())
+    events: list[Event] = []
     with pytest.raises(EndOfTestError, match="tuned" if tune else "ready"):
-        engine_process.load(Load("m", tune=tune), lambda event: None)
+        engine_process.load(Load("m", tune=tune), events.append)
+    assert (Progressed("tune", 0, 1) in events) == tune
 
 
 def test_it_greets_before_it_is_asked_and_refuses_another_version() -> None:

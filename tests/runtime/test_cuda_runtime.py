@@ -122,7 +122,10 @@ def test_runs_are_filled_up_to_sizes_that_were_tried_out(
 
 
 def test_tuning_can_be_stopped(small: VisionLanguageModel, bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop is an error of this program and leaves the model as it was; on the CPU there is nothing to tune."""
+    """A stop is an error of this program and leaves the model as it was; on the CPU there is nothing to tune.
+
+    It takes ten seconds and more, so it says when it begins and when it ends.
+    """
     decoder = small.components.decoder
     assert isinstance(decoder, CudaDecoder)
     monkeypatch.setattr("dsvl2_runtime.graphs.cuda.decoder.GPU_CHUNK", 64)
@@ -131,7 +134,9 @@ def test_tuning_can_be_stopped(small: VisionLanguageModel, bundle: MakeBundle, m
     with pytest.raises(CancelledError):
         small.tune(stopped)
     assert decoder.known_sizes == ()
-    small.tune()
+    seen: list[Progress] = []
+    small.tune(Watch(seen.append))
+    assert seen == [Progress("tune", 0, 1), Progress("tune", 1, 1)]
     assert decoder.known_sizes == (64,)
     load_model(bundle("small", "int4"), threads=1).tune(stopped)
 

@@ -6,15 +6,24 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import openai
 import psutil
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from dsvl2_runtime.server.listen import open_socket
-from running_server import data_url, image_part
+from dsvl2_runtime.cli import serve as serve_verb
+from dsvl2_runtime.cli.console import ProgressBars
+from dsvl2_runtime.engine.protocol import Load, Progressed
+from dsvl2_runtime.server import listen
+from dsvl2_runtime.server.answers import Answers
+from dsvl2_runtime.server.listen import ServeOptions, open_socket
+from running_server import FAKE_ENGINE, data_url, image_part
 from served import CLI, served
 from waiting import PATIENCE
 
@@ -49,6 +58,47 @@ def test_one_line_when_ready_and_an_end_without_leftovers(end: signal.Signals) -
         assert (process.returncode, out, err) == (128 + end, "", "")
         psutil.wait_procs(engines, PATIENCE)
         assert not [engine for engine in engines if engine.is_running()]
+
+
+def test_a_load_says_how_far_it_is() -> None:
+    """To whoever starts the server; later ones, of an engine that died, have nobody who looks."""
+    answers, seen = Answers(Load("measured", 1), 2, FAKE_ENGINE), list[Progressed]()
+    try:
+        answers.start(seen.append)
+    finally:
+        answers.close()
+    assert seen == [Progressed("load", 10, 40), Progressed("tune", 0, 1)]
+
+
+def test_what_is_loaded_has_a_bar_until_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In percent of its bytes; a total that is not known shows that something goes on."""
+    said: list[object] = []
+
+    class Bars(ProgressBars):
+        def update(self, phase: str, done: int, total: int | None) -> None:
+            said.append((phase, done, total))
+
+        def close(self) -> None:
+            said.append("closed")
+
+    @contextmanager
+    def bars(keep: bool) -> Iterator[ProgressBars]:
+        yield Bars()
+
+    def listened(
+        options: ServeOptions, on_ready: Callable[[str], None], on_progress: Callable[[Progressed], None]
+    ) -> None:
+        for progress in (Progressed("load", 0, 0), Progressed("load", 10, 40), Progressed("tune", 1, 1)):
+            on_progress(progress)
+        on_ready("http://127.0.0.1:1")
+
+    monkeypatch.setattr(serve_verb, "progress_bars", bars)
+    monkeypatch.setattr(listen, "serve", listened)
+    verb = typer.Typer()
+    verb.command()(serve_verb.serve)
+    found = CliRunner().invoke(verb, ["--port", "0"])
+    assert (found.exit_code, found.stdout) == (0, "listening on http://127.0.0.1:1\n")
+    assert said == [("load", 0, None), ("load", 25, 100), ("tune", 100, 100), "closed"]
 
 
 def test_a_port_in_use_is_busy() -> None:

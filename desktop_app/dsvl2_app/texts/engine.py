@@ -20,6 +20,7 @@ def phase(name: EnginePhase) -> str:
         "pages": QCoreApplication.translate("engine", "Drawing the pages"),
         "images": QCoreApplication.translate("engine", "Opening the pictures"),
         "load": QCoreApplication.translate("engine", "Loading the model"),
+        "tune": QCoreApplication.translate("engine", "Looking for the fastest kernels"),
         "vision": QCoreApplication.translate("engine", "Looking at the picture"),
         "prefill": QCoreApplication.translate("engine", "Reading"),
         "decode": QCoreApplication.translate("engine", "Answering"),

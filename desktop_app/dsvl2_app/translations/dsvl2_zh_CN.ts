@@ -135,6 +135,10 @@
         <translation>正在加载模型</translation>
     </message>
     <message>
+        <source>Looking for the fastest kernels</source>
+        <translation>正在寻找最快的计算方式</translation>
+    </message>
+    <message>
         <source>Looking at the picture</source>
         <translation>正在看图片</translation>
     </message>

@@ -60,6 +60,11 @@ class ProgressBars:
             self._bars.stop()
 
 
+def in_percent(done: int, total: int) -> tuple[int, int | None]:
+    """A count of bytes for a bar that shows counts; of nothing that is known there is no total."""
+    return (100 * done // total, 100) if total else (0, None)
+
+
 @contextmanager
 def progress_bars(
     show: bool = True, keep: bool = True, of_bytes: bool = False, time_left: bool = False

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dsvl2_runtime.bundle.model_names import DEFAULT_MODEL
+from dsvl2_runtime.cli.console import in_percent, progress_bars
 from dsvl2_runtime.cli.run_options import AskedModel, AskedProvider, AskedThreads
 from dsvl2_runtime.machine.provider import Provider
 
@@ -49,4 +50,10 @@ def serve(
     from dsvl2_runtime.server.listen import serve as listen
 
     options = ServeOptions(model, host, port, api_key or None, threads, force, queue, timeout, provider)
-    listen(options, lambda address: typer.echo(f"listening on {address}"))
+    with progress_bars(keep=False) as bars:
+
+        def say(address: str) -> None:
+            bars.close()
+            typer.echo(f"listening on {address}")
+
+        listen(options, say, lambda found: bars.update(found.phase, *in_percent(found.done, found.total)))

@@ -47,6 +47,7 @@ from dsvl2_runtime.machine.mapped_files import report_lost_files
 from dsvl2_runtime.machine.provider import Provider, asked_provider
 from dsvl2_runtime.machine.speeds import known_speeds
 from dsvl2_runtime.model import VisionLanguageModel
+from dsvl2_runtime.progress import Watch
 
 OTHER_VERSION_EXIT_CODE = 2
 
@@ -153,8 +154,8 @@ def load(command: Load, send: Send) -> VisionLanguageModel | None:
     try:
         with measured_load(bytes_to_load(command), lambda done, total: send(Progressed("load", done, total))):
             model = load_model(command.model, command.threads, force=command.force, provider=command.provider)
-            if command.tune:
-                model.tune()
+        if command.tune:
+            model.tune(Watch(lambda found: send(Progressed(found.phase, found.done, found.total))))
     except Exception as error:  # as in `serve`
         send(LoadFailed(wire_error(error)))
         return None

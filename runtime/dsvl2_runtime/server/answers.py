@@ -10,7 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ from dsvl2_runtime.engine.protocol import (
     Loaded,
     LoadFailed,
     Prepared,
+    Progressed,
     Replaced,
     Stop,
     Wrote,
@@ -141,13 +142,16 @@ class Answers:
         self.loaded: Loaded | None = None
         """What the engine says of its model; None while there is none."""
 
-    def start(self) -> Loaded:
+    def start(self, on_progress: Callable[[Progressed], None] = lambda progress: None) -> Loaded:
         """Start the engine, wait for its model, and begin to answer.
+
+        Args:
+            on_progress: told how far the model is loaded, in this thread.
 
         Raises:
             EngineError: the model cannot be loaded.
         """
-        _, loaded = self._ready_engine()
+        _, loaded = self._ready_engine(on_progress)
         self._thread.start()
         return loaded
 
@@ -279,7 +283,9 @@ class Answers:
         self.counts.answer_tokens += end.tokens
         self.counts.seconds += end.seconds
 
-    def _ready_engine(self) -> tuple[EngineClient, Loaded]:
+    def _ready_engine(
+        self, on_progress: Callable[[Progressed], None] = lambda progress: None
+    ) -> tuple[EngineClient, Loaded]:
         """The engine with its model, which may have to be loaded first."""
         if self._client is not None and self.loaded is not None and self._client.state == "ready":
             return self._client, self.loaded
@@ -291,6 +297,8 @@ class Answers:
             client.close()
         while True:
             event = client.next_event()
+            if isinstance(event, Progressed):
+                on_progress(event)
             if isinstance(event, Loaded):
                 self.loaded = event
                 return client, event

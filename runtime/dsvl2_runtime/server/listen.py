@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dsvl2_runtime.engine.protocol import Load
+from dsvl2_runtime.engine.protocol import Load, Progressed
 from dsvl2_runtime.errors import BusyError, UsageError
 from dsvl2_runtime.machine.provider import Provider
 from dsvl2_runtime.server.answers import Answers
@@ -46,11 +46,14 @@ class ServeOptions:
     provider: Provider = Provider.AUTO
 
 
-def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
+def serve(
+    options: ServeOptions, on_ready: Callable[[str], None], on_progress: Callable[[Progressed], None] = lambda _: None
+) -> None:
     """Serve until a signal comes.
 
     Args:
         options: where to listen, and what to load.
+        on_progress: told how far the model is loaded, in bytes.
         on_ready: called with the server's address once it can be asked.
 
     Raises:
@@ -63,7 +66,7 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None]) -> None:
     answers = Answers(load, options.queue, seconds=options.timeout)
     with open_socket(address, options.port) as listening:
         try:
-            loaded = answers.start()
+            loaded = answers.start(on_progress)
             model = ServedModel(loaded.name, options.model, int(time.time()))
             app = make_app(answers, model, Gate(address, options.api_key))
             port = listening.getsockname()[1]

@@ -69,7 +69,9 @@ class CudaDecoder:
 
     def tune(self, watch: Watch = UNWATCHED) -> None:
         """Try out long runs as well: prompts are read in fewer of them from now on."""
+        watch.report("tune", 0, 1)
         self._try_out((GPU_CHUNK,), watch)
+        watch.report("tune", 1, 1)
 
     def _try_out(self, sizes: Iterable[int], watch: Watch) -> None:
         """To find its kernels the session takes more memory than to run them, which it gives back."""

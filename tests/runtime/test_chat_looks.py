@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from conversations import OPTIONS, Counted, said, without_cache
 from dsvl2_runtime import Chat, GenerationOptions, VisionLanguageModel, Watch, load_model
 from dsvl2_runtime.answers import second_look
 from dsvl2_runtime.cli import chat as chat_verb
-from dsvl2_runtime.errors import GenerationError
+from dsvl2_runtime.cli.stop_signals import stop_behind
+from dsvl2_runtime.errors import GenerationError, ImageError, UsageError
 from dsvl2_runtime.graphs import memory_plan
 from dsvl2_runtime.inputs.processor import read_image
 from dsvl2_runtime.inputs.prompt import locate
@@ -250,3 +252,54 @@ def test_what_was_said_before_an_interrupt_keeps_its_images(
         repl.ask("What is the shop?")
     assert "".join(written[:1]).strip()
     assert (repl.chat.num_images, repl.waiting) == (1, [])
+
+
+@pytest.mark.parametrize("made", [None, ImageError("/a.png", "it is damaged", "save it again"), OSError("no file")])
+def test_ctrl_c_on_a_terminal_ends_the_answer_whatever_was_made_of_it(
+    model: VisionLanguageModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    made: Exception | None,
+) -> None:
+    """A library that is interrupted may raise an error of its own; the chat goes on. From a pipe, the program ends."""
+    asked: list[str] = []
+
+    def ask(repl: chat_verb.Repl, question: str) -> None:
+        asked.append(question)
+        if question == "b":
+            return
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            if made is None:
+                raise
+            raise made from stop
+
+    monkeypatch.setattr(chat_verb.Repl, "ask", ask)
+    repl = chat_verb.Repl(model, model.chat(), chat_verb.ChatRequest((), "demo", GenerationOptions()))
+    assert repl.run(iter(["a", "b"]), on_terminal=True) == 0
+    assert asked == ["a", "b"]
+    assert capsys.readouterr().err == f"{chat_verb.ENDINGS['cancelled']}\n"
+    with pytest.raises(KeyboardInterrupt if made is None else type(made)) as raised:
+        repl.run(iter(["a", "b"]), on_terminal=False)
+    assert isinstance(stop_behind(raised.value), KeyboardInterrupt)
+    assert asked == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_what_nobody_expects_ends_a_chat(
+    model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], on_terminal: bool
+) -> None:
+    """Errors of ours are said, and the first is that of the program at its end; another is a fault of ours."""
+    first, second = ImageError("/a.png", "it is damaged", "save it again"), UsageError("nothing was asked")
+    errors: Iterator[Exception] = iter([first, second, OSError("no file")])
+
+    def ask(repl: chat_verb.Repl, question: str) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr(chat_verb.Repl, "ask", ask)
+    repl = chat_verb.Repl(model, model.chat(), chat_verb.ChatRequest((), "demo", GenerationOptions()))
+    assert repl.run(iter(["a", "b"]), on_terminal=on_terminal) == first.exit_code != second.exit_code
+    assert capsys.readouterr().err == f"dsvl2-onnx: {first}\ndsvl2-onnx: {second}\n"
+    with pytest.raises(OSError, match="no file"):
+        repl.run(iter(["a"]), on_terminal=on_terminal)

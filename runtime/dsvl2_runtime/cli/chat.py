@@ -25,6 +25,7 @@ from dsvl2_runtime.cli.console import progress_bars
 from dsvl2_runtime.cli.cost import announce
 from dsvl2_runtime.cli.pdf_password import pdf_password
 from dsvl2_runtime.cli.run import with_box_style
+from dsvl2_runtime.cli.stop_signals import stop_behind
 from dsvl2_runtime.cli.streams import print_message, print_notices, write_answer
 from dsvl2_runtime.errors import Dsvl2Error, UsageError
 from dsvl2_runtime.geometry import LARGEST_PIXELS
@@ -104,6 +105,18 @@ def converse(request: ChatRequest) -> int:
     return 0 if on_terminal else code
 
 
+def _ended_with(error: Exception | KeyboardInterrupt, on_terminal: bool) -> int:
+    """Say what ended an answer: its exit code, or 0 for Ctrl-C on a terminal, also one that became another error."""
+    stop = stop_behind(error)
+    if on_terminal and isinstance(stop, KeyboardInterrupt):
+        print_message(ENDINGS["cancelled"])
+        return 0
+    if stop is not None or not isinstance(error, Dsvl2Error):
+        raise error
+    print_message(f"dsvl2-onnx: {error}")
+    return error.exit_code
+
+
 @dataclass(slots=True)
 class Repl:
     """One run of the verb: the conversation, and what the next question brings with it."""
@@ -126,13 +139,9 @@ class Repl:
                         break
                 elif line.strip():
                     self.ask(line)
-            except Dsvl2Error as error:
-                print_message(f"dsvl2-onnx: {error}")
-                code = code or error.exit_code
-            except KeyboardInterrupt:
-                if not on_terminal:
-                    raise
-                print_message(ENDINGS["cancelled"])
+            except (Exception, KeyboardInterrupt) as error:
+                ended = _ended_with(error, on_terminal)
+                code = code or ended
         return code
 
     def prompt(self) -> str:

@@ -11,7 +11,7 @@ LONGEST_GAP = 1.5
 """Seconds, without those of other programs where the system tells them. The window's own aim is 0.016; a shared machine
 may stop any process for longer, but not for so long."""
 LARGEST_SHARE = 1 / 8
-"""What one of many turns of the loop may be of all their work: 0.01 to 0.06 while cards, words and pictures come one
+"""What one of many turns of the loop may be of all their work: 0.01 to 0.07 while cards, words and pictures come one
 after the other. A bound in seconds failed on a machine that took longer for every turn; a run says the seconds."""
 SCHEDULED = Path("/proc/thread-self/schedstat")
 """Linux: nanoseconds that this thread ran, and that it waited for a processor while others had it."""

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from dsvl2_bench.gpu_check import folder, kernel_search, sized_graphs, speeds, stages, verdict
+from dsvl2_bench.gpu_check import folder, sized_graphs, speeds, stages, verdict
 from dsvl2_bench.gpu_check import said as said_module
 from dsvl2_bench.gpu_check.check import goals, main, run_stage, table
 from dsvl2_bench.gpu_check.folder import make_folder, needed_packages
@@ -29,10 +27,6 @@ from dsvl2_export.synth.config import synthetic_config
 from dsvl2_export.synth.weights import RandomWeights
 from dsvl2_export.upgrade import add_cuda_graphs
 from dsvl2_runtime.bundle.bundle import Bundle
-from dsvl2_runtime.graphs.cuda.cache import DeviceLogits
-from dsvl2_runtime.graphs.cuda.decoder import CudaDecoder
-from dsvl2_runtime.graphs.cuda.prompt_rows import PromptRows
-from dsvl2_runtime.graphs.sequence import Sequence
 from dsvl2_runtime.graphs.target import CUDA_ON_CPU
 from dsvl2_runtime.model import VisionLanguageModel
 from tolerances import LOGPROB_FP32
@@ -80,8 +74,7 @@ def test_times_say_what_they_go_to(packed: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said is looked at, and not how long it takes."""
-    for module in (speeds, kernel_search):
-        monkeypatch.setattr(module, "REPEATS", 1)
+    monkeypatch.setattr(speeds, "REPEATS", 1)
 
 
 @pytest.mark.usefixtures("timed_once")
@@ -304,34 +297,3 @@ def test_a_stage_knows_how_long_it_may_take(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(SECONDS_OF_STAGE, "50")
     monkeypatch.setattr(said_module, "STARTED", time.monotonic() - 30)
     assert 19 < said_module.seconds_left() <= 20
-
-
-@pytest.mark.usefixtures("timed_once")
-def test_a_search_is_timed_apart_from_what_it_finds(
-    packed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A load and its prompts take the first kernel; the switch is off while others are looked for."""
-    monkeypatch.setenv(kernel_search.FIRST_KERNEL, "")
-    switches = list[str]()
-    run = CudaDecoder.run
-
-    def noted(decoder: CudaDecoder, sequence: Sequence, rows: PromptRows) -> DeviceLogits:
-        switches.append(os.environ[kernel_search.FIRST_KERNEL])
-        return run(decoder, sequence, rows)
-
-    @contextmanager
-    def small_model(folder: Path, device: str) -> Iterator[VisionLanguageModel]:
-        yield said_module.opened(folder / "small", device)
-
-    monkeypatch.setattr(CudaDecoder, "run", noted)
-    monkeypatch.setattr(kernel_search, "full_model", small_model)
-    kernel_search.kernel_search(packed, "cpu")
-    said = dict[str, Any]()
-    for line in capsys.readouterr().out.splitlines():
-        said |= json.loads(line)
-    assert said["search_ms"].keys() == {"64", "512", "2048"}
-    for when in ("first_kernel", "first_kernel_tuned", "found_kernel_tuned"):
-        assert said[f"{when}_tok_s"].keys() == {"421", "1415", "2017"}
-    of_one_measurement = switches.count("1") // 2
-    assert of_one_measurement > 0
-    assert switches == ["1"] * 2 * of_one_measurement + ["0"] * (2 * 3 + of_one_measurement)

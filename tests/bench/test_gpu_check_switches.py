@@ -13,7 +13,7 @@ import pytest
 from dsvl2_bench.gpu_check import check, said
 from dsvl2_bench.gpu_check.folder import OTHER_FORMS, keep_cuda_graphs
 from dsvl2_bench.gpu_check.kernel_times import by_operator, summary
-from dsvl2_bench.gpu_check.plan import FORM, FORMS, OPTIONS, SECONDS, SWITCHES, expanded, limits
+from dsvl2_bench.gpu_check.plan import FIRST_KERNEL, FORM, FORMS, OPTIONS, SECONDS, SWITCHES, expanded, limits
 from dsvl2_bench.gpu_check.record import stderr_of
 from dsvl2_export.exporter import export_weights
 from dsvl2_export.graphs.cuda.form import ON_CPU
@@ -31,6 +31,7 @@ def test_a_stage_can_have_a_switch() -> None:
     assert expanded("switches") == ["quick", *(f"quick@{name}" for name in SWITCHES)]
     assert limits("speed@float16") == ("speed", limits("speed")[1], {FORM: "float16"})
     assert limits("parity@plain")[2] == {OPTIONS: "sdpa_kernel=16"}
+    assert limits("speed@first-kernel")[2] == {FIRST_KERNEL: "1"}
     assert set(OTHER_FORMS) == set(FORMS) <= set(SWITCHES)
     assert OPTIONS == MORE_OPTIONS
     for wrong in ("sped", "speed@fast", ""):

@@ -35,7 +35,6 @@ FIGURES = {
     "worst_of_all_steps", "tok_s", "decode_tok_s", "prefill_tok_s", "vision_s_per_tile", "first_token_s", "compared",
     "load_s", "tune_s", "between_steps_ms", "tiles_ms", "card_ms", "nodes_ms", "switched", "card", "taken_gb",
     "program_s", "untuned_tok_s", "untuned_first_token_s",
-    "first_kernel_tok_s", "first_kernel_tuned_tok_s", "found_kernel_tuned_tok_s", "search_ms",
 }  # fmt: skip
 """Lines with any of these are in the table."""
 LONGEST_FIGURE, LONGEST_PROFILE = 400, 2000

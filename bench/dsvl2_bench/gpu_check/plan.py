@@ -19,7 +19,7 @@ SECONDS = {
 }
 """The most telling first. The first three took 4, 3 and 16 seconds on a busy H200; `speed` shall have time behind them
 where there are three minutes for everything, even if each is ended for taking too long."""
-MORE_SECONDS = {"quick": 45, "search": 60}
+MORE_SECONDS = {"quick": 45}
 """Stages that only run where they are asked for."""
 SECONDS_OF_STAGE = "DSVL2_CHECK_SECONDS"
 """Of the environment of a stage: what it may take, so that it can end by itself with what it has."""
@@ -27,6 +27,8 @@ ROOM = "ROOM"
 """Of the environment: a folder for temporary files, up to a gigabyte and holes of ten; by default the system's."""
 FORM, OPTIONS = "DSVL2_CHECK_FORM", "DSVL2_CUDA_OPTIONS"
 """Of the environment: one of `FORMS`, and what `graphs/target.py` gives to ONNX Runtime's CUDA provider."""
+FIRST_KERNEL = "ORT_FORCE_DETERMINISTIC_MOE"
+"""Of the environment: where it is 1, ONNX Runtime takes its first kernel for experts and looks for no faster one."""
 FORMS = ("float16", "bfloat16")
 """Types that everything computes in; without one some experts compute in bfloat16 and all else in float16."""
 SWITCHES: dict[str, dict[str, str]] = {
@@ -35,11 +37,12 @@ SWITCHES: dict[str, dict[str, str]] = {
     "efficient": {OPTIONS: "sdpa_kernel=2"},
     "cudnn": {OPTIONS: "sdpa_kernel=8"},
     "plain": {OPTIONS: "sdpa_kernel=16"},
+    "first-kernel": {FIRST_KERNEL: "1"},
     "blocking": {OPTIONS: "enable_cuda_graph=0", "CUDA_LAUNCH_BLOCKING": "1"},
     **{form: {FORM: form} for form in FORMS},
 }
 """What `STAGE@SWITCH` sets in the environment of a stage: no captured step, one kernel of attention alone, each kernel
-waited for so that an error names the right one, or everything in one type."""
+waited for so that an error names the right one, everything in one type, or no search for kernels for experts."""
 ALL_SWITCHES = "switches"
 """Stands for `quick` without a switch and with each of them."""
 GOALS = {

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL
 
-from dsvl2_bench.gpu_check.kernel_search import kernel_search
-from dsvl2_bench.gpu_check.plan import FORM, SECONDS_OF_STAGE
+from dsvl2_bench.gpu_check.plan import FIRST_KERNEL, FORM, SECONDS_OF_STAGE
 from dsvl2_bench.gpu_check.program import program
 from dsvl2_bench.gpu_check.said import form_folder, guarded, opened, say, say_card, seconds_left, what_failed
 from dsvl2_bench.gpu_check.speeds import nodes, profile, speed
@@ -282,7 +281,6 @@ STAGES: dict[str, Callable[[Path, str], None]] = {
     "profile": profile,
     "nodes": nodes,
     "quick": quick,
-    "search": kernel_search,
 }
 """Those of `plan.SECONDS` and `plan.MORE_SECONDS`."""
 
@@ -302,7 +300,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args(arguments)
     code = 0
-    set_ways = {name: os.environ[name] for name in (FORM, MORE_OPTIONS, "CUDA_LAUNCH_BLOCKING") if os.environ.get(name)}
+    set_ways = {
+        name: os.environ[name]
+        for name in (FORM, MORE_OPTIONS, "CUDA_LAUNCH_BLOCKING", FIRST_KERNEL)
+        if os.environ.get(name)
+    }
     if set_ways:
         say(switched=set_ways)
     if SECONDS_OF_STAGE in os.environ:

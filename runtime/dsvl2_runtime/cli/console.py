@@ -61,7 +61,7 @@ class ProgressBars:
 
 
 def in_percent(done: int, total: int) -> tuple[int, int | None]:
-    """A count of bytes for a bar that shows counts; of nothing that is known there is no total."""
+    """A count, such as one of bytes, for a bar that shows counts; where nothing is to be counted it has no total."""
     return (100 * done // total, 100) if total else (0, None)
 
 

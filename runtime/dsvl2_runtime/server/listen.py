@@ -46,14 +46,12 @@ class ServeOptions:
     provider: Provider = Provider.AUTO
 
 
-def serve(
-    options: ServeOptions, on_ready: Callable[[str], None], on_progress: Callable[[Progressed], None] = lambda _: None
-) -> None:
+def serve(options: ServeOptions, on_ready: Callable[[str], None], on_progress: Callable[[Progressed], None]) -> None:
     """Serve until a signal comes.
 
     Args:
         options: where to listen, and what to load.
-        on_progress: told how far the model is loaded, in bytes.
+        on_progress: told how far the model is loaded, in bytes, and tuned.
         on_ready: called with the server's address once it can be asked.
 
     Raises:

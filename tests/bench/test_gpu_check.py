@@ -236,9 +236,12 @@ def test_where_the_packages_cannot_be_imported_the_table_says_so(
     assert len(json.loads((tmp_path / "out" / "check.json").read_text("utf-8"))) == 2
 
 
-def begun(command: list[str], out: Path) -> subprocess.Popen[bytes]:
-    """A check that has told of one case of parity."""
-    process = subprocess.Popen([sys.executable, "-m", "dsvl2_bench.gpu_check.check", *command, "--stages", "parity"])
+def begun(packed: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """A check that has told of one case of parity to `out`; its stage makes its files in `room`."""
+    out, room = folder / "out", folder / "room"
+    room.mkdir()
+    check = [sys.executable, "-m", "dsvl2_bench.gpu_check.check", str(packed), str(out)]
+    process = subprocess.Popen([*check, "--device", "cpu", "--stages", "parity"], env=os.environ | {ROOM: str(room)})
 
     def has_told() -> bool:
         assert process.poll() is None
@@ -251,27 +254,28 @@ def begun(command: list[str], out: Path) -> subprocess.Popen[bytes]:
 
 def test_who_ends_it_early_has_what_was_found(packed: Path, tmp_path: Path) -> None:
     """The stage's process ends too, and the table says that it did not end by itself."""
-    process = begun([str(packed), str(tmp_path), "--device", "cpu"], tmp_path)
+    process = begun(packed, tmp_path)
     (stage,) = psutil.Process(process.pid).children()
     process.terminate()
     assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     wait_until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
-    text = (tmp_path / "table.txt").read_text("utf-8")
+    assert not list((tmp_path / "room").iterdir())
+    text = (tmp_path / "out" / "table.txt").read_text("utf-8")
     assert "parity: FAILED" in text
     assert "it was ended from outside" in text
-    assert "worst_step=" in text or "worst_step" in (tmp_path / "check.json").read_text("utf-8")
-    assert sorted(path.name for path in tmp_path.iterdir()) in (
+    assert "worst_step=" in text or "worst_step" in (tmp_path / "out" / "check.json").read_text("utf-8")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) in (
         ["check.json", "stderr.txt", "table.txt"], ["check.json", "table.txt"],
     )  # fmt: skip
 
 
 def test_who_kills_it_has_what_was_found(packed: Path, tmp_path: Path) -> None:
-    process = begun([str(packed), str(tmp_path), "--device", "cpu"], tmp_path)
+    process = begun(packed, tmp_path)
     (stage,) = psutil.Process(process.pid).children()
     process.kill()
     process.wait(PATIENCE)
     wait_until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
-    lines = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    lines = json.loads((tmp_path / "out" / "check.json").read_text("utf-8"))
     assert any("worst_step" in line for line in lines)
     assert not any("ended" in line for line in lines)
     assert "parity: FAILED" in table(lines)

@@ -43,7 +43,7 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartPor
                 ["dbus-daemon", "--session", "--nofork", "--nosyslog", "--print-address"], stdout=subprocess.PIPE
             )
             running.callback(bus.wait)
-            running.callback(bus.kill)
+            running.callback(bus.terminate)  # it removes its socket
             assert bus.stdout is not None
             running.callback(bus.stdout.close)
             monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.stdout.readline().decode("ascii").strip())

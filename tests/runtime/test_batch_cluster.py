@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,24 +35,39 @@ ENVIRONMENT = {
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra cluster is not installed")
 
+LOCAL_CLUSTER = """
+import json, psutil
+from dsvl2_runtime.cli.batch.cluster import LOCAL, connected
+
+def listening():
+    own = psutil.Process()
+    return [c.laddr.ip for process in (own, *own.children(recursive=True)) for c in process.net_connections("inet")
+            if c.status == psutil.CONN_LISTEN]
+
+with connected(LOCAL) as ray:
+    print(json.dumps(listening() + ray.get(ray.remote(listening).remote())))
+"""
+
 
 @pytest.fixture
 def cluster() -> Iterator[subprocess.Popen[str]]:
     """The process that owns a cluster, whose first line is its address."""
-    process = subprocess.Popen(
-        [sys.executable, ray_cluster.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        env=os.environ | ENVIRONMENT,
-    )
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(PATIENCE)
+    # Not pytest's folder, whose name is too long for sockets.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [sys.executable, ray_cluster.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            env=os.environ | ENVIRONMENT | {"RAY_TMPDIR": folder},
+        )
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(PATIENCE)
 
 
 def by_name(out: Path) -> list[dict[str, Any]]:
@@ -93,6 +111,28 @@ def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, address: str) -
     assert isinstance(found.exception, ResourceError)
     assert repr(address) in str(found.exception)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@needs_ray
+@pytest.mark.skipif(sys.platform == "win32", reason="Ray of Windows is another one")
+def test_a_cluster_of_this_machine_is_closed_to_others_and_leaves_nothing() -> None:
+    """By itself Ray listens on all networks, and keeps logs for everybody's eyes and a token in the home folder."""
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        found = subprocess.run(
+            [sys.executable, "-c", LOCAL_CLUSTER],
+            env=variables | {"HOME": folder, "TMPDIR": folder},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert found.returncode == 0, found.stderr
+        assert not list(Path(folder).iterdir())
+    addresses = [ipaddress.ip_address(name.removeprefix("::ffff:")) for name in json.loads(found.stdout)]
+    assert len(addresses) > 2
+    assert all(address.is_loopback for address in addresses)
+    assert len(found.stderr.splitlines()) <= 1, found.stderr
 
 
 def test_a_worker_gets_the_path_of_a_password_and_not_the_password(

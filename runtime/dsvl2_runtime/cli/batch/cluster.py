@@ -13,9 +13,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +44,18 @@ NO_REPORTS = {
     "NO_PROXY": "127.0.0.1,localhost",
 }
 """Variables with which a head is begun that sends nothing to anybody outside its cluster."""
+ONLY_HERE = {
+    # Its name is that of two systems, but on Linux as well 0 keeps all of Ray's sockets on 127.0.0.1; without it they
+    # listen on all networks of the machine.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Other users of the machine could give it work. Without a token of ours Ray keeps one in the home folder, which
+    # these users can read.
+    "RAY_AUTH_MODE": "token",
+}
+"""Variables with which a cluster of this machine alone is begun, beside a token."""
+LONGEST_TEMPORARY = 22
+"""Bytes of the temporary folder's name: with what is below it, the names of Ray's sockets are 103 long, all that macOS
+allows."""
 AGAIN = "call this again, it goes on where it was"
 
 
@@ -79,7 +94,7 @@ def ask_on_cluster(
         MissingExtraError: ray is not installed.
     """
     question = with_whole_paths(question)
-    with _cluster(address) as ray:
+    with connected(address) as ray:
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         processors = [int(count) for count in nodes if count >= 1]
         if not processors:
@@ -122,35 +137,55 @@ def with_whole_paths(question: BatchQuestion) -> BatchQuestion:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Any]:
-    """Ray, connected; nothing is reported to its makers, and nothing is printed."""
-    os.environ |= NO_REPORTS if address == LOCAL else {"RAY_USAGE_STATS_ENABLED": "0"}
+def connected(address: str) -> Iterator[Any]:
+    """Ray, connected; nothing is reported to its makers, and one line is printed, about its level of logging.
+
+    The cluster of this machine alone can be reached from this machine and by this user only, and nothing stays of it.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray
-    import ray.data
+    own: dict[str, Any] = {}
+    with ExitStack() as at_end:
+        if address == LOCAL:
+            os.environ |= NO_REPORTS | ONLY_HERE | {"RAY_AUTH_TOKEN": secrets.token_hex()}
+            own = {"include_dashboard": False, "_temp_dir": at_end.enter_context(_folder())}
+        elif "://" not in address:
+            _reach(address)
+        import ray
+        import ray.data
 
-    host, _, port = address.rpartition(":")
-    if address != LOCAL and "://" not in address:
+        at_end.callback(ray.shutdown)  # also of what has begun where the rest does not
         try:
-            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-        except (OSError, ValueError, OverflowError) as error:
-            advice = "give HOST:PORT of the head of a Ray cluster, or local"
-            raise ResourceError(f"there is no cluster at {address!r} ({error}); {advice}") from error
-    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
-    try:
-        ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, TimeoutError) as error:
-        raise ResourceError(f"cannot use the cluster at {address}: {_said(error)}") from error
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    try:
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
+        except Exception as error:  # Ray has no base class of these, and says with a plain one that nodes do not start
+            raise ResourceError(f"cannot use the cluster at {address}: {_said(error)}") from error
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
         yield ray
-    finally:
-        ray.shutdown()
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """For sockets and logs of a cluster of this machine alone: readable for this user only, and removed after it."""
+    short = sys.platform == "win32" or len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
+    return tempfile.TemporaryDirectory(
+        prefix="dsvl2-",
+        dir=None if short else "/tmp",  # noqa: S108 - the name is made there by mkdtemp
+        ignore_cleanup_errors=True,
+    )
+
+
+def _reach(address: str) -> None:
+    """Ray would try for a minute where nobody listens."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        advice = "give HOST:PORT of the head of a Ray cluster, or local"
+        raise ResourceError(f"there is no cluster at {address!r} ({error}); {advice}") from error
 
 
 def _said(error: Exception) -> str:

@@ -145,16 +145,17 @@ def connected(address: str) -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address == LOCAL:
+        os.environ |= NO_REPORTS | ONLY_HERE | {"RAY_AUTH_TOKEN": secrets.token_hex()}
+    import ray
+    import ray.data
+
     own: dict[str, Any] = {}
     with ExitStack() as at_end:
         if address == LOCAL:
-            os.environ |= NO_REPORTS | ONLY_HERE | {"RAY_AUTH_TOKEN": secrets.token_hex()}
             own = {"include_dashboard": False, "_temp_dir": at_end.enter_context(_folder())}
         elif "://" not in address:
             _reach(address)
-        import ray
-        import ray.data
-
         at_end.callback(ray.shutdown)  # also of what has begun where the rest does not
         try:
             ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)

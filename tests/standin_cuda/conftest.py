@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -22,8 +23,6 @@ from dsvl2_runtime.model import VisionLanguageModel
 from standin_cuda.build_libraries import LIBRARIES, build_libraries
 from standin_cuda.launch_log import VARIABLE, LaunchLog
 
-FOLDER = Path(tempfile.mkdtemp(prefix="dsvl2-standin-"))
-LOG = FOLDER / "log"
 SCALE, LAYERS = 0.12, 3
 """Of the small bundles: widths that the GPU's kernels take, one dense layer and two with experts."""
 
@@ -34,22 +33,33 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Build and load them, before anything else loads CUDA's libraries."""
     if not has_provider(CUDA):
         pytest.exit("these tests need onnxruntime-gpu; run them with `make test-cuda`", returncode=2)
-    build_libraries(FOLDER / "lib")
-    os.environ[VARIABLE] = str(LOG)
+    folder = Path(tempfile.mkdtemp(prefix="dsvl2-standin-"))
+    os.environ[VARIABLE] = str(folder / "log")
+    build_libraries(folder / "lib")
     for name in LIBRARIES:  # whoever asks for them by their names gets those that are loaded
-        ctypes.CDLL(str(FOLDER / "lib" / name), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
+
+
+def pytest_sessionfinish() -> None:
+    """What is loaded stays loaded."""
+    if VARIABLE in os.environ:
+        shutil.rmtree(_log().parent)
+
+
+def _log() -> Path:
+    return Path(os.environ[VARIABLE])
 
 
 @pytest.fixture(scope="session")
 def libraries() -> Path:
     """The folder of the stand-ins, for processes that tests start."""
-    return FOLDER / "lib"
+    return _log().parent / "lib"
 
 
 @pytest.fixture(scope="session")
 def log() -> LaunchLog:
     """Of this process."""
-    return LaunchLog(LOG)
+    return LaunchLog(_log())
 
 
 @pytest.fixture(scope="session")

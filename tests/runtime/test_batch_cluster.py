@@ -36,16 +36,23 @@ ENVIRONMENT = {
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra cluster is not installed")
 
 LOCAL_CLUSTER = """
-import json, psutil
+import json, os, psutil, signal, time
 from dsvl2_runtime.cli.batch.cluster import LOCAL, connected
+from dsvl2_runtime.cli.stop_signals import StopSignals, Terminated
 
 def listening():
     own = psutil.Process()
     return [c.laddr.ip for process in (own, *own.children(recursive=True)) for c in process.net_connections("inet")
             if c.status == psutil.CONN_LISTEN]
 
-with connected(LOCAL) as ray:
-    print(json.dumps(listening() + ray.get(ray.remote(listening).remote())))
+StopSignals().take()
+try:
+    with connected(LOCAL) as ray:
+        print(json.dumps(listening() + ray.get(ray.remote(listening).remote())))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+except Terminated:
+    print("terminated")
 """
 
 
@@ -116,7 +123,11 @@ def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, address: str) -
 @needs_ray
 @pytest.mark.skipif(sys.platform == "win32", reason="Ray of Windows is another one")
 def test_a_cluster_of_this_machine_is_closed_to_others_and_leaves_nothing() -> None:
-    """By itself Ray listens on all networks, and keeps logs for everybody's eyes and a token in the home folder."""
+    """Also where it is ended by SIGTERM.
+
+    By itself Ray listens on all networks, keeps logs for everybody's eyes and a token in the home folder, and makes of
+    SIGTERM an end with 15 and a traceback.
+    """
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         found = subprocess.run(
@@ -129,7 +140,9 @@ def test_a_cluster_of_this_machine_is_closed_to_others_and_leaves_nothing() -> N
         )
         assert found.returncode == 0, found.stderr
         assert not list(Path(folder).iterdir())
-    addresses = [ipaddress.ip_address(name.removeprefix("::ffff:")) for name in json.loads(found.stdout)]
+    listening, end = found.stdout.splitlines()
+    assert end == "terminated"
+    addresses = [ipaddress.ip_address(name.removeprefix("::ffff:")) for name in json.loads(listening)]
     assert len(addresses) > 2
     assert all(address.is_loopback for address in addresses)
     assert len(found.stderr.splitlines()) <= 1, found.stderr

@@ -14,9 +14,11 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from dsvl2_runtime.cli.batch.asker import Asker, Line
 from dsvl2_runtime.cli.batch.files import Found
 from dsvl2_runtime.cli.batch.question import BatchQuestion
+from dsvl2_runtime.cli.stop_signals import Terminated
 from dsvl2_runtime.errors import ModelCorruptError, ResourceError
 
 if TYPE_CHECKING:
@@ -158,7 +161,8 @@ def connected(address: str) -> Iterator[Any]:
             _reach(address)
         at_end.callback(ray.shutdown)  # also of what has begun where the rest does not
         try:
-            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
+            with _own_sigterm():
+                ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
         except Exception as error:  # Ray has no base class of these, and says with a plain one that nodes do not start
             raise ResourceError(f"cannot use the cluster at {address}: {_said(error)}") from error
         for name in ("ray", "ray.data"):
@@ -167,6 +171,19 @@ def connected(address: str) -> Iterator[Any]:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         yield ray
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """SIGTERM keeps its meaning: Ray takes it, ends the program with 15, and prints where its own code was."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as ended:
+        raise Terminated from ended
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

@@ -191,7 +191,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     short = sys.platform == "win32" or len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
     return tempfile.TemporaryDirectory(
         prefix="dsvl2-",
-        dir=None if short else "/tmp",  # noqa: S108 - the name is made there by mkdtemp
+        dir=None if short else "/tmp",  # noqa: S108 - the name in it is a new one
         ignore_cleanup_errors=True,
     )
 

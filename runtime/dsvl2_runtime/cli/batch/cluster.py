@@ -20,10 +20,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from dsvl2_runtime.cli.batch.asker import Asker, Line
 from dsvl2_runtime.cli.batch.files import Found
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """The address of a cluster of this machine alone, which is begun for the run."""
 CONNECT_SECONDS = 10.0
+END_SECONDS = 10.0
+"""Until processes that were killed are gone, which takes hundredths of one."""
 NOWHERE = "http://127.0.0.1:9"
 NO_REPORTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -159,7 +163,8 @@ def connected(address: str) -> Iterator[Any]:
             own = {"include_dashboard": False, "_temp_dir": at_end.enter_context(_folder())}
         elif "://" not in address:
             _reach(address)
-        at_end.callback(ray.shutdown)  # also of what has begun where the rest does not
+        # Also of what has begun where the rest does not.
+        at_end.callback(_shut_down, ray, psutil.Process().children(recursive=True))
         try:
             with _own_sigterm():
                 ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **own)
@@ -171,6 +176,21 @@ def connected(address: str) -> Iterator[Any]:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         yield ray
+
+
+def _shut_down(ray: Any, before: Sequence[psutil.Process]) -> None:
+    """End Ray and all that it began; its agents look only now and then whether their server lives, and write meanwhile.
+
+    Args:
+        ray: the module.
+        before: the processes below this one from before Ray was begun.
+    """
+    begun = set(psutil.Process().children(recursive=True)) - set(before)
+    ray.shutdown()
+    for process in begun:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(list(begun), timeout=END_SECONDS)
 
 
 @contextmanager

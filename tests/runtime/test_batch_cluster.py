@@ -19,7 +19,7 @@ import pytest
 
 import ray_cluster
 from batches import CODE, FORM, NAME, RECEIPT, answers_of, call, lines_of, wait_for_lines
-from dsvl2_runtime.cli.batch.cluster import NO_REPORTS, with_whole_paths
+from dsvl2_runtime.cli.batch.cluster import NO_REPORTS, ONLY_HERE, with_whole_paths
 from dsvl2_runtime.cli.batch.question import BatchQuestion
 from dsvl2_runtime.cli.run_options import RunOptions
 from dsvl2_runtime.errors import MissingExtraError, ResourceError
@@ -27,9 +27,9 @@ from dsvl2_runtime.errors import MissingExtraError, ResourceError
 PATIENCE = 400
 """Seconds that a busy machine may take to begin a cluster and load two models."""
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # it would write a token into the home folder
     **NO_REPORTS,
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # everything stays on 127.0.0.1
+    **ONLY_HERE,
+    "RAY_AUTH_MODE": "disabled",  # it would write a token into the home folder
     "RAY_health_check_period_ms": "500",  # a killed worker is noticed sooner: 30 s for the test instead of 45
 }
 

@@ -147,7 +147,8 @@ def with_whole_paths(question: BatchQuestion) -> BatchQuestion:
 def connected(address: str) -> Iterator[Any]:
     """Ray, connected; nothing is reported to its makers, and one line is printed, about its level of logging.
 
-    The cluster of this machine alone can be reached from this machine and by this user only, and nothing stays of it.
+    The cluster of this machine alone can be reached from this machine only, with its token where this Ray knows tokens
+    (2.40 does not), and nothing stays of it.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
@@ -186,10 +187,12 @@ def _shut_down(ray: Any, before: Sequence[psutil.Process]) -> None:
         before: the processes below this one from before Ray was begun.
     """
     begun = set(psutil.Process().children(recursive=True)) - set(before)
-    ray.shutdown()
-    for process in begun:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    try:
+        ray.shutdown()
+    finally:  # also where a second signal comes
+        for process in begun:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     psutil.wait_procs(list(begun), timeout=END_SECONDS)
 
 

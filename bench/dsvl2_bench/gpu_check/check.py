@@ -193,14 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(stages: Sequence[str], options: argparse.Namespace, record: Record, end: float) -> None:
-    """One stage after the other, as long as there is time.
-
-    A stage's own limit leaves time of a lent card for the others; on a processor, however busy, this is only tried out.
-    """
+    """One stage after the other, as long as there is time."""
     for name in stages:
-        seconds = end - time.monotonic()
-        if options.device == "cuda":
-            seconds = min(seconds, limits(name)[1])
+        seconds = min(limits(name)[1], end - time.monotonic())
         if seconds < LEAST_SECONDS:
             record.add({"stage": name, "error": "no time was left", "ended": -1, "s": 0})
             continue
